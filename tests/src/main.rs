@@ -1,0 +1,2 @@
+//! Whole-system scenarios.
+fn main() {}

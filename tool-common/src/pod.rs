@@ -1,0 +1,16 @@
+//! Lets the shared types pass through aya's typed maps.
+#![allow(unsafe_code, reason = "aya::Pod is an unsafe marker trait")]
+
+use crate::{
+    Config, CopyKey, CopyTotals, DevInfo, FlowCounters, FlowKey, Hist, SendEntry, SendKey, SockEntry, Unit,
+};
+
+macro_rules! pod {
+    ($($ty:ty),+) => { $(
+        // SAFETY: `repr(C)`, only integers and arrays of integers, no padding (sizes are asserted or fields
+        // are padded by hand), valid for every bit pattern.
+        unsafe impl aya::Pod for $ty {}
+    )+ };
+}
+
+pod!(Config, CopyKey, CopyTotals, DevInfo, FlowCounters, FlowKey, Hist, SendEntry, SendKey, SockEntry, Unit);

@@ -1,0 +1,5 @@
+//! The `zcscope` binary: parses the command line and runs one verb.
+
+fn main() -> std::process::ExitCode {
+    zcscope::cli::run()
+}
