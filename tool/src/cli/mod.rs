@@ -1,7 +1,53 @@
-//! The command line.
+//! The command line: one table of verbs; each verb's arguments stand with its command.
 
-/// Parses the arguments and runs the verb; returns the exit code of the process.
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{self, Failure};
+
+/// See, per byte, whether Linux TCP really sends without copying, and why not.
+#[derive(Debug, Parser)]
+#[command(name = "zcscope", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    /// Arguments of `top`, the verb when none is named.
+    #[command(flatten)]
+    top: commands::top::Args,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Live dashboard (the default).
+    Top(commands::top::Args),
+    /// Trace for a time, or for the life of one command, and report.
+    Stat(commands::stat::Args),
+    /// Generate load on one send path.
+    Load(commands::load::Args),
+    /// Receive and discard what `load` sends.
+    Sink(commands::sink::Args),
+    /// Make live traffic in own network namespaces and watch it.
+    Demo(commands::demo::Args),
+}
+
+/// Parses the arguments, runs the verb and returns the exit code of the process:
+/// 0 good, 1 failed check, 2 usage, 3 cannot trace here.
 #[must_use]
-pub fn run() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.verb.unwrap_or(Verb::Top(cli.top)) {
+        Verb::Top(args) => commands::top::run(args),
+        Verb::Stat(args) => commands::stat::run(args),
+        Verb::Load(args) => commands::load::run(args),
+        Verb::Sink(args) => commands::sink::run(args),
+        Verb::Demo(args) => commands::demo::run(args),
+    };
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            eprintln!("zcscope: {failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
 }

@@ -1,1 +1,43 @@
-//! (room: commands)
+//! The verbs. Each module holds its arguments and a `run` that returns the exit code of the process.
+
+pub mod demo;
+pub mod load;
+pub mod sink;
+pub mod stat;
+pub mod top;
+pub mod trace_args;
+
+/// How a verb ends: an exit code (a traced command's own status, or 0), or a failure.
+pub type Outcome = Result<u8, Failure>;
+
+/// Why a verb could not do what was asked. The text is one sentence: what happened, why, what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Something went wrong, or a check failed: exit code 1.
+    #[error("{0}")]
+    Failed(String),
+    /// The request makes no sense here (unknown device, unknown pid): exit code 2.
+    #[error("{0}")]
+    Usage(String),
+    /// Tracing is not possible here: exit code 3.
+    #[error("cannot trace here: {0}")]
+    CannotTrace(String),
+}
+
+impl Failure {
+    /// The exit code of the process.
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Failure::Failed(_) => 1,
+            Failure::Usage(_) => 2,
+            Failure::CannotTrace(_) => 3,
+        }
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Failure::Failed(format!("{error:#}"))
+    }
+}

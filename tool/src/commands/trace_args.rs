@@ -1,0 +1,73 @@
+//! Arguments shared by every verb that traces: filters and back end.
+
+use std::path::PathBuf;
+
+use zcscope_common::Path;
+
+use super::Failure;
+use crate::probe::{Backend, Filter, Options};
+
+/// What to trace and how. The letters are the same for every verb.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct TraceArgs {
+    /// Trace only this process.
+    #[arg(short = 'p', long, value_name = "PID")]
+    pub pid: Option<u32>,
+    /// Trace only processes with this name (as in /proc/PID/comm).
+    #[arg(short = 'c', long, value_name = "COMM")]
+    pub comm: Option<String>,
+    /// Trace only sockets routed over this device.
+    #[arg(short = 'i', long = "interface", value_name = "DEV")]
+    pub dev: Option<String>,
+    /// Trace only sockets with this local or remote port.
+    #[arg(short = 'P', long, value_name = "PORT")]
+    pub port: Option<u16>,
+    /// Trace only these send paths (may be repeated).
+    #[arg(long = "path", value_name = "PATH", value_parser = parse_path)]
+    pub paths: Vec<Path>,
+    /// Force one tracing back end.
+    #[arg(long, value_enum, default_value_t, value_name = "BACKEND")]
+    pub backend: Backend,
+    /// Read kernel types from this file instead of /sys/kernel/btf/vmlinux.
+    #[arg(long, value_name = "FILE")]
+    pub btf: Option<PathBuf>,
+}
+
+fn parse_path(name: &str) -> Result<Path, String> {
+    Path::from_name(name).ok_or_else(|| {
+        let known: Vec<_> = Path::ALL.iter().map(|p| p.name()).collect();
+        format!("no such path; one of {}", known.join(", "))
+    })
+}
+
+impl TraceArgs {
+    /// Checks the filter against this host and turns it into probe options.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] when the process or the device does not exist.
+    pub fn options(&self) -> Result<Options, Failure> {
+        if let Some(pid) = self.pid
+            && !std::path::Path::new(&format!("/proc/{pid}")).exists()
+        {
+            return Err(Failure::Usage(format!(
+                "there is no process {pid}; `pgrep -a NAME` lists the running ones"
+            )));
+        }
+        if let Some(dev) = &self.dev
+            && nix::net::if_::if_nametoindex(dev.as_str()).is_err()
+        {
+            return Err(Failure::Usage(format!(
+                "there is no network device {dev:?} in this network namespace; `ip link` lists them"
+            )));
+        }
+        let filter = Filter {
+            pids: self.pid.into_iter().collect(),
+            children: false,
+            comm: self.comm.clone(),
+            dev: self.dev.clone(),
+            port: self.port,
+            paths: self.paths.clone(),
+        };
+        Ok(Options { backend: self.backend, btf: self.btf.clone(), filter })
+    }
+}
