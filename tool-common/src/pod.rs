@@ -13,4 +13,4 @@ macro_rules! pod {
     )+ };
 }
 
-pod!(Config, CopyKey, CopyTotals, DevInfo, FlowCounters, FlowKey, Hist, SendEntry, SendKey, SockEntry, Unit);
+pod!(Config, CopyKey, CopyTotals, DevInfo, FlowCounters, FlowKey, Hist, SendEntry, SendKey, SockEntry, SpillEntry, Unit);
