@@ -97,6 +97,39 @@ pub struct FlowCounters {
 
 const _: () = assert!(size_of::<FlowCounters>() == 26 * 8);
 
+impl core::ops::Add for FlowCounters {
+    type Output = FlowCounters;
+
+    fn add(self, other: FlowCounters) -> FlowCounters {
+        let mut errors = self.errors;
+        errors.iter_mut().zip(other.errors).for_each(|(mine, theirs)| *mine += theirs);
+        FlowCounters {
+            calls: self.calls + other.calls,
+            bytes: self.bytes + other.bytes,
+            errors,
+            refused_optmem: self.refused_optmem + other.refused_optmem,
+            refused_memlock: self.refused_memlock + other.refused_memlock,
+            attached_bytes: self.attached_bytes + other.attached_bytes,
+            frags: self.frags + other.frags,
+            start_copied_bytes: self.start_copied_bytes + other.start_copied_bytes,
+            raw_wire_bytes: self.raw_wire_bytes + other.raw_wire_bytes,
+            raw_clone_bytes: self.raw_clone_bytes + other.raw_clone_bytes,
+            raw_silent_bytes: self.raw_silent_bytes + other.raw_silent_bytes,
+            zc_sends: self.zc_sends + other.zc_sends,
+            completed_sends: self.completed_sends + other.completed_sends,
+            completed_bytes: self.completed_bytes + other.completed_bytes,
+            units: self.units + other.units,
+            kernel_copied_sends: self.kernel_copied_sends + other.kernel_copied_sends,
+            unit_copied_bytes: self.unit_copied_bytes + other.unit_copied_bytes,
+            unit_clone_bytes: self.unit_clone_bytes + other.unit_clone_bytes,
+            unit_silent_bytes: self.unit_silent_bytes + other.unit_silent_bytes,
+            told_reads: self.told_reads + other.told_reads,
+            told_sends: self.told_sends + other.told_sends,
+            told_copied_sends: self.told_copied_sends + other.told_copied_sends,
+        }
+    }
+}
+
 /// Key of a spilled flow: a socket's second and later paths.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
