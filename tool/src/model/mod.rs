@@ -11,5 +11,6 @@ pub mod sample;
 pub mod snapshot;
 mod sockets;
 mod state;
+pub mod units;
 
 pub use state::Model;
