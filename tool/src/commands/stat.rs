@@ -62,6 +62,7 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
 ///
 /// # Errors
 /// See [`Failure`].
+#[allow(clippy::needless_pass_by_value, reason = "every verb takes its arguments the same way")]
 pub fn run(args: Args) -> Outcome {
     let mut options = args.trace.options()?;
     options.filter.children = !args.command.is_empty();

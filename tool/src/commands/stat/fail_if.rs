@@ -12,12 +12,15 @@ struct Figure {
     in_bytes: bool,
     /// The facts it rests on, to say why it is not known.
     facts: &'static [&'static str],
-    value: fn(&Snapshot) -> Option<u64>,
+    value: Of<Snapshot>,
     /// What 100 % is, with its name; without it the figure has no share.
-    whole: Option<(&'static str, fn(&Snapshot) -> Option<u64>)>,
+    whole: Option<(&'static str, Of<Snapshot>)>,
 }
 
+/// Reads a figure; `None` when it is not known.
 type Of<T> = fn(&T) -> Option<u64>;
+/// Compares a figure with a limit.
+type Compare = fn(f64, f64) -> bool;
 
 fn over_ledgers(snapshot: &Snapshot, of: Of<Ledger>) -> Option<u64> {
     snapshot.paths.iter().filter_map(|p| p.ledger.as_ref()).map(of).sum()
@@ -111,7 +114,7 @@ static FIGURES: [Figure; 11] = [
 ];
 
 /// Longer ones first, so that `>=` is not read as `>`.
-static OPERATORS: [(&str, fn(f64, f64) -> bool); 4] =
+static OPERATORS: [(&str, Compare); 4] =
     [(">=", |a, b| a >= b), ("<=", |a, b| a <= b), (">", |a, b| a > b), ("<", |a, b| a < b)];
 
 static UNITS: [(&str, f64); 10] = [
@@ -132,7 +135,7 @@ static UNITS: [(&str, f64); 10] = [
 pub struct Check {
     text: String,
     figure: &'static Figure,
-    holds: fn(f64, f64) -> bool,
+    holds: Compare,
     limit: f64,
     share: bool,
 }

@@ -141,9 +141,9 @@ async fn drive(
 /// Starts the command, traced from its first instruction on.
 fn spawn(tracer: &mut impl Tracer, command: &[String]) -> Result<Option<std::io::Result<Child>>, Failure> {
     let Some((program, arguments)) = command.split_first() else { return Ok(None) };
-    tracer.adopt_children(true).map_err(cannot_trace)?;
+    tracer.adopt_children(true).map_err(|e| cannot_trace(&e))?;
     let child = Command::new(program).args(arguments).spawn();
-    tracer.adopt_children(false).map_err(cannot_trace)?;
+    tracer.adopt_children(false).map_err(|e| cannot_trace(&e))?;
     Ok(Some(child))
 }
 
@@ -160,7 +160,7 @@ async fn watch(
     let left = loop {
         tokio::select! {
             _ = ticks.tick() => read(tracer, model)?,
-            status = exit_of(child.as_mut()) => break Left::Exited(status.map_err(cannot_wait)?),
+            status = exit_of(child.as_mut()) => break Left::Exited(status.map_err(|e| cannot_wait(&e))?),
             () = at(deadline) => break Left::Asked,
             _ = signals.interrupt.recv() => {
                 // Ctrl-C reaches the command too, which decides; a second one ends the trace all the same.
@@ -186,7 +186,7 @@ fn ticks() -> Interval {
 }
 
 fn read(tracer: &mut impl Tracer, model: &mut Model) -> Result<(), Failure> {
-    model.absorb(tracer.read().map_err(cannot_trace)?);
+    model.absorb(tracer.read().map_err(|e| cannot_trace(&e))?);
     Ok(())
 }
 
@@ -211,7 +211,7 @@ async fn stop(child: Option<Child>, signals: &mut Signals) -> Result<Ending, Fai
     send(&child, Sig::SIGTERM);
     let status = loop {
         tokio::select! {
-            status = child.wait() => break status.map_err(cannot_wait)?,
+            status = child.wait() => break status.map_err(|e| cannot_wait(&e))?,
             _ = signals.interrupt.recv() => send(&child, Sig::SIGKILL),
             _ = signals.terminate.recv() => send(&child, Sig::SIGKILL),
         }
@@ -252,10 +252,10 @@ impl Signals {
     }
 }
 
-fn cannot_trace(error: anyhow::Error) -> Failure {
+fn cannot_trace(error: &anyhow::Error) -> Failure {
     Failure::CannotTrace(format!("{error:#}"))
 }
 
-fn cannot_wait(error: std::io::Error) -> Failure {
+fn cannot_wait(error: &std::io::Error) -> Failure {
     Failure::Failed(format!("the command cannot be waited for: {error}"))
 }
