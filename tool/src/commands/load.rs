@@ -4,10 +4,12 @@ use std::io::{IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+
 use super::{Failure, Outcome};
 use crate::load::engine::{self, MAX_DEPTH, MAX_SIZE, MAX_STREAMS, Plan, Progress};
 use crate::load::interrupt::Interrupt;
-use crate::load::path::PathEntry;
+use crate::load::path::{PATHS, PathEntry};
 use crate::load::result::LoadReport;
 use crate::load::units::{count, parse_duration, parse_size};
 use crate::load::{Family, LoadError, resolve, text};
@@ -21,8 +23,8 @@ const DURATION_WITH_BYTES: Duration = Duration::from_secs(600);
 /// Arguments of `load`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// How to send: copy, msg_zerocopy or sendfile.
-    #[arg(value_name = "PATH", value_parser = PathEntry::from_name)]
+    /// How to send.
+    #[arg(value_name = "PATH", value_parser = path_parser())]
     path: &'static PathEntry,
     /// Where the sink listens.
     #[arg(long, value_name = "HOST:PORT")]
@@ -66,6 +68,12 @@ pub struct Args {
     /// Do not trace what the kernel does with these sends.
     #[arg(long)]
     no_trace: bool,
+}
+
+/// The table of paths as clap knows it: names, one line of help each, and a list for a name that is not there.
+fn path_parser() -> impl TypedValueParser<Value = &'static PathEntry> {
+    let names = PATHS.iter().map(|entry| PossibleValue::new(entry.name).help(entry.about));
+    PossibleValuesParser::new(names).try_map(|name| PathEntry::from_name(&name))
 }
 
 fn parse_send_size(text: &str) -> Result<u64, String> {

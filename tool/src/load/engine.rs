@@ -104,7 +104,7 @@ fn check_memory(plan: &Plan) -> Result<(), LoadError> {
         return Ok(());
     }
     Err(LoadError::Usage(format!(
-        "{} streams of {} buffers of {} would take {} of memory, more than {} allowed; lower --streams, --depth or \
+        "{} x {} buffers of {} would take {} of memory, more than {} allowed; lower --streams, --depth or \
          --size",
         plan.streams,
         plan.depth,

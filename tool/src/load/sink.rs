@@ -1,7 +1,7 @@
 //! The sink: accepts connections and discards what comes, one plain thread each, always bounded.
 
 use std::io::{self, PipeWriter, Read, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -9,7 +9,7 @@ use std::thread::Scope;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::result::{Connection, SINK_SCHEMA, SinkEndedBy, SinkReport, gbit_s};
 use super::{LoadError, cpu, sys};
@@ -203,7 +203,7 @@ impl<'a, F: FnMut(&Connection)> Hall<'a, F> {
         'a: 'scope,
     {
         let (socket, peer) = match self.sink.listener.accept() {
-            Ok((socket, peer)) => (socket, peer.as_socket().map(|a| a.to_string()).unwrap_or_default()),
+            Ok((socket, peer)) => (socket, name_of(&peer)),
             // The peer changed its mind between poll and accept.
             Err(_) => return Ok(()),
         };
@@ -277,6 +277,16 @@ fn discard(socket: &Socket, peer: String, mode: Mode, shared: &Shared) -> Connec
         thread_ns: cpu::thread_ns().saturating_sub(cpu_before),
         end: end.map_or_else(|error| error.to_string(), str::to_owned),
     }
+}
+
+/// A peer's address; an IPv4 peer of a dual-stack socket as IPv4.
+fn name_of(peer: &SockAddr) -> String {
+    peer.as_socket()
+        .map(|a| match a.ip().to_canonical() {
+            v4 @ IpAddr::V4(_) => SocketAddr::new(v4, a.port()).to_string(),
+            IpAddr::V6(_) => a.to_string(),
+        })
+        .unwrap_or_default()
 }
 
 fn listen(address: SocketAddr) -> io::Result<Socket> {
