@@ -50,17 +50,17 @@ impl End {
         self.v4.into()
     }
 
-    /// Slows the end down, so that a demo leaves the CPUs some air. The device forgets it when it goes back.
+    /// Lets the end send only so much, all flows together, so that a demo leaves the CPUs some air. The device
+    /// forgets it when it goes back.
     ///
     /// # Errors
     /// `tc` is missing, or this kernel has neither of the two queueing disciplines.
-    pub fn limit_rate(&self, megabit_s: u32) -> io::Result<()> {
-        // fq paces without cutting packets up; tbf does too as long as its bucket takes the largest one (64 KiB).
-        let fair = format!("qdisc replace dev {} root fq maxrate {megabit_s}mbit", self.device);
-        let bucket = format!(
-            "qdisc replace dev {} root tbf rate {megabit_s}mbit burst 256k latency 20ms",
-            self.device
-        );
+    pub fn limit_rate(&self, megabit_s: u32, flows: u32) -> io::Result<()> {
+        let (device, each) = (&self.device, megabit_s / flows.max(1));
+        // Neither cuts packets up: fq never does, tbf not as long as its bucket takes the largest one (64 KiB).
+        let fair = format!("qdisc replace dev {device} root fq maxrate {each}mbit");
+        let bucket =
+            format!("qdisc replace dev {device} root tbf rate {megabit_s}mbit burst 256k latency 20ms");
         run(&self.namespace, "tc", &fair).or_else(|_| run(&self.namespace, "tc", &bucket))
     }
 
@@ -354,7 +354,7 @@ mod tests {
             return;
         }
         let [near, _far] = veth().unwrap();
-        if let Err(error) = near.limit_rate(800) {
+        if let Err(error) = near.limit_rate(800, 1) {
             eprintln!("skipped: {error}");
             return;
         }
