@@ -96,7 +96,10 @@ fn wire(devices: Option<&(String, String)>) -> Result<([End; 2], Pace), Failure>
         None => link::veth(),
         Some((a, b)) => link::borrow([a, b]),
     };
-    let ends = ends.map_err(|error| failed("cannot set up the link", &error))?;
+    let ends = ends.map_err(|error| match error.kind() {
+        std::io::ErrorKind::InvalidInput => Failure::Usage(error.to_string()),
+        _ => failed("cannot set up the link", &error),
+    })?;
     let flows = u32::try_from(traffic::LOADS.len()).unwrap_or(1);
     let pace = match ends[0].limit_rate(MEGABIT_S, flows) {
         Ok(()) => Pace::Steady,

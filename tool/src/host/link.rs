@@ -128,8 +128,9 @@ pub fn veth() -> io::Result<[End; 2]> {
 /// Borrows two devices that a cable joins from the namespace of the calling thread.
 ///
 /// # Errors
-/// A device does not exist, is in use (has addresses or belongs to a bridge or bond), cannot be moved, or has no
-/// carrier; the text says which. Whatever was borrowed is given back.
+/// [`io::ErrorKind::InvalidInput`] when a device does not exist or is in use (has addresses, or belongs to a bridge
+/// or bond); else it cannot be moved, has no carrier, or there is no `ip` command. The text says which. Whatever was
+/// borrowed is given back.
 pub fn borrow(devices: [&str; 2]) -> io::Result<[End; 2]> {
     let home = Namespace::current()?;
     let was_up = [check_free(devices[0])?, check_free(devices[1])?];
@@ -160,9 +161,10 @@ fn ready(ends: [End; 2]) -> io::Result<[End; 2]> {
 
 /// Refuses a device that someone uses; returns whether it was up.
 fn check_free(name: &str) -> io::Result<bool> {
-    let device = Device::load(name)?;
+    let invalid = |why: String| io::Error::new(io::ErrorKind::InvalidInput, why);
+    let device = Device::load(name).map_err(|error| invalid(error.to_string()))?;
     let refuse = |why: &str| {
-        Err(io::Error::other(format!(
+        Err(invalid(format!(
             "device {name} {why}; it would be moved away from its users, so choose a free one"
         )))
     };

@@ -133,7 +133,7 @@ fn load(
     (path, shape): (&str, &[&str]),
     pace: Pace,
 ) -> Job {
-    let mut arguments = words(&["load", path, "--to", &address.to_string(), "--no-trace"]);
+    let mut arguments = words(&["load", path, "--to", &address.to_string(), "--no-trace", "--no-pin"]);
     arguments.extend(words(shape));
     arguments.extend(words(pace.bound()));
     Job::new(format!("load {path}"), program, space.clone(), arguments, pace.pause())
@@ -146,14 +146,21 @@ fn supervise<const N: usize>(
     stopped: &Receiver<()>,
 ) -> anyhow::Result<()> {
     let go_on = || matches!(stopped.recv_timeout(TICK), Err(RecvTimeoutError::Timeout));
-    let start = Instant::now();
+    let mut awaiting = (0, Instant::now());
+    let mut ready = false;
     loop {
         sink.tend()?;
-        if sink.pid().is_some_and(|pid| sockets::listens(pid, PORT).unwrap_or(false)) {
+        if awaiting.0 != sink.runs {
+            awaiting = (sink.runs, Instant::now());
+            ready = false;
+        }
+        // Asked only until it is true: the kernel walks its whole connection table for the answer.
+        ready = ready || sink.pid().is_some_and(|pid| sockets::listens(pid, PORT).unwrap_or(false));
+        if ready {
             for load in &mut loads {
                 load.tend()?;
             }
-        } else if loads.iter().all(|load| load.runs == 0) && start.elapsed() > SINK_WAIT {
+        } else if awaiting.1.elapsed() > SINK_WAIT {
             bail!("the demo's sink does not listen after {} s", SINK_WAIT.as_secs());
         }
         if !go_on() {
