@@ -1,4 +1,4 @@
-//! Stand-ins for rooms that are being built: `load::units`, `model`, `report`, `tui`. They have the agreed
+//! Stand-ins for rooms that are being built: `load::units`, `model`, `diagnose`, `report`, `tui`. They have the agreed
 //! signatures; each goes away with one changed `use` line (in `demo.rs` and `watch.rs`).
 
 use std::time::Duration;
@@ -30,21 +30,40 @@ impl Model {
         self.snapshot.duration_ns = sample.at_ns;
     }
 
-    pub(super) fn snapshot(&self) -> Snapshot {
+    pub(super) fn snapshot(&mut self) -> Snapshot {
         self.snapshot.clone()
+    }
+}
+
+/// `diagnose`.
+pub(super) mod diagnose {
+    use crate::model::snapshot::Snapshot;
+
+    pub(in super::super) struct Finding;
+
+    pub(in super::super) fn findings(_snapshot: &Snapshot) -> Vec<Finding> {
+        Vec::new()
     }
 }
 
 /// `report`.
 pub(super) mod report {
-    use crate::model::snapshot::Snapshot;
+    pub(crate) mod json {
+        use super::super::diagnose::Finding;
+        use crate::model::snapshot::Snapshot;
 
-    pub(in super::super) fn json(snapshot: &Snapshot) -> String {
-        format!("{{\"duration_ns\":{}}}", snapshot.duration_ns)
+        pub(in super::super::super) fn document(snapshot: &Snapshot, _: &[Finding], _: &[String]) -> u64 {
+            snapshot.duration_ns
+        }
     }
 
-    pub(in super::super) fn table(snapshot: &Snapshot) -> String {
-        format!("{snapshot:?}")
+    pub(crate) mod table {
+        use super::super::diagnose::Finding;
+        use crate::model::snapshot::Snapshot;
+
+        pub(in super::super::super) fn render(snapshot: &Snapshot, _: &[Finding], _: &[String]) -> String {
+            format!("{snapshot:?}")
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::commands::Failure;
 use crate::model::snapshot::Snapshot;
 use crate::probe::Probe;
 
-use super::pending::{Model, report, tui};
+use super::pending::{Model, diagnose, report, tui};
 
 /// How often the counters are read without a screen.
 const TICK: Duration = Duration::from_millis(250);
@@ -52,8 +52,7 @@ impl Watch {
         self.traffic.stop();
         self.read()?;
         let snapshot = self.model.snapshot();
-        let text = if json { report::json(&snapshot) } else { report::table(&snapshot) };
-        print(&text).context("cannot write the report").map_err(Failure::from)
+        print(&render(&snapshot, json)?).context("cannot write the report").map_err(Failure::from)
     }
 
     fn read(&mut self) -> anyhow::Result<()> {
@@ -68,6 +67,16 @@ impl tui::Feed for Watch {
         self.ending.check()?;
         self.read()?;
         Ok(self.model.snapshot())
+    }
+}
+
+fn render(snapshot: &Snapshot, json: bool) -> anyhow::Result<String> {
+    let findings = diagnose::findings(snapshot);
+    if json {
+        let document = report::json::document(snapshot, &findings, &[]);
+        serde_json::to_string_pretty(&document).context("cannot write the report as JSON")
+    } else {
+        Ok(report::table::render(snapshot, &findings, &[]))
     }
 }
 
