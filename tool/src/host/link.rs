@@ -50,17 +50,17 @@ impl End {
         self.v4.into()
     }
 
-    /// Slows the end down, so that a demo leaves the CPUs some air. The device forgets it when it goes back.
+    /// Lets the end send only so much, all flows together, so that a demo leaves the CPUs some air. The device
+    /// forgets it when it goes back.
     ///
     /// # Errors
     /// `tc` is missing, or this kernel has neither of the two queueing disciplines.
-    pub fn limit_rate(&self, megabit_s: u32) -> io::Result<()> {
-        // fq paces without cutting packets up; tbf does too as long as its bucket takes the largest one (64 KiB).
-        let fair = format!("qdisc replace dev {} root fq maxrate {megabit_s}mbit", self.device);
-        let bucket = format!(
-            "qdisc replace dev {} root tbf rate {megabit_s}mbit burst 256k latency 20ms",
-            self.device
-        );
+    pub fn limit_rate(&self, megabit_s: u32, flows: u32) -> io::Result<()> {
+        let (device, each) = (&self.device, megabit_s / flows.max(1));
+        // Neither cuts packets up: fq never does, tbf not as long as its bucket takes the largest one (64 KiB).
+        let fair = format!("qdisc replace dev {device} root fq maxrate {each}mbit");
+        let bucket =
+            format!("qdisc replace dev {device} root tbf rate {megabit_s}mbit burst 256k latency 20ms");
         run(&self.namespace, "tc", &fair).or_else(|_| run(&self.namespace, "tc", &bucket))
     }
 
@@ -128,8 +128,9 @@ pub fn veth() -> io::Result<[End; 2]> {
 /// Borrows two devices that a cable joins from the namespace of the calling thread.
 ///
 /// # Errors
-/// A device does not exist, is in use (has addresses or belongs to a bridge or bond), cannot be moved, or has no
-/// carrier; the text says which. Whatever was borrowed is given back.
+/// [`io::ErrorKind::InvalidInput`] when a device does not exist or is in use (has addresses, or belongs to a bridge
+/// or bond); else it cannot be moved, has no carrier, or there is no `ip` command. The text says which. Whatever was
+/// borrowed is given back.
 pub fn borrow(devices: [&str; 2]) -> io::Result<[End; 2]> {
     let home = Namespace::current()?;
     let was_up = [check_free(devices[0])?, check_free(devices[1])?];
@@ -160,9 +161,10 @@ fn ready(ends: [End; 2]) -> io::Result<[End; 2]> {
 
 /// Refuses a device that someone uses; returns whether it was up.
 fn check_free(name: &str) -> io::Result<bool> {
-    let device = Device::load(name)?;
+    let invalid = |why: String| io::Error::new(io::ErrorKind::InvalidInput, why);
+    let device = Device::load(name).map_err(|error| invalid(error.to_string()))?;
     let refuse = |why: &str| {
-        Err(io::Error::other(format!(
+        Err(invalid(format!(
             "device {name} {why}; it would be moved away from its users, so choose a free one"
         )))
     };
@@ -354,7 +356,7 @@ mod tests {
             return;
         }
         let [near, _far] = veth().unwrap();
-        if let Err(error) = near.limit_rate(800) {
+        if let Err(error) = near.limit_rate(800, 1) {
             eprintln!("skipped: {error}");
             return;
         }

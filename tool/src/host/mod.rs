@@ -8,6 +8,7 @@ pub mod identity;
 pub mod limits;
 pub mod link;
 pub mod netns;
+pub mod sockets;
 mod spawn;
 pub mod symbols;
 pub mod taps;
