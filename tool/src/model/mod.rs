@@ -3,3 +3,6 @@
 pub mod reason;
 pub mod sample;
 pub mod snapshot;
+pub mod state;
+
+pub use state::Model;

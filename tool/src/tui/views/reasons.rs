@@ -1,0 +1,240 @@
+//! Why bytes were copied or sends refused, over all paths: what, where, how much, whether the application was told,
+//! and what to do about it.
+
+use std::collections::{HashMap, HashSet};
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use zcscope_common::{Path, Reason};
+
+use super::{Scene, panel};
+use crate::model::reason;
+use crate::model::sample::CopyKind;
+use crate::model::snapshot::PathFigures;
+use crate::tui::app::Panel;
+use crate::tui::table::{Column, Table, figures, names};
+use crate::tui::totals::Totals;
+use crate::tui::{text, units};
+
+const COLUMNS: &[Column] = &[
+    names("reason", 13, 23, 9),
+    names("where", 16, 56, 5),
+    names("dev", 6, 15, 3),
+    figures("events", 9, 1),
+    figures("bytes", 8, 8),
+    figures("rate", 11, 4),
+    figures("share", 6, 6),
+    names("kind", 7, 7, 2),
+    names("app was", 7, 8, 7),
+];
+
+/// One row.
+enum Row<'a> {
+    /// Copy events of one kind on all paths.
+    Copies { kind: &'a CopyKind, count: u64, bytes: u64, bytes_per_s: u64 },
+    /// Calls refused on one path.
+    Refused { reason: Reason, path: Path, count: u64 },
+}
+
+impl Row<'_> {
+    const fn reason(&self) -> Reason {
+        match self {
+            Row::Copies { kind, .. } => kind.reason,
+            Row::Refused { reason, .. } => *reason,
+        }
+    }
+}
+
+pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
+    let paths = &scene.snapshot.paths;
+    let rows = rows(paths);
+    let borders = if scene.boxed { 2 } else { 1 };
+    let room = usize::from(area.height.saturating_sub(borders + 1));
+    let first = scene.app.scroll(Panel::Reasons).clamp(rows.len(), room);
+    let inner = panel::focusable(scene, Panel::Reasons, &rows.len().to_string(), area, buf);
+    if rows.is_empty() {
+        draw_empty(scene, inner, buf);
+        return;
+    }
+    let table = Table::new(COLUMNS, inner.width);
+    let totals = Sums::of(&rows);
+    let heading = table.heading(scene.theme.heading);
+    let width = usize::from(inner.width);
+    let mut lines = vec![heading];
+    let mut fixes = Fixes::new(room, rows.len() - first);
+    for row in rows.iter().skip(first).take(room) {
+        lines.push(line(scene, &table, row, &totals));
+        lines.extend(fixes.lines(scene, row.reason(), width));
+    }
+    panel::lines(lines, inner, buf);
+}
+
+/// No rows: say whether that means no copies, or that copies cannot be seen.
+fn draw_empty(scene: Scene<'_>, inner: Rect, buf: &mut Buffer) {
+    let totals = Totals::of(&scene.snapshot.paths);
+    let (sentence, style) = match (totals.has_ledger, totals.copied) {
+        (false, _) => ("nothing to explain yet", scene.theme.dim),
+        (true, None) => ("n/a: copies cannot be seen here (h says why)", scene.theme.warn),
+        (true, Some(0)) => ("no copies seen", scene.theme.good),
+        (true, Some(_)) => {
+            ("n/a: bytes were copied, the reason cannot be seen here (h says why)", scene.theme.warn)
+        }
+    };
+    panel::centred(sentence, style, inner, buf);
+}
+
+/// Sums the copies of each kind over the paths; most bytes first, refusals last.
+fn rows(paths: &[PathFigures]) -> Vec<Row<'_>> {
+    let mut sums: HashMap<&CopyKind, (u64, u64, u64)> = HashMap::new();
+    for copy in paths.iter().flat_map(|p| &p.copies) {
+        let sum = sums.entry(&copy.kind).or_default();
+        *sum = (sum.0 + copy.count, sum.1 + copy.bytes, sum.2 + copy.bytes_per_s);
+    }
+    let mut copies: Vec<_> = sums.into_iter().collect();
+    copies.sort_by(|(kind_a, a), (kind_b, b)| b.1.cmp(&a.1).then_with(|| kind_a.cmp(kind_b)));
+    let refused = paths
+        .iter()
+        .flat_map(|p| p.refused.iter().map(|&(reason, count)| Row::Refused { reason, path: p.path, count }));
+    copies
+        .into_iter()
+        .map(|(kind, (count, bytes, bytes_per_s))| Row::Copies { kind, count, bytes, bytes_per_s })
+        .chain(refused)
+        .collect()
+}
+
+/// Copied bytes of all rows; wire and clone copies stay apart.
+struct Sums {
+    wire: u64,
+    clone: u64,
+}
+
+impl Sums {
+    fn of(rows: &[Row<'_>]) -> Self {
+        let mut sums = Sums { wire: 0, clone: 0 };
+        for row in rows {
+            if let Row::Copies { kind, bytes, .. } = row {
+                *(if kind.clone { &mut sums.clone } else { &mut sums.wire }) += bytes;
+            }
+        }
+        sums
+    }
+}
+
+fn line(scene: Scene<'_>, table: &Table, row: &Row<'_>, sums: &Sums) -> Line<'static> {
+    match row {
+        Row::Copies { kind, count, bytes, bytes_per_s } => {
+            copies_line(scene, table, kind, (*count, *bytes, *bytes_per_s), sums)
+        }
+        Row::Refused { reason, path, count } => refused_line(scene, table, *reason, *path, *count),
+    }
+}
+
+fn copies_line(
+    scene: Scene<'_>,
+    table: &Table,
+    kind: &CopyKind,
+    (count, bytes, rate): (u64, u64, u64),
+    sums: &Sums,
+) -> Line<'static> {
+    let theme = scene.theme;
+    let name = if kind.clone { theme.warn } else { theme.bad };
+    let silent = !kind.told;
+    table.row(|column, _| match column {
+        0 => (kind.reason.name().into(), name),
+        1 => (place(kind), theme.text),
+        2 => (kind.dev.clone().unwrap_or_else(|| units::UNKNOWN.into()), theme.text),
+        3 => (units::count(count), theme.dim),
+        4 => (units::bytes(bytes), theme.text),
+        5 => (units::rate(rate), theme.text),
+        6 => (units::percent(bytes, if kind.clone { sums.clone } else { sums.wire }), theme.text),
+        7 => (if kind.clone { "clone" } else { "wire" }.into(), theme.text),
+        _ => (if silent { "not told" } else { "told" }.into(), if silent { theme.alarm } else { theme.text }),
+    })
+}
+
+fn refused_line(scene: Scene<'_>, table: &Table, reason: Reason, path: Path, count: u64) -> Line<'static> {
+    let theme = scene.theme;
+    table.row(|column, _| match column {
+        0 => (reason.name().into(), theme.warn),
+        1 => (format!("{} calls on {}", units::count(count), path.name()), theme.text),
+        3 => (units::count(count), theme.dim),
+        7 => ("refused".into(), theme.text),
+        8 => ("told".into(), theme.text),
+        _ => (units::NOT_APPLICABLE.into(), theme.dim),
+    })
+}
+
+/// Where it was copied, who asked for it; `~` when concluded and not seen.
+fn place(kind: &CopyKind) -> String {
+    let inferred = if kind.inferred { "~" } else { "" };
+    match &kind.caller {
+        Some(caller) => format!("{inferred}{} ← {caller}", kind.site),
+        None => format!("{inferred}{}", kind.site),
+    }
+}
+
+/// Hands out the lines that the rows leave free to the fixes of the top reasons, each once.
+struct Fixes {
+    free: usize,
+    told: HashSet<Reason>,
+}
+
+impl Fixes {
+    fn new(room: usize, rows: usize) -> Self {
+        // Even a full panel shows the fix of its first reason.
+        let free = room.saturating_sub(rows).max(usize::from(room >= 2));
+        Self { free, told: HashSet::new() }
+    }
+
+    fn lines(&mut self, scene: Scene<'_>, reason: Reason, width: usize) -> Vec<Line<'static>> {
+        const LEAD: &str = "  ↳ fix: ";
+        let lead = text::width(LEAD);
+        if self.free == 0 || width <= lead + 8 || !self.told.insert(reason) {
+            return Vec::new();
+        }
+        let wrapped = text::wrap(reason::info(reason).fix, width - lead, self.free.min(2));
+        self.free -= wrapped.len();
+        let leads = std::iter::once(LEAD.to_owned()).chain(std::iter::repeat(" ".repeat(lead)));
+        let style: Style = scene.theme.accent;
+        wrapped
+            .into_iter()
+            .zip(leads)
+            .map(|(fix, lead)| {
+                Line::from(vec![Span::styled(lead, scene.theme.dim), Span::styled(fix, style)])
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::fixtures;
+    use super::*;
+
+    #[test]
+    fn kinds_are_summed_over_paths_and_refusals_follow() {
+        let snapshot = fixtures::copied();
+        let rows = rows(&snapshot.paths);
+        let bytes: Vec<u64> = rows
+            .iter()
+            .map_while(|r| if let Row::Copies { bytes, .. } = r { Some(*bytes) } else { None })
+            .collect();
+        assert!(bytes.is_sorted_by(|a, b| a >= b) && !bytes.is_empty());
+        assert!(matches!(rows.last(), Some(Row::Refused { .. })));
+        let all: u64 = snapshot.paths.iter().flat_map(|p| &p.copies).map(|c| c.bytes).sum();
+        assert_eq!(bytes.iter().sum::<u64>(), all);
+        let sums = Sums::of(&rows);
+        assert_eq!(sums.wire + sums.clone, all);
+        assert!(sums.clone > 0);
+    }
+
+    #[test]
+    fn inferred_places_are_marked() {
+        let snapshot = fixtures::copied();
+        let kinds: Vec<&CopyKind> = snapshot.paths.iter().flat_map(|p| &p.copies).map(|c| &c.kind).collect();
+        assert!(kinds.iter().any(|k| k.inferred));
+        assert!(kinds.iter().all(|k| place(k).starts_with('~') == k.inferred));
+    }
+}
