@@ -116,7 +116,8 @@ impl Layout {
         let summary = match area.height {
             0..6 => 0,
             6..10 => 1,
-            _ => 2,
+            10..12 => 2,
+            _ => 3,
         };
         let footer = u16::from(area.height >= 8);
         let [header, summary, panel, footer] = rows(area, [1, summary, 0, footer], 2);

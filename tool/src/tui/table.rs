@@ -13,6 +13,8 @@ pub(super) struct Column {
     pub(super) min: u16,
     /// Columns beyond which it does not grow.
     pub(super) max: u16,
+    /// Its part of the room that is left: columns per round.
+    pub(super) grow: u16,
     /// Where its text stands.
     pub(super) align: Align,
     /// When the panel is too narrow for all, the columns with the smallest value go first.
@@ -21,12 +23,17 @@ pub(super) struct Column {
 
 /// A left-aligned column (names).
 pub(super) const fn names(title: &'static str, min: u16, max: u16, keep: u8) -> Column {
-    Column { title, min, max, align: Align::Left, keep }
+    Column { title, min, max, grow: 1, align: Align::Left, keep }
+}
+
+/// The same, taking `grow` times as much of the room that is left as other columns do.
+pub(super) const fn hungry(title: &'static str, min: u16, max: u16, grow: u16, keep: u8) -> Column {
+    Column { grow, ..names(title, min, max, keep) }
 }
 
 /// A right-aligned column of fixed width (figures).
 pub(super) const fn figures(title: &'static str, width: u16, keep: u8) -> Column {
-    Column { title, min: width, max: width, align: Align::Right, keep }
+    Column { title, min: width, max: width, grow: 0, align: Align::Right, keep }
 }
 
 /// Columns with their widths settled for one panel.
@@ -82,15 +89,16 @@ fn taken(widths: &[u16]) -> u16 {
     widths.iter().sum::<u16>() + blanks
 }
 
-/// Hands out what is left, one column at a time, to everyone who can still grow.
+/// Hands out what is left, in rounds, to everyone who can still grow.
 fn grow(columns: &[Column], widths: &mut [u16], width: u16) {
     let mut left = width.saturating_sub(taken(widths));
     loop {
         let before = left;
         for (i, w) in widths.iter_mut().enumerate() {
-            if left > 0 && *w > 0 && *w < columns[i].max {
-                *w += 1;
-                left -= 1;
+            if *w > 0 {
+                let more = columns[i].grow.min(left).min(columns[i].max - *w);
+                *w += more;
+                left -= more;
             }
         }
         if left == before {

@@ -74,6 +74,15 @@ impl Theme {
         }
     }
 
+    /// The style of a copied share: from 1 % on it is bad, below it is worth a look; none when nothing is copied.
+    pub(super) fn copied(&self, copied: Option<u64>, requested: u64) -> Option<Style> {
+        match copied {
+            Some(0) | None => None,
+            Some(copied) if copied >= requested / 100 => Some(self.bad),
+            Some(_) => Some(self.warn),
+        }
+    }
+
     /// The theme for this environment: mono when `NO_COLOR` is set and not empty (no-color.org), or when the
     /// terminal says it has no colours.
     #[must_use]
@@ -104,6 +113,15 @@ mod tests {
         assert_eq!(Theme::choose(true, "xterm-256color").alarm.fg, None);
         assert_eq!(Theme::choose(false, "vt100").alarm.fg, None);
         assert_eq!(Theme::choose(false, "xterm-256color").alarm.fg, Some(Color::Red));
+    }
+
+    #[test]
+    fn a_trace_of_copies_is_no_alarm() {
+        let theme = Theme::colour();
+        assert_eq!(theme.copied(Some(0), 100), None);
+        assert_eq!(theme.copied(None, 100), None);
+        assert_eq!(theme.copied(Some(1), 1000), Some(theme.warn));
+        assert_eq!(theme.copied(Some(10), 1000), Some(theme.bad));
     }
 
     #[test]

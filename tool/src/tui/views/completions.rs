@@ -17,7 +17,7 @@ const COLUMNS: &[Column] = &[
     names("path", 13, 19, 9),
     names("until", 8, 8, 8),
     figures("sends", 6, 3),
-    figures("copied", 6, 6),
+    figures("copied", 8, 6),
     figures("p50", 7, 5),
     figures("p90", 7, 1),
     figures("p99", 7, 7),
@@ -83,12 +83,14 @@ fn line(scene: Scene<'_>, table: &Table, row: &Row) -> Line<'static> {
     let theme = scene.theme;
     let sends = |n: Option<u64>| n.map_or_else(|| units::UNKNOWN.into(), units::count_short);
     let copied = if row.differs { theme.warn } else { theme.text };
+    // The mark stands where the two views can be compared: on the second of the two rows.
+    let mark = if row.differs && row.path.is_empty() { "≠ " } else { "" };
     let at = |of: fn(&Percentiles) -> u64| latency(row.latency.as_ref(), of, theme.text, theme.dim);
     table.row(|column, _| match column {
         0 => (row.path.into(), theme.text),
         1 => (row.until.into(), theme.dim),
         2 => (sends(row.sends.map(|s| s.all)), theme.text),
-        3 => (sends(row.sends.map(|s| s.copied)), copied),
+        3 => (format!("{mark}{}", sends(row.sends.map(|s| s.copied))), copied),
         4 => at(|p| p.p50),
         5 => at(|p| p.p90),
         6 => at(|p| p.p99),

@@ -22,6 +22,7 @@ const WORDS: &[(&str, &str)] = &[
     ("rates", "bits per second; amounts are bytes in binary units; each sparkline has its own scale"),
     ("n/a", "cannot be known here; never means 0"),
     ("-", "has no meaning there, such as the copied share of a path that never asked for zero-copy"),
+    ("!  ≠", "bytes copied silently; the application was told something else than the kernel did"),
     ("~", "concluded from other events, not seen"),
 ];
 

@@ -42,17 +42,23 @@ pub(super) fn draw_summary(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
         buf.set_string(area.x, area.y, text, theme.dim);
         return;
     }
-    let share = |part| units::percent_or_unknown(part, Some(totals.requested));
-    let text = Line::from(vec![
+    let share = |part| fit(&units::percent_or_unknown(part, Some(totals.requested)), 6, Align::Right);
+    let copied = theme.copied(totals.copied, totals.requested).unwrap_or(theme.text);
+    let shares = Line::from(vec![
         Span::styled(fit(&rate, 11, Align::Right), theme.text),
-        Span::styled(
-            format!(" {ZEROCOPIED} zc {}", fit(&share(totals.zerocopied), 6, Align::Right)),
-            theme.good,
-        ),
-        Span::styled(format!(" {COPIED} cp {}", fit(&share(totals.copied), 6, Align::Right)), theme.bad),
-        Span::styled(format!(" silent {}", share(totals.silent)), silent_style(&totals, theme)),
+        Span::styled(format!(" {ZEROCOPIED} zc{}", share(totals.zerocopied)), theme.good),
+        Span::styled(format!("  {COPIED} cp{}", share(totals.copied)), copied),
     ]);
-    let lines = [text, bar(&totals, theme, usize::from(area.width))];
+    let (mark, style) = if totals.silent > Some(0) { ("!", theme.alarm) } else { (" ", theme.text) };
+    let rest = Line::from(vec![
+        Span::styled(format!("{mark} silent {}", share(totals.silent)), style),
+        Span::styled(
+            format!("  {IN_FLIGHT} in flight {}", share(totals.in_flight.map(|f| f.bytes))),
+            theme.accent,
+        ),
+    ]);
+    let bar = bar(&totals, theme, usize::from(area.width));
+    let lines = if area.height < 3 { vec![shares, bar] } else { vec![shares, rest, bar] };
     panel::lines(lines, area, buf);
 }
 
@@ -85,14 +91,25 @@ impl Entry {
 
 fn entries(totals: &Totals, theme: &Theme) -> impl Iterator<Item = Entry> {
     let in_flight = totals.in_flight.map(|f| f.bytes);
+    let silent = totals.silent > Some(0);
     let entry = |glyph, label, bytes, style| Entry { glyph, label, bytes, style };
     [
         entry("", "requested", Some(totals.requested), theme.text),
         entry(ZEROCOPIED, "zero-copied", totals.zerocopied, theme.good),
-        entry(COPIED, "copied", totals.copied, theme.bad),
-        entry("", " of it silent", totals.silent, silent_style(totals, theme)),
+        entry(
+            COPIED,
+            "copied",
+            totals.copied,
+            theme.copied(totals.copied, totals.requested).unwrap_or(theme.text),
+        ),
+        entry(if silent { "!" } else { "" }, " of it silent", totals.silent, silent_style(totals, theme)),
         entry(IN_FLIGHT, "in flight", in_flight, theme.accent),
-        entry("", "clone copied", totals.clone_copied, theme.warn),
+        entry(
+            "",
+            "clone copied",
+            totals.clone_copied,
+            if totals.clone_copied > Some(0) { theme.warn } else { theme.text },
+        ),
     ]
     .into_iter()
 }
@@ -107,9 +124,9 @@ fn told_lines(scene: Scene<'_>, totals: &Totals, width: usize, height: u16) -> V
         None => units::UNKNOWN.into(),
     };
     let differ = matches!((totals.told, totals.kernel), (Some(t), Some(k)) if t.copied != k.copied);
-    let style = if differ { theme.warn } else { theme.text };
+    let (mark, style) = if differ { ("≠", theme.warn) } else { (" ", theme.text) };
     if height < 9 {
-        let both = format!("told {} kernel {} copied", short(totals.told), short(totals.kernel));
+        let both = format!("{mark} told copied {}, kernel {}", short(totals.told), short(totals.kernel));
         return vec![Line::styled(cut(&both, width).0, style)];
     }
     let line = |label: &str, sends| {
@@ -120,7 +137,8 @@ fn told_lines(scene: Scene<'_>, totals: &Totals, width: usize, height: u16) -> V
             Span::styled(if width >= 39 { " sends" } else { "" }, theme.dim),
         ])
     };
-    let mut lines = vec![line("  told copied", totals.told), line("  kernel copied", totals.kernel)];
+    let mut lines =
+        vec![line(&format!("{mark} told copied"), totals.told), line("  kernel copied", totals.kernel)];
     if height >= 10 {
         lines.insert(0, Line::default());
     }

@@ -14,20 +14,20 @@ use crate::model::reason;
 use crate::model::sample::CopyKind;
 use crate::model::snapshot::PathFigures;
 use crate::tui::app::Panel;
-use crate::tui::table::{Column, Table, figures, names};
+use crate::tui::table::{Column, Table, figures, hungry, names};
 use crate::tui::totals::Totals;
 use crate::tui::{text, units};
 
 const COLUMNS: &[Column] = &[
-    names("reason", 13, 23, 9),
-    names("where", 16, 56, 5),
-    names("dev", 6, 15, 3),
+    names("reason", 16, 23, 9),
+    hungry("where", 12, 56, 4, 4),
+    names("dev", 6, 15, 2),
     figures("events", 9, 1),
     figures("bytes", 8, 8),
-    figures("rate", 11, 4),
-    figures("share", 6, 6),
-    names("kind", 7, 7, 2),
-    names("app was", 7, 8, 7),
+    figures("rate", 11, 3),
+    figures("share", 6, 5),
+    names("kind", 5, 5, 6),
+    names("app was", 8, 8, 7),
 ];
 
 /// One row.
@@ -160,8 +160,7 @@ fn refused_line(scene: Scene<'_>, table: &Table, reason: Reason, path: Path, cou
         0 => (reason.name().into(), theme.warn),
         1 => (format!("{} calls on {}", units::count(count), path.name()), theme.text),
         3 => (units::count(count), theme.dim),
-        7 => ("refused".into(), theme.text),
-        8 => ("told".into(), theme.text),
+        8 => ("refused".into(), theme.warn),
         _ => (units::NOT_APPLICABLE.into(), theme.dim),
     })
 }

@@ -9,21 +9,21 @@ use ratatui::text::Line;
 use super::{Scene, panel};
 use crate::model::snapshot::{PathFigures, SocketFigures};
 use crate::tui::app::{Panel, Sort};
-use crate::tui::table::{Column, Table, figures, names};
+use crate::tui::table::{Column, Table, figures, hungry, names};
 use crate::tui::totals::Totals;
 use crate::tui::{text, units};
 
 const COLUMNS: &[Column] = &[
     figures("pid", 7, 6),
     names("name", 8, 16, 7),
-    names("local", 13, 47, 2),
-    names("remote", 13, 47, 5),
+    hungry("local", 13, 47, 2, 2),
+    hungry("remote", 13, 47, 2, 5),
     names("dev", 6, 15, 1),
     names("path", 13, 21, 4),
     figures("rate", 11, 9),
     figures("bytes", 8, 3),
     figures("copied", 6, 8),
-    names("top reason", 13, 24, 4),
+    names("top reason", 16, 24, 4),
 ];
 
 pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
@@ -81,7 +81,7 @@ fn row(scene: Scene<'_>, table: &Table, socket: &SocketFigures) -> Line<'static>
     let theme = scene.theme;
     let totals = Totals::of(&socket.paths);
     let text = if socket.alive { theme.text } else { theme.dim };
-    let copied = if totals.copied > Some(0) && totals.has_ledger { theme.bad } else { text };
+    let copied = theme.copied(totals.copied, totals.requested).unwrap_or(text);
     table.row(|column, width| match column {
         0 => (socket.pid.to_string(), text),
         1 => (socket.comm.clone(), text),

@@ -50,7 +50,7 @@ fn row(scene: Scene<'_>, table: &Table, figures: &PathFigures) -> Line<'static> 
     table.row(|column, width| match column {
         0 => (figures.path.name().into(), theme.text),
         1 => (units::rate(figures.bytes_per_s), theme.text),
-        2 => (totals.copied_share(), if totals.copied > Some(0) { theme.bad } else { theme.text }),
+        2 => (totals.copied_share(), theme.copied(totals.copied, totals.requested).unwrap_or(theme.text)),
         3 => (units::bytes(figures.bytes), theme.text),
         4 => (units::count(figures.calls), theme.dim),
         _ => {
