@@ -5,6 +5,9 @@ use ratatui::style::Style;
 use ratatui::text::Span;
 use unicode_width::UnicodeWidthStr as _;
 
+/// Joins several emoji into one.
+const JOINER: char = '\u{200d}';
+
 /// Side on which a cell's text stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Align {
@@ -40,7 +43,9 @@ pub(super) fn cut(text: &str, columns: usize) -> (String, usize) {
     // Where to cut if the text turns out not to fit: the last place that leaves a column for the ellipsis.
     let mut cut_at = (0, 0);
     for grapheme in Span::raw(text).styled_graphemes(Style::new()) {
-        let w = grapheme.symbol.width();
+        // Terminals disagree on the width of joined emoji; one replacement character is the same everywhere.
+        let symbol = if grapheme.symbol.contains(JOINER) { "\u{fffd}" } else { grapheme.symbol };
+        let w = symbol.width();
         if used + w > columns {
             out.truncate(cut_at.0);
             if columns == 0 {
@@ -49,7 +54,7 @@ pub(super) fn cut(text: &str, columns: usize) -> (String, usize) {
             out.push('…');
             return (out, cut_at.1 + 1);
         }
-        out.push_str(grapheme.symbol);
+        out.push_str(symbol);
         used += w;
         if used < columns {
             cut_at = (out.len(), used);
@@ -109,6 +114,11 @@ mod tests {
                 assert_eq!(width(&fit(text, columns, Align::Left)), columns, "{text:?} in {columns}");
             }
         }
+    }
+
+    #[test]
+    fn joined_emoji_are_replaced() {
+        assert_eq!(fit("👩‍👩‍👧‍👦 x", 4, Align::Left), "\u{fffd} x ");
     }
 
     #[test]
