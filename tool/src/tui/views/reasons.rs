@@ -45,6 +45,13 @@ impl Row<'_> {
             Row::Refused { reason, .. } => *reason,
         }
     }
+
+    fn dev(&self) -> Option<&str> {
+        match self {
+            Row::Copies { kind, .. } => kind.dev.as_deref(),
+            Row::Refused { .. } => None,
+        }
+    }
 }
 
 pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
@@ -52,8 +59,11 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let rows = rows(paths);
     let borders = if scene.boxed { 2 } else { 1 };
     let room = usize::from(area.height.saturating_sub(borders + 1));
-    let first = scene.app.scroll(Panel::Reasons).clamp(rows.len(), room);
-    let inner = panel::focusable(scene, Panel::Reasons, &rows.len().to_string(), area, buf);
+    // One line stays for the fix of the first row shown.
+    let shown = room - usize::from(room >= 2 && rows.len() >= room);
+    let first = scene.app.scroll(Panel::Reasons).clamp(rows.len(), shown);
+    let note = panel::position(first, shown, rows.len());
+    let inner = panel::focusable(scene, Panel::Reasons, &note, area, buf);
     if rows.is_empty() {
         draw_empty(scene, inner, buf);
         return;
@@ -63,10 +73,10 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let heading = table.heading(scene.theme.heading);
     let width = usize::from(inner.width);
     let mut lines = vec![heading];
-    let mut fixes = Fixes::new(room, rows.len() - first);
-    for row in rows.iter().skip(first).take(room) {
+    let mut fixes = Fixes::new(room - shown.min(rows.len() - first));
+    for row in rows.iter().skip(first).take(shown) {
         lines.push(line(scene, &table, row, &totals));
-        lines.extend(fixes.lines(scene, row.reason(), width));
+        lines.extend(fixes.lines(scene, row, width));
     }
     panel::lines(lines, inner, buf);
 }
@@ -174,37 +184,54 @@ fn place(kind: &CopyKind) -> String {
     }
 }
 
+/// Lines of one fix at most.
+const FIX_LINES: usize = 3;
+/// What stands in front of a fix.
+const LEAD: &str = "  ↳ fix: ";
+
 /// Hands out the lines that the rows leave free to the fixes of the top reasons, each once.
 struct Fixes {
     free: usize,
-    told: HashSet<Reason>,
+    told: HashSet<String>,
 }
 
 impl Fixes {
-    fn new(room: usize, rows: usize) -> Self {
-        // Even a full panel shows the fix of its first reason.
-        let free = room.saturating_sub(rows).max(usize::from(room >= 2));
+    fn new(free: usize) -> Self {
         Self { free, told: HashSet::new() }
     }
 
-    fn lines(&mut self, scene: Scene<'_>, reason: Reason, width: usize) -> Vec<Line<'static>> {
-        const LEAD: &str = "  ↳ fix: ";
+    fn lines(&mut self, scene: Scene<'_>, row: &Row<'_>, width: usize) -> Vec<Line<'static>> {
         let lead = text::width(LEAD);
-        if self.free == 0 || width <= lead + 8 || !self.told.insert(reason) {
+        let fix = reason::fix_for(row.reason(), row.dev());
+        if self.free == 0 || width <= lead + 8 || self.told.contains(&fix) {
             return Vec::new();
         }
-        let wrapped = text::wrap(reason::info(reason).fix, width - lead, self.free.min(2));
-        self.free -= wrapped.len();
+        let steps = steps(&fix, width - lead, self.free.min(FIX_LINES));
+        self.told.insert(fix);
+        self.free -= steps.len();
         let leads = std::iter::once(LEAD.to_owned()).chain(std::iter::repeat(" ".repeat(lead)));
         let style: Style = scene.theme.accent;
-        wrapped
+        steps
             .into_iter()
             .zip(leads)
-            .map(|(fix, lead)| {
-                Line::from(vec![Span::styled(lead, scene.theme.dim), Span::styled(fix, style)])
+            .map(|(step, lead)| {
+                Line::from(vec![Span::styled(lead, scene.theme.dim), Span::styled(step, style)])
             })
             .collect()
     }
+}
+
+/// The steps of a fix, each from the start of a line; an ellipsis says that more would follow.
+fn steps(fix: &str, width: usize, max_lines: usize) -> Vec<String> {
+    let mut lines: Vec<String> =
+        fix.lines().flat_map(|step| text::wrap(step, width, usize::MAX)).take(max_lines + 1).collect();
+    if lines.len() > max_lines {
+        lines.truncate(max_lines);
+        if let Some(last) = lines.last_mut() {
+            *last = text::cut(&format!("{last} …"), width).0;
+        }
+    }
+    lines
 }
 
 #[cfg(test)]
@@ -227,6 +254,26 @@ mod tests {
         let sums = Sums::of(&rows);
         assert_eq!(sums.wire + sums.clone, all);
         assert!(sums.clone > 0);
+    }
+
+    #[test]
+    fn the_last_row_can_be_reached() {
+        use crate::tui::{App, Intent, Theme, draw};
+        use ratatui::{Terminal, backend::TestBackend};
+        let mut app = App::new(Theme::mono());
+        [Intent::NextPanel, Intent::Scroll(isize::MAX)].iter().for_each(|intent| app.handle(*intent));
+        for height in [7, 8, 12, 24] {
+            let mut terminal = Terminal::new(TestBackend::new(90, height)).expect("a test terminal");
+            terminal.draw(|frame| draw(frame, &app, &fixtures::copied())).expect("a test terminal");
+            assert!(terminal.backend().to_string().contains("optmem"), "at {height} lines");
+        }
+    }
+
+    #[test]
+    fn a_cut_fix_says_so() {
+        assert_eq!(steps("one\ntwo", 10, 2), ["one", "two"]);
+        assert_eq!(steps("one\ntwo", 10, 1), ["one …"]);
+        assert_eq!(steps("one two three", 9, 1), ["one two …"]);
     }
 
     #[test]
