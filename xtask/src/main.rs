@@ -1,2 +1,36 @@
-//! Developer tasks.
-fn main() {}
+//! `cargo xtask`: everything a developer of zcscope runs. This file is the table of tasks; each task has a file.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod lab;
+mod sh;
+mod tools;
+
+/// Developer tasks of zcscope.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Run a command inside a guest kernel under qemu.
+    Lab(lab::Args),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().task {
+        Task::Lab(args) => lab::run(&args),
+    };
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
