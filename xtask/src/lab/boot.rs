@@ -13,7 +13,7 @@ use super::{Guest, kernels};
 /// How often new output is looked for.
 const TICK: Duration = Duration::from_millis(10);
 /// Console lines quoted when a guest ended badly.
-const LAST_LINES: usize = 25;
+const LAST_LINES: usize = 40;
 
 /// Where a command's output goes.
 pub(crate) trait Sink {
@@ -52,7 +52,8 @@ pub(crate) fn boot(guest: &Guest, kernel: &kernels::Kernel, dir: &Path, sink: &m
         std::thread::sleep(TICK);
     }
     let status = fs::read_to_string(dir.join("status"))?;
-    status.trim().parse().with_context(|| format!("the guest ended without an exit status{}", console(dir)))
+    let Ok(status) = status.trim().parse() else { bail!("the guest ended without an exit status{}", console(dir)) };
+    Ok(status)
 }
 
 /// qemu must not outlive us when we return early.

@@ -43,7 +43,7 @@ status_port=$(port lab.status)
 # Cable ends are named by their address (02:00:00:00:CABLE:END), not by the order in which drivers found them.
 for pass in lab eth; do
     for dir in /sys/class/net/*; do
-        read -r address <"$dir/address"
+        read -r address 2>/dev/null <"$dir/address" || continue
         case $address in 02:00:00:00:0[0-9]:0[01]) ;; *) continue ;; esac
         cable=${address%:*} end=${address##*:}
         ip link set "${dir##*/}" name "$pass$((2 * ${cable##*:0} + ${end#0}))"
