@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod ebpf;
 mod lab;
 mod sh;
 mod tools;
@@ -18,12 +19,15 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    /// Build the kernel programs into tool/bpf, or check them.
+    Ebpf(ebpf::Args),
     /// Run a command inside a guest kernel under qemu.
     Lab(lab::Args),
 }
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
+        Task::Ebpf(args) => ebpf::run(args),
         Task::Lab(args) => lab::run(&args),
     };
     match outcome {

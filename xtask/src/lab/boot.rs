@@ -52,7 +52,9 @@ pub(crate) fn boot(guest: &Guest, kernel: &kernels::Kernel, dir: &Path, sink: &m
         std::thread::sleep(TICK);
     }
     let status = fs::read_to_string(dir.join("status"))?;
-    let Ok(status) = status.trim().parse() else { bail!("the guest ended without an exit status{}", console(dir)) };
+    let Ok(status) = status.trim().parse() else {
+        bail!("the guest ended without an exit status{}", console(dir))
+    };
     Ok(status)
 }
 
