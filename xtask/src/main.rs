@@ -4,9 +4,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod demo;
 mod ebpf;
 mod lab;
 mod sh;
+mod test;
 mod tools;
 
 /// Developer tasks of zcscope.
@@ -21,6 +23,10 @@ struct Cli {
 enum Task {
     /// Build the kernel programs into tool/bpf, or check them.
     Ebpf(ebpf::Args),
+    /// Build zcscope and run its demonstration, here or in a guest kernel.
+    Demo(demo::Args),
+    /// Run all checks and tests.
+    Test(test::Args),
     /// Run a command inside a guest kernel under qemu.
     Lab(lab::Args),
 }
@@ -28,6 +34,8 @@ enum Task {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Ebpf(args) => ebpf::run(args),
+        Task::Demo(args) => demo::run(&args),
+        Task::Test(args) => test::run(&args),
         Task::Lab(args) => lab::run(&args),
     };
     match outcome {

@@ -22,6 +22,7 @@ const TOOLS: &[(&str, &str)] = &[
     ("ss", "/usr/bin/ss"),
     ("ethtool", "/usr/sbin/ethtool"),
     ("bpftool", "/usr/sbin/bpftool"),
+    ("iperf3", "/usr/bin/iperf3"),
 ];
 
 /// Small files that libraries look for.

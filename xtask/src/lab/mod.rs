@@ -134,6 +134,11 @@ impl Guest {
         boot::boot(self, &kernel, &dir.0, sink)
     }
 
+    /// Like [`Guest::run`], with the output on ours.
+    pub(crate) fn run_on_terminal(&self, command: &[String]) -> Result<u8> {
+        self.run(command, &mut Terminal)
+    }
+
     /// The cables as the guest is told them in `ZCSCOPE_CABLES`: `vmxnet3:eth0,eth1 virtio:eth2,eth3`.
     fn cables_text(&self) -> String {
         let name = |nic: Nic| if nic == Nic::Virtio { "virtio" } else { "vmxnet3" };
@@ -160,7 +165,7 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
         interactive(&mut guest)?;
     }
     let command = if args.command.is_empty() { vec!["ash".to_owned()] } else { args.command.clone() };
-    guest.run(&command, &mut Terminal)
+    guest.run_on_terminal(&command)
 }
 
 /// Gives the guest's command our terminal.
@@ -208,6 +213,15 @@ impl Sink for Terminal {
 /// A closed pipe behind us is not an error of the guest.
 fn write_all(mut to: impl Write, bytes: &[u8]) {
     to.write_all(bytes).and_then(|()| to.flush()).ok();
+}
+
+/// Makes sure that guests of this kernel can boot here: the programs are installed, the kernel is in the cache.
+///
+/// # Errors
+/// What is missing and cannot be installed.
+pub(crate) fn prepare(series: &str) -> Result<()> {
+    tools::need(tools::LAB)?;
+    kernels::get(series).map(drop)
 }
 
 /// A directory of one boot, removed at the end.
