@@ -1,0 +1,113 @@
+//! Each check must be able to fail.
+
+use super::*;
+use crate::stat_json::{Copies, InFlight, Missing, Process, Socket};
+
+fn sent() -> Sent {
+    Sent { calls: 4, bytes: 400, zerocopy_sends: 4, completions: 4, notifications: 2, told_copied: 4, ..Sent::new(SendPath::MsgZerocopy) }
+}
+
+fn loopback() -> Expect {
+    Expect { told: Amount::All, copied: Amount::All, reason: Some("loopback"), ..ZERO_COPY }
+}
+
+fn figures() -> PathFigures {
+    PathFigures {
+        path: "msg_zerocopy".into(),
+        calls: 4,
+        bytes: 400,
+        attached_bytes: Some(400),
+        frags: Some(4),
+        requested_bytes: Some(400),
+        zerocopied_bytes: Some(0),
+        copied_bytes: Some(400),
+        clone_copied_bytes: Some(0),
+        silent_copied_bytes: Some(0),
+        copies: vec![Copies { reason: "loopback".into(), bytes: 400, ..Copies::default() }],
+        completions: Some(Completions {
+            sends: 4,
+            units: Some(3),
+            kernel_copied: Some(4),
+            notifications: Some(2),
+            told_sends: Some(4),
+            told_copied: Some(4),
+        }),
+        in_flight: Some(InFlight::default()),
+        ..PathFigures::default()
+    }
+}
+
+fn stat(figures: PathFigures) -> Stat {
+    Stat {
+        schema: "zcscope.stat/1".into(),
+        sources: [("send".to_owned(), "fentry:tcp_sendmsg_locked".to_owned())].into(),
+        paths: vec![figures.clone()],
+        processes: vec![Process { pid: sent().pid, comm: "t".into(), paths: vec![figures.clone()] }],
+        sockets: vec![Socket { pid: sent().pid, paths: vec![figures], ..Socket::default() }],
+        ..Stat::default()
+    }
+}
+
+/// Complaints about a report that is right but for one change.
+fn complaints(change: impl FnOnce(&mut PathFigures)) -> Vec<String> {
+    let mut figures = figures();
+    change(&mut figures);
+    report(&loopback(), &sent(), &stat(figures), Some(Backend::Fentry))
+}
+
+#[test]
+fn a_right_report_has_no_complaint() {
+    assert_eq!(complaints(|_| {}), Vec::<String>::new());
+}
+
+#[test]
+fn every_wrong_figure_is_named() {
+    type Change = fn(&mut PathFigures);
+    let changes: [(&str, Change); 12] = [
+        ("bytes: 401", |f| f.bytes = 401),
+        ("calls: 5", |f| f.calls = 5),
+        ("copied bytes are 399", |f| f.copied_bytes = Some(399)),
+        ("copied bytes are not known", |f| f.copied_bytes = None),
+        ("silently copied bytes", |f| f.silent_copied_bytes = Some(1)),
+        ("second consumer", |f| f.clone_copied_bytes = Some(1)),
+        ("is not 400 requested", |f| f.zerocopied_bytes = Some(3)),
+        ("still in flight", |f| f.in_flight = Some(InFlight { sends: 1, bytes: 0 })),
+        ("unexpected reason, tun_tap", |f| f.copies[0].reason = "tun_tap".into()),
+        ("completed sends: 3", |f| f.completions.as_mut().unwrap().sends = 3),
+        ("sends told copied: 0", |f| f.completions.as_mut().unwrap().told_copied = Some(0)),
+        ("frags are not known", |f| f.frags = None),
+    ];
+    for (text, change) in changes {
+        let complaints = complaints(change);
+        assert!(complaints.iter().any(|c| c.contains(text)), "{text:?} not in {complaints:?}");
+    }
+}
+
+#[test]
+fn loss_strangers_and_sources_are_named() {
+    let mut stat = stat(figures());
+    stat.lost.total = 1;
+    stat.processes.push(Process { pid: 1, comm: "init".into(), paths: Vec::new() });
+    stat.sources.clear();
+    stat.missing.push(Missing { fact: "told".into(), why: " ".into() });
+    let complaints = report(&loopback(), &sent(), &stat, Some(Backend::Fentry)).join("\n");
+    for text in ["lost", "1 init", "source of `send`", "`told` is missing without a reason"] {
+        assert!(complaints.contains(text), "{text:?} not in {complaints}");
+    }
+}
+
+#[test]
+fn a_link_that_is_not_what_it_seems_is_named() {
+    let told_nothing = Sent { told_copied: 0, ..sent() };
+    assert_eq!(truth(&loopback(), &told_nothing, None).len(), 1);
+    assert_eq!(truth(&loopback(), &sent(), Some(Received { bytes: 399 })).len(), 1);
+    assert_eq!(truth(&loopback(), &sent(), Some(Received { bytes: 400 })), Vec::<String>::new());
+}
+
+#[test]
+fn amounts() {
+    assert!(Amount::Below(1).holds(9, 1000) && !Amount::Below(1).holds(10, 1000) && Amount::Below(1).holds(0, 0));
+    assert!(Amount::All.holds(0, 0) && !Amount::All.holds(1, 2));
+    assert!(Amount::AtLeast(20).holds(20, 100) && !Amount::AtLeast(20).holds(19, 100));
+    assert!(Amount::Some.holds(1, 9) && !Amount::Some.holds(0, 9) && !Amount::None.holds(1, 9));
+}

@@ -1,0 +1,3 @@
+//! Foreign.
+use crate::scenario::Procedure;
+pub(crate) const ALL: &[Procedure] = &[];

@@ -1,0 +1,3 @@
+//! Misuse.
+use crate::scenario::Procedure;
+pub(crate) const ALL: &[Procedure] = &[];
