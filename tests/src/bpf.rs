@@ -22,9 +22,8 @@ pub(crate) fn loaded_programs() -> BTreeSet<u32> {
     loop {
         // SAFETY: the attribute is a live, correctly sized prefix of bpf_attr for this command; the kernel writes
         // only `next_id`.
-        let ret = unsafe {
-            libc::syscall(libc::SYS_bpf, PROG_GET_NEXT_ID, &raw mut attr, size_of::<NextId>())
-        };
+        let ret =
+            unsafe { libc::syscall(libc::SYS_bpf, PROG_GET_NEXT_ID, &raw mut attr, size_of::<NextId>()) };
         if ret != 0 {
             return ids;
         }

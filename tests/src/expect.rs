@@ -135,8 +135,14 @@ pub(crate) fn truth(expect: &Expect, sent: &Sent, received: Option<Received>) ->
     wrong.iter().map(|w| format!("the link is not as expected: {w}")).collect()
 }
 
-/// Checks zcscope's report against the application's story.
-pub(crate) fn report(expect: &Expect, sent: &Sent, stat: &Stat, backend: Option<Backend>) -> Vec<String> {
+/// Checks zcscope's report against the application's story, told over `device`.
+pub(crate) fn report(
+    expect: &Expect,
+    sent: &Sent,
+    device: &str,
+    stat: &Stat,
+    backend: Option<Backend>,
+) -> Vec<String> {
     let mut wrong = Vec::new();
     if stat.schema != "zcscope.stat/1" {
         wrong.push(format!("schema is {:?}", stat.schema));
@@ -161,6 +167,7 @@ pub(crate) fn report(expect: &Expect, sent: &Sent, stat: &Stat, backend: Option<
         return wrong;
     };
     wrong.extend(only_this(stat, sent));
+    wrong.extend(devices(stat, sent, device));
     wrong.extend(calls(figures, sent));
     if sent.path.wants_zerocopy() {
         wrong.extend(ledger(expect, figures));
@@ -213,6 +220,12 @@ fn only_this(stat: &Stat, sent: &Sent) -> Vec<String> {
         sockets.iter().flat_map(|s| &s.paths).filter(|f| f.path == name).map(|f| f.bytes).sum();
     same(&mut wrong, "bytes over the sockets", of_sockets, sent.bytes);
     wrong
+}
+
+/// Every socket of the program goes over the one device.
+fn devices(stat: &Stat, sent: &Sent, device: &str) -> Vec<String> {
+    let sockets = stat.sockets.iter().filter(|s| s.pid == sent.pid && s.dev.as_deref() != Some(device));
+    sockets.map(|s| format!("the socket {} goes over {device}, not {:?}", s.local, s.dev)).collect()
 }
 
 fn calls(figures: &PathFigures, sent: &Sent) -> Vec<String> {
@@ -298,7 +311,8 @@ fn refusals(
 ) -> Vec<String> {
     let mut wrong = Vec::new();
     let known = !stat.missing.iter().any(|m| m.fact == "refused") || backend != Some(Backend::Tracepoint);
-    for refused in figures.refused.iter().filter(|r| r.count > 0 && expect.refused != Some(r.reason.as_str())) {
+    for refused in figures.refused.iter().filter(|r| r.count > 0 && expect.refused != Some(r.reason.as_str()))
+    {
         wrong.push(format!("{} calls were refused for {}", refused.count, refused.reason));
     }
     if let Some(reason) = expect.refused.filter(|_| known) {

@@ -4,7 +4,15 @@ use super::*;
 use crate::stat_json::{Copies, InFlight, Missing, Process, Socket};
 
 fn sent() -> Sent {
-    Sent { calls: 4, bytes: 400, zerocopy_sends: 4, completions: 4, notifications: 2, told_copied: 4, ..Sent::new(SendPath::MsgZerocopy) }
+    Sent {
+        calls: 4,
+        bytes: 400,
+        zerocopy_sends: 4,
+        completions: 4,
+        notifications: 2,
+        told_copied: 4,
+        ..Sent::new(SendPath::MsgZerocopy)
+    }
 }
 
 fn loopback() -> Expect {
@@ -43,7 +51,12 @@ fn stat(figures: PathFigures) -> Stat {
         sources: [("send".to_owned(), "fentry:tcp_sendmsg_locked".to_owned())].into(),
         paths: vec![figures.clone()],
         processes: vec![Process { pid: sent().pid, comm: "t".into(), paths: vec![figures.clone()] }],
-        sockets: vec![Socket { pid: sent().pid, paths: vec![figures], ..Socket::default() }],
+        sockets: vec![Socket {
+            pid: sent().pid,
+            dev: Some("lo".into()),
+            paths: vec![figures],
+            ..Socket::default()
+        }],
         ..Stat::default()
     }
 }
@@ -52,7 +65,7 @@ fn stat(figures: PathFigures) -> Stat {
 fn complaints(change: impl FnOnce(&mut PathFigures)) -> Vec<String> {
     let mut figures = figures();
     change(&mut figures);
-    report(&loopback(), &sent(), &stat(figures), Some(Backend::Fentry))
+    report(&loopback(), &sent(), "lo", &stat(figures), Some(Backend::Fentry))
 }
 
 #[test]
@@ -89,9 +102,10 @@ fn loss_strangers_and_sources_are_named() {
     stat.lost.total = 1;
     stat.processes.push(Process { pid: 1, comm: "init".into(), paths: Vec::new() });
     stat.sources.clear();
+    stat.sockets[0].dev = None;
     stat.missing.push(Missing { fact: "told".into(), why: " ".into() });
-    let complaints = report(&loopback(), &sent(), &stat, Some(Backend::Fentry)).join("\n");
-    for text in ["lost", "1 init", "source of `send`", "`told` is missing without a reason"] {
+    let complaints = report(&loopback(), &sent(), "lo", &stat, Some(Backend::Fentry)).join("\n");
+    for text in ["lost", "1 init", "goes over lo", "source of `send`", "`told` is missing without a reason"] {
         assert!(complaints.contains(text), "{text:?} not in {complaints}");
     }
 }
@@ -106,7 +120,9 @@ fn a_link_that_is_not_what_it_seems_is_named() {
 
 #[test]
 fn amounts() {
-    assert!(Amount::Below(1).holds(9, 1000) && !Amount::Below(1).holds(10, 1000) && Amount::Below(1).holds(0, 0));
+    assert!(
+        Amount::Below(1).holds(9, 1000) && !Amount::Below(1).holds(10, 1000) && Amount::Below(1).holds(0, 0)
+    );
     assert!(Amount::All.holds(0, 0) && !Amount::All.holds(1, 2));
     assert!(Amount::AtLeast(20).holds(20, 100) && !Amount::AtLeast(20).holds(19, 100));
     assert!(Amount::Some.holds(1, 9) && !Amount::Some.holds(0, 9) && !Amount::None.holds(1, 9));

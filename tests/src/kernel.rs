@@ -23,8 +23,7 @@ pub(crate) enum Since {
 }
 
 /// The one table of expectations that depend on the release.
-const SINCE: [(Since, (u32, u32)); 2] =
-    [(Since::CopyOnDelivery, (6, 17)), (Since::SendTracepoint, (6, 16))];
+const SINCE: [(Since, (u32, u32)); 2] = [(Since::CopyOnDelivery, (6, 17)), (Since::SendTracepoint, (6, 16))];
 
 /// True when the running kernel is new enough.
 pub(crate) fn has(behaviour: Since) -> bool {

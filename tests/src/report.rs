@@ -42,10 +42,7 @@ impl Tally {
 
     /// Prints the sum; true when nothing failed and something was run.
     pub(crate) fn close(&self) -> bool {
-        println!(
-            "scenarios: {} passed, {} failed, {} skipped",
-            self.passed, self.failed, self.skipped
-        );
+        println!("scenarios: {} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped);
         self.failed == 0 && self.passed > 0
     }
 }

@@ -46,7 +46,7 @@ pub(crate) struct Process {
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(crate) struct Socket {
     pub(crate) pid: u32,
-    pub(crate) remote: String,
+    pub(crate) local: String,
     pub(crate) dev: Option<String>,
     pub(crate) paths: Vec<PathFigures>,
 }

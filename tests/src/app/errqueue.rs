@@ -27,10 +27,11 @@ impl Notification {
     }
 
     fn from_error(error: &libc::sock_extended_err) -> Option<Self> {
-        (error.ee_errno == 0 && error.ee_origin == ORIGIN_ZEROCOPY).then(|| Notification {
+        let copied = error.ee_code & CODE_COPIED != 0;
+        (error.ee_errno == 0 && error.ee_origin == ORIGIN_ZEROCOPY).then_some(Notification {
             first: error.ee_info,
             last: error.ee_data,
-            copied: error.ee_code & CODE_COPIED != 0,
+            copied,
         })
     }
 }
@@ -41,13 +42,13 @@ pub(crate) fn read(socket: BorrowedFd<'_>) -> io::Result<Option<Notification>> {
     let mut space = nix::cmsg_space!(libc::sock_extended_err, libc::sockaddr_in6);
     loop {
         let mut data = [io::IoSliceMut::new(&mut [])];
-        let message =
-            match recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut data, Some(&mut space), flags) {
-                Ok(message) => message,
-                Err(Errno::EAGAIN) => return Ok(None),
-                Err(Errno::EINTR) => continue,
-                Err(errno) => return Err(errno.into()),
-            };
+        let message = match recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut data, Some(&mut space), flags)
+        {
+            Ok(message) => message,
+            Err(Errno::EAGAIN) => return Ok(None),
+            Err(Errno::EINTR) => continue,
+            Err(errno) => return Err(errno.into()),
+        };
         let found = message.cmsgs()?.find_map(|control| match control {
             ControlMessageOwned::Ipv4RecvErr(error, _) | ControlMessageOwned::Ipv6RecvErr(error, _) => {
                 Notification::from_error(&error)

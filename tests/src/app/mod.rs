@@ -13,7 +13,7 @@ use nix::unistd::alarm;
 pub(crate) enum Role {
     /// Send an exact number of calls of an exact size and print the counters as one JSON line.
     Send(send::Args),
-    /// Accept one connection, read it to its end and print the bytes.
+    /// Accept connections, read each to its end and print the bytes.
     Sink(sink::Args),
     /// Hold a packet socket open, as tcpdump does.
     Tap(tap::Args),

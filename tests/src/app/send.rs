@@ -58,6 +58,9 @@ pub(crate) struct Args {
     /// Milliseconds between two calls.
     #[arg(long, default_value_t = 0)]
     pause: u64,
+    /// Connections to make, one after another; each makes all the calls.
+    #[arg(long, default_value_t = 1)]
+    connections: u32,
     /// Seconds after which the sender ends in any case.
     #[arg(long, default_value_t = 60)]
     pub(crate) limit: u32,
@@ -68,20 +71,26 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     if let Some(bytes) = args.memlock {
         drop_privileges(bytes)?;
     }
+    let mut sent = Sent::new(args.path);
+    for _ in 0..args.connections {
+        one_connection(args, &mut sent)?;
+    }
+    println!("{}", serde_json::to_string(&sent)?);
+    Ok(())
+}
+
+fn one_connection(args: &Args, sent: &mut Sent) -> anyhow::Result<()> {
     let stream = TcpStream::connect(args.to).with_context(|| format!("cannot connect to {}", args.to))?;
     prepare(args, &stream)?;
     wait_for_go(args)?;
-
-    let mut sender = Sender::new(args, stream)?;
+    let mut sender = Sender { args, stream, source: Source::new(args.path, args.size)?, sent };
     for _ in 0..args.calls {
         sender.one_call()?;
         if args.pause > 0 {
             std::thread::sleep(Duration::from_millis(args.pause));
         }
     }
-    sender.finish(args.user_timeout.is_some())?;
-    println!("{}", serde_json::to_string(&sender.sent)?);
-    Ok(())
+    sender.finish(args.user_timeout.is_some())
 }
 
 /// A process with CAP_IPC_LOCK is never refused for locked memory, so root has to become nobody.
@@ -157,15 +166,10 @@ struct Sender<'a> {
     args: &'a Args,
     stream: TcpStream,
     source: Source,
-    sent: Sent,
+    sent: &'a mut Sent,
 }
 
-impl<'a> Sender<'a> {
-    fn new(args: &'a Args, stream: TcpStream) -> anyhow::Result<Self> {
-        let source = Source::new(args.path, args.size)?;
-        Ok(Sender { args, stream, source, sent: Sent::new(args.path) })
-    }
-
+impl Sender<'_> {
     /// One call in the sense of the command line: all of `size` is sent, unless refused.
     fn one_call(&mut self) -> anyhow::Result<()> {
         let mut left = self.args.size;
@@ -219,7 +223,8 @@ impl<'a> Sender<'a> {
                 let filled = splice(file, Some(&mut at), write, None, left, SpliceFFlags::empty())?;
                 let mut drained = 0;
                 while drained < filled {
-                    drained += splice(read, None, &self.stream, None, filled - drained, SpliceFFlags::empty())?;
+                    drained +=
+                        splice(read, None, &self.stream, None, filled - drained, SpliceFFlags::empty())?;
                 }
                 Ok(drained)
             }
@@ -264,7 +269,7 @@ impl<'a> Sender<'a> {
         if peer_is_gone && !self.expects_completion() {
             wait_for_death(&self.stream, deadline);
         }
-        self.sent.unacknowledged = sys::unacknowledged(self.stream.as_fd()).unwrap_or(0);
+        self.sent.unacknowledged += sys::unacknowledged(self.stream.as_fd()).unwrap_or(0);
         self.read_notifications()?;
         if !peer_is_gone {
             self.stream.shutdown(Shutdown::Write)?;
@@ -281,4 +286,3 @@ fn wait_for_death(stream: &TcpStream, deadline: Instant) {
         std::thread::sleep(Duration::from_millis(20));
     }
 }
-

@@ -83,7 +83,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
         .filter(|(name, _)| name.contains(&args.only) && !args.truth_only)
         .collect();
     if args.list {
-        rows.iter().map(|row| row.name).chain(procedures.iter().map(|(name, _)| *name)).for_each(|name| println!("{name}"));
+        rows.iter()
+            .map(|row| row.name)
+            .chain(procedures.iter().map(|(name, _)| *name))
+            .for_each(|name| println!("{name}"));
         return Ok(true);
     }
     let mut tally = Tally::default();

@@ -42,6 +42,8 @@ pub(crate) enum Setup {
     Memlock(&'static str),
     /// Milliseconds between two calls.
     Pause(&'static str),
+    /// So many connections, one after another, each with all the calls.
+    Connections(&'static str),
     /// The sender is a grandchild: `sh -c`.
     ViaShell,
     /// A second sender runs at the same time and is not traced.
@@ -63,6 +65,14 @@ pub(crate) struct Row {
 impl Row {
     fn has(&self, setup: Setup) -> bool {
         self.setup.contains(&setup)
+    }
+
+    fn connections(&self) -> &'static str {
+        let wanted = self.setup.iter().find_map(|setup| match setup {
+            Setup::Connections(number) => Some(*number),
+            _ => None,
+        });
+        wanted.unwrap_or("1")
     }
 
     /// Why this kernel or machine cannot run it.
@@ -92,7 +102,7 @@ pub(crate) fn run(row: &Row, bench: &Bench) -> anyhow::Result<Verdict> {
     let mut stage = Stage::set(row, bench, &fixture)?;
     let files = tempfile::tempdir()?;
 
-    let (sink, to) = start_sink(bench, &fixture)?;
+    let (sink, to) = start_sink(bench, &fixture, row.connections())?;
     let sender = sender_command(row, bench, to, files.path());
     let report_file = files.path().join("stat.json");
     let mut running = fixture.sender.start(&mut traced(row, bench, &sender, &report_file))?;
@@ -119,7 +129,7 @@ pub(crate) fn run(row: &Row, bench: &Bench) -> anyhow::Result<Verdict> {
             std::fs::write(directory.join(format!("{}.app.json", row.name)), &output.stdout)?;
         }
         let stat: Stat = serde_json::from_str(&text).context("the report is not of the schema")?;
-        wrong.extend(expect::report(&row.expect, &sent, &stat, bench.backend));
+        wrong.extend(expect::report(&row.expect, &sent, &fixture.device, &stat, bench.backend));
     }
     Ok(if wrong.is_empty() { Verdict::Ok } else { Verdict::Failed(wrong) })
 }
@@ -166,7 +176,7 @@ impl Stage {
     }
 
     fn bystander(&mut self, bench: &Bench, fixture: &Fixture) -> anyhow::Result<()> {
-        let (sink, to) = start_sink(bench, fixture)?;
+        let (sink, to) = start_sink(bench, fixture, "1")?;
         let mut command = bench.app("send");
         command.args(["msg_zerocopy", "--calls", "100000", "--size", "3000", "--pause", "1", "--to"]);
         let sender = fixture.sender.start(command.arg(to.to_string()))?;
@@ -179,9 +189,11 @@ impl Stage {
     }
 }
 
-fn start_sink(bench: &Bench, fixture: &Fixture) -> anyhow::Result<(Running, SocketAddr)> {
+fn start_sink(bench: &Bench, fixture: &Fixture, connections: &str) -> anyhow::Result<(Running, SocketAddr)> {
     let listen = SocketAddr::new(fixture.address, 0);
-    let mut sink = fixture.sink.start(bench.app("sink").args(["--listen", &listen.to_string()]))?;
+    let mut command = bench.app("sink");
+    command.args(["--listen", &listen.to_string(), "--connections", connections]);
+    let mut sink = fixture.sink.start(&mut command)?;
     let port = sink.first_line(Duration::from_secs(10))?.parse().context("the sink printed no port")?;
     Ok((sink, SocketAddr::new(fixture.address, port)))
 }
@@ -203,6 +215,7 @@ fn sender_command(row: &Row, bench: &Bench, to: SocketAddr, files: &Path) -> Vec
             Setup::WithoutSoZerocopy => push(&["--without-so-zerocopy"]),
             Setup::Optmem(_) => push(&["--no-retry"]),
             Setup::Memlock(bytes) => push(&["--no-retry", "--memlock", bytes]),
+            Setup::Connections(number) => push(&["--connections", number]),
             Setup::Pause(milliseconds) => push(&["--pause", milliseconds]),
             Setup::BlackHole => {
                 push(&["--user-timeout", "700", "--send-buffer", "4194304"]);
