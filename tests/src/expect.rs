@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::kernel::{self, Since};
 use crate::stat_json::{Completions, PathFigures, Stat};
 use crate::truth::{Received, SendPath, Sent};
 
@@ -26,11 +27,28 @@ impl Backend {
         }
     }
 
-    /// Facts this back end cannot know, and says so.
+    /// The back end that feeds sends, as the report says.
+    fn of_report(stat: &Stat) -> Option<Self> {
+        let source = stat.sources.get("send")?;
+        [Backend::Fentry, Backend::Kprobe, Backend::Tracepoint]
+            .into_iter()
+            .find(|b| source.starts_with(b.name()))
+    }
+
+    /// Facts this back end cannot know, and must say so.
     const fn must_miss(self) -> &'static [&'static str] {
         match self {
             Backend::Fentry | Backend::Kprobe => &[],
             Backend::Tracepoint => &["frags", "copy_site"],
+        }
+    }
+
+    /// Facts this back end may not know here.
+    fn may_miss(self) -> &'static [&'static str] {
+        match self {
+            Backend::Fentry | Backend::Kprobe => &[],
+            Backend::Tracepoint if kernel::has(Since::SendTracepoint) => &["attach", "frags", "copy_site"],
+            Backend::Tracepoint => &["attach", "frags", "copy_site", "copy", "completion", "told", "refused"],
         }
     }
 }
@@ -150,9 +168,8 @@ pub(crate) fn report(
     if stat.lost.total > 0 {
         wrong.push(format!("{} events were lost: {:?}", stat.lost.total, stat.lost.by_cause));
     }
-    if let Some(backend) = backend {
-        wrong.extend(sources(stat, backend));
-    }
+    wrong.extend(sources(stat, backend));
+    let backend = backend.or(Backend::of_report(stat));
     let path = sent.path.name();
     let Some(figures) = stat.of_process(sent.pid, path) else {
         let seen: Vec<_> = stat
@@ -170,35 +187,40 @@ pub(crate) fn report(
     wrong.extend(devices(stat, sent, device));
     wrong.extend(calls(figures, sent));
     if sent.path.wants_zerocopy() {
-        wrong.extend(ledger(expect, figures));
-        wrong.extend(reasons(expect, figures, backend));
-        wrong.extend(refusals(expect, figures, sent, stat, backend));
+        wrong.extend(ledger(expect, figures, stat));
+        if !stat.misses("copy") {
+            wrong.extend(reasons(expect, figures, backend));
+        }
+        wrong.extend(refusals(expect, figures, sent, stat));
         wrong.extend(attached(expect, figures, backend));
     } else if figures.copied_bytes.unwrap_or(0) > 0 || !figures.copies.is_empty() {
         wrong.push(format!("a path that copies by nature has a copy ledger: {:?}", figures.copies));
     }
     if sent.path == SendPath::MsgZerocopy {
-        wrong.extend(ends(figures, sent));
+        wrong.extend(ends(figures, sent, stat));
     }
     wrong
 }
 
-/// The forced back end feeds the facts, and says what it cannot know.
-fn sources(stat: &Stat, backend: Backend) -> Vec<String> {
+/// The back end (the forced one, if any) feeds the facts, and says what it cannot know and nothing more.
+fn sources(stat: &Stat, forced: Option<Backend>) -> Vec<String> {
     let mut wrong = Vec::new();
-    let name = backend.name();
-    match stat.sources.get("send") {
-        Some(source) if source.starts_with(name) => {}
-        other => wrong.push(format!("the source of `send` is {other:?}, not {name}")),
+    let source = stat.sources.get("send");
+    let Some(backend) = Backend::of_report(stat).filter(|b| forced.is_none_or(|forced| forced == *b)) else {
+        let wanted = forced.map_or("any back end", Backend::name);
+        return vec![format!("the source of `send` is {source:?}, not {wanted}")];
+    };
+    for fact in backend.must_miss().iter().filter(|fact| !stat.misses(fact)) {
+        wrong.push(format!("`{fact}` should be listed as missing"));
     }
-    let missing: Vec<&str> = stat.missing.iter().map(|m| m.fact.as_str()).collect();
-    for fact in backend.must_miss() {
-        if !missing.contains(fact) {
-            wrong.push(format!("`{fact}` should be listed as missing; listed are {missing:?}"));
+    for missing in &stat.missing {
+        if !backend.may_miss().contains(&missing.fact.as_str()) {
+            let (name, why) = (backend.name(), &missing.why);
+            wrong.push(format!("`{}` should be known by {name} ({why})", missing.fact));
         }
-    }
-    for silent in stat.missing.iter().filter(|m| m.why.trim().is_empty()) {
-        wrong.push(format!("`{}` is missing without a reason", silent.fact));
+        if missing.why.trim().is_empty() {
+            wrong.push(format!("`{}` is missing without a reason", missing.fact));
+        }
     }
     wrong
 }
@@ -240,7 +262,7 @@ fn calls(figures: &PathFigures, sent: &Sent) -> Vec<String> {
 }
 
 /// Copied + zero-copied + in flight = requested, and each part is what the link makes of it.
-fn ledger(expect: &Expect, figures: &PathFigures) -> Vec<String> {
+fn ledger(expect: &Expect, figures: &PathFigures, stat: &Stat) -> Vec<String> {
     let requested = figures.requested_bytes.unwrap_or(figures.bytes);
     let mut wrong = Vec::new();
     same(&mut wrong, "requested bytes", requested, figures.bytes);
@@ -251,7 +273,7 @@ fn ledger(expect: &Expect, figures: &PathFigures) -> Vec<String> {
     ];
     for (name, part, amount) in parts {
         match part {
-            None if amount == Amount::Any => {}
+            None if amount == Amount::Any || stat.misses("copy") => {}
             None => wrong.push(format!("{name} are not known")),
             Some(part) if amount.holds(part, requested) => {}
             Some(part) => wrong.push(format!("{name} are {part} of {requested}, expected {amount}")),
@@ -302,20 +324,13 @@ fn reasons(expect: &Expect, figures: &PathFigures, backend: Option<Backend>) -> 
     wrong
 }
 
-fn refusals(
-    expect: &Expect,
-    figures: &PathFigures,
-    sent: &Sent,
-    stat: &Stat,
-    backend: Option<Backend>,
-) -> Vec<String> {
+fn refusals(expect: &Expect, figures: &PathFigures, sent: &Sent, stat: &Stat) -> Vec<String> {
     let mut wrong = Vec::new();
-    let known = !stat.missing.iter().any(|m| m.fact == "refused") || backend != Some(Backend::Tracepoint);
     for refused in figures.refused.iter().filter(|r| r.count > 0 && expect.refused != Some(r.reason.as_str()))
     {
         wrong.push(format!("{} calls were refused for {}", refused.count, refused.reason));
     }
-    if let Some(reason) = expect.refused.filter(|_| known) {
+    if let Some(reason) = expect.refused.filter(|_| !stat.misses("refused")) {
         let count: u64 = figures.refused.iter().filter(|r| r.reason == reason).map(|r| r.count).sum();
         same(&mut wrong, &format!("calls refused for {reason}"), count, sent.failed("ENOBUFS"));
     }
@@ -345,16 +360,20 @@ fn attached(expect: &Expect, figures: &PathFigures, backend: Option<Backend>) ->
 }
 
 /// Completions and notifications are exactly the application's.
-fn ends(figures: &PathFigures, sent: &Sent) -> Vec<String> {
+fn ends(figures: &PathFigures, sent: &Sent, stat: &Stat) -> Vec<String> {
     let mut wrong = Vec::new();
     let Some(ends) = &figures.completions else {
-        if sent.completions > 0 {
+        if sent.completions > 0 && !stat.misses("completion") {
             wrong.push("completions are not known".into());
         }
         return wrong;
     };
     let Completions { sends, units, kernel_copied, notifications, told_sends, told_copied } = *ends;
-    same(&mut wrong, "completed sends", sends, sent.completions);
+    if stat.misses("completion") {
+        wrong.push(format!("completions are listed as missing, but the report has {sends}"));
+    } else {
+        same(&mut wrong, "completed sends", sends, sent.completions);
+    }
     for (name, ours, theirs) in [
         ("notifications read", notifications, sent.notifications),
         ("sends told of", told_sends, sent.completions),
@@ -362,6 +381,7 @@ fn ends(figures: &PathFigures, sent: &Sent) -> Vec<String> {
     ] {
         match ours {
             Some(ours) => same(&mut wrong, name, ours, theirs),
+            None if stat.misses("told") => {}
             None => wrong.push(format!("{name}: not known")),
         }
     }

@@ -101,11 +101,16 @@ fn loss_strangers_and_sources_are_named() {
     let mut stat = stat(figures());
     stat.lost.total = 1;
     stat.processes.push(Process { pid: 1, comm: "init".into(), paths: Vec::new() });
-    stat.sources.clear();
     stat.sockets[0].dev = None;
     stat.missing.push(Missing { fact: "told".into(), why: " ".into() });
     let complaints = report(&loopback(), &sent(), "lo", &stat, Some(Backend::Fentry)).join("\n");
-    for text in ["lost", "1 init", "goes over lo", "source of `send`", "`told` is missing without a reason"] {
+    for text in [
+        "lost",
+        "1 init",
+        "goes over lo",
+        "`told` should be known by fentry",
+        "`told` is missing without a reason",
+    ] {
         assert!(complaints.contains(text), "{text:?} not in {complaints}");
     }
 }
@@ -126,4 +131,32 @@ fn amounts() {
     assert!(Amount::All.holds(0, 0) && !Amount::All.holds(1, 2));
     assert!(Amount::AtLeast(20).holds(20, 100) && !Amount::AtLeast(20).holds(19, 100));
     assert!(Amount::Some.holds(1, 9) && !Amount::Some.holds(0, 9) && !Amount::None.holds(1, 9));
+}
+
+#[test]
+fn the_back_end_must_be_the_forced_one_and_say_what_it_misses() {
+    let mut stat = stat(figures());
+    let one = |stat: &Stat, forced| sources(stat, forced).join("\n");
+    assert_eq!(one(&stat, None), "");
+    assert!(one(&stat, Some(Backend::Kprobe)).contains("not kprobe"));
+    stat.sources.insert("send".into(), "tracepoint:sock_send_length".into());
+    assert!(one(&stat, None).contains("`frags` should be listed as missing"));
+    stat.missing = ["frags", "copy_site"]
+        .map(|fact| Missing { fact: fact.into(), why: "no tracepoint".into() })
+        .to_vec();
+    assert_eq!(one(&stat, Some(Backend::Tracepoint)), "");
+    stat.sources.clear();
+    assert!(one(&stat, None).contains("not any back end"));
+}
+
+#[test]
+fn a_missing_fact_needs_no_figure_but_may_not_have_one() {
+    let mut figures = figures();
+    let mut stat = stat(figures.clone());
+    stat.missing.push(Missing { fact: "completion".into(), why: "x".into() });
+    assert_eq!(ends(&figures, &sent(), &stat).len(), 1);
+    figures.completions = None;
+    assert_eq!(ends(&figures, &sent(), &stat), Vec::<String>::new());
+    stat.missing.clear();
+    assert_eq!(ends(&figures, &sent(), &stat), ["completions are not known"]);
 }

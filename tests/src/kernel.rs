@@ -20,6 +20,8 @@ pub(crate) enum Since {
     CopyOnDelivery,
     /// A tracepoint sees every entry into TCP's send function, so the tracepoint back end knows the path of each call.
     SendTracepoint,
+    /// A tracepoint tells the result of every send; before, the tracepoint back end sees no sends.
+    SendLength,
 }
 
 /// The one table of expectations that depend on the release.

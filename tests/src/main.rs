@@ -8,6 +8,7 @@ mod bpf;
 mod expect;
 mod fixture;
 mod foreign;
+mod generator;
 mod kernel;
 mod misuse;
 mod process;

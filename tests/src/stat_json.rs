@@ -111,6 +111,11 @@ pub(crate) struct InFlight {
 }
 
 impl Stat {
+    /// True when the report says that it cannot know this fact.
+    pub(crate) fn misses(&self, fact: &str) -> bool {
+        self.missing.iter().any(|missing| missing.fact == fact)
+    }
+
     /// The figures of one process on one path.
     pub(crate) fn of_process(&self, pid: u32, path: &str) -> Option<&PathFigures> {
         let process = self.processes.iter().find(|process| process.pid == pid)?;

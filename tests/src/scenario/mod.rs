@@ -10,8 +10,9 @@ use std::time::Instant;
 use anyhow::Context;
 
 use crate::expect::Backend;
+use crate::kernel::{self, Since};
 use crate::report::{Tally, Verdict};
-use crate::{foreign, misuse};
+use crate::{foreign, generator, misuse};
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -79,6 +80,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
     let rows: Vec<_> = table::ROWS.iter().filter(|row| row.name.contains(&args.only)).collect();
     let procedures: Vec<_> = misuse::ALL
         .iter()
+        .chain(generator::ALL)
         .chain(foreign::ALL)
         .filter(|(name, _)| name.contains(&args.only) && !args.truth_only)
         .collect();
@@ -87,6 +89,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
             .map(|row| row.name)
             .chain(procedures.iter().map(|(name, _)| *name))
             .for_each(|name| println!("{name}"));
+        return Ok(true);
+    }
+    if args.backend == Some(Backend::Tracepoint) && !kernel::has(Since::SendLength) {
+        println!("skip all: before Linux 6.4 no tracepoint sees sends");
         return Ok(true);
     }
     let mut tally = Tally::default();
