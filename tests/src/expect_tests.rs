@@ -1,7 +1,7 @@
 //! Each check must be able to fail.
 
 use super::*;
-use crate::stat_json::{Copies, InFlight, Missing, Process, Socket};
+use crate::stat_json::{Copies, InFlight, Missing, Process, Refused, Socket};
 
 fn sent() -> Sent {
     Sent {
@@ -159,4 +159,18 @@ fn a_missing_fact_needs_no_figure_but_may_not_have_one() {
     assert_eq!(ends(&figures, &sent(), &stat), Vec::<String>::new());
     stat.missing.clear();
     assert_eq!(ends(&figures, &sent(), &stat), ["completions are not known"]);
+}
+
+#[test]
+fn refused_calls_are_counted_by_reason() {
+    let refused = |count| vec![Refused { reason: "optmem".into(), count }];
+    let sent = Sent { errors: [("ENOBUFS".to_owned(), 3)].into(), ..sent() };
+    let with = |refused| PathFigures { refused, ..figures() };
+    let check = |figures: &PathFigures, expect| refusals(&expect, figures, &sent, &Stat::default());
+    assert_eq!(check(&with(refused(3)), loopback()), Vec::<String>::new());
+    assert_eq!(check(&with(refused(2)), loopback()).len(), 1);
+    assert_eq!(check(&with(Vec::new()), loopback()).len(), 1);
+    let memlock = Expect { refused: super::Refused::Must("memlock"), ..loopback() };
+    assert_eq!(check(&with(refused(3)), memlock).len(), 2);
+    assert_eq!(truth(&memlock, &super::Sent { errors: Default::default(), ..sent.clone() }, None).len(), 1);
 }

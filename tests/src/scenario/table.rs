@@ -1,7 +1,7 @@
 //! The table of scenarios. Amounts are measured behaviour of Linux 6.1, 6.12 and 6.18.
 
 use super::row::{Row, Setup};
-use crate::expect::{Amount, Expect, ZERO_COPY};
+use crate::expect::{Amount, Expect, Refused, ZERO_COPY};
 use crate::fixture::Link;
 use crate::truth::SendPath::{self, Copy, MsgZerocopy, Sendfile, Splice};
 
@@ -59,7 +59,7 @@ const UNSET: Expect = Expect {
     ..ZERO_COPY
 };
 const fn refused(reason: &'static str, expect: Expect) -> Expect {
-    Expect { refused: Some(reason), ..expect }
+    Expect { refused: Refused::Must(reason), ..expect }
 }
 
 const K4: u32 = 4096;
