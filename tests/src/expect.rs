@@ -151,12 +151,13 @@ pub(crate) const ZERO_COPY: Expect = Expect {
 };
 
 /// Checks the application's own story: without this the scenario proves nothing.
-pub(crate) fn truth(expect: &Expect, sent: &Sent, received: Option<Received>) -> Vec<String> {
+pub(crate) fn truth(expect: &Expect, all: &[Sent], received: Option<Received>) -> Vec<String> {
     let mut wrong = Vec::new();
     if let Some(Received { bytes }) = received {
-        same(&mut wrong, "bytes at the sink", bytes, sent.bytes);
-        same(&mut wrong, "unacknowledged bytes", sent.unacknowledged, 0);
+        same(&mut wrong, "bytes at the sink", bytes, all.iter().map(|sent| sent.bytes).sum());
+        same(&mut wrong, "unacknowledged bytes", all.iter().map(|sent| sent.unacknowledged).sum(), 0);
     }
+    let Some(sent) = all.first() else { return vec!["the sender has no counters".into()] };
     same(&mut wrong, "completions read by the application", sent.completions, sent.zerocopy_sends);
     if !expect.told.holds(sent.told_copied, sent.completions) {
         wrong.push(format!(
@@ -170,10 +171,11 @@ pub(crate) fn truth(expect: &Expect, sent: &Sent, received: Option<Received>) ->
     wrong.iter().map(|w| format!("the link is not as expected: {w}")).collect()
 }
 
-/// Checks zcscope's report against the application's story, told over `device`.
+/// Checks zcscope's report against the application's story, told over `device`: a counter line per path of one
+/// process, the first for the path the expectation is about.
 pub(crate) fn report(
     expect: &Expect,
-    sent: &Sent,
+    all: &[Sent],
     device: &str,
     stat: &Stat,
     backend: Option<Backend>,
@@ -186,33 +188,43 @@ pub(crate) fn report(
         wrong.push(format!("{} events were lost: {:?}", stat.lost.total, stat.lost.by_cause));
     }
     wrong.extend(sources(stat, backend));
+    wrong.extend(only_these(stat, all));
     let backend = backend.or(Backend::of_report(stat));
-    let path = sent.path.name();
-    let Some(figures) = stat.of_process(sent.pid, path) else {
-        let seen: Vec<_> = stat
-            .processes
-            .iter()
-            .map(|p| {
-                let paths: Vec<_> = p.paths.iter().map(|f| format!("{} {} B", f.path, f.bytes)).collect();
-                format!("{} {}: {}", p.pid, p.comm, paths.join(", "))
-            })
-            .collect();
-        wrong.push(format!("process {} has no path {path}; the report has [{}]", sent.pid, seen.join("; ")));
-        return wrong;
-    };
-    wrong.extend(only_this(stat, sent));
-    wrong.extend(devices(stat, sent, device));
-    wrong.extend(calls(figures, sent));
-    if sent.path.wants_zerocopy() {
-        wrong.extend(ledger(expect, figures, stat));
-        if !stat.misses("copy") {
-            wrong.extend(reasons(expect, figures, backend));
+    for (number, sent) in all.iter().enumerate() {
+        wrong.extend(devices(stat, sent, device));
+        let Some(figures) = stat.of_process(sent.pid, sent.path.name()) else {
+            wrong.push(format!("process {} has no path {}", sent.pid, sent.path.name()));
+            continue;
+        };
+        wrong.extend(calls(figures, sent));
+        if number == 0 {
+            wrong.extend(path(expect, figures, sent, stat, backend));
         }
-        wrong.extend(refusals(expect, figures, sent, stat));
-        wrong.extend(attached(expect, figures, backend));
-    } else if figures.copied_bytes.unwrap_or(0) > 0 || !figures.copies.is_empty() {
-        wrong.push(format!("a path that copies by nature has a copy ledger: {:?}", figures.copies));
     }
+    wrong
+}
+
+/// Checks what became of the bytes of one path.
+fn path(
+    expect: &Expect,
+    figures: &PathFigures,
+    sent: &Sent,
+    stat: &Stat,
+    backend: Option<Backend>,
+) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if !sent.path.wants_zerocopy() {
+        if figures.copied_bytes.unwrap_or(0) > 0 || !figures.copies.is_empty() {
+            wrong.push(format!("a path that copies by nature has a copy ledger: {:?}", figures.copies));
+        }
+        return wrong;
+    }
+    wrong.extend(ledger(expect, figures, stat));
+    if !stat.misses("copy") {
+        wrong.extend(reasons(expect, figures, backend));
+    }
+    wrong.extend(refusals(expect, figures, sent, stat));
+    wrong.extend(attached(expect, figures, backend));
     if sent.path == SendPath::MsgZerocopy {
         wrong.extend(ends(figures, sent, stat));
     }
@@ -243,21 +255,27 @@ fn sources(stat: &Stat, forced: Option<Backend>) -> Vec<String> {
 }
 
 /// Only the traced program is in the report, and its parts add up.
-fn only_this(stat: &Stat, sent: &Sent) -> Vec<String> {
+fn only_these(stat: &Stat, all: &[Sent]) -> Vec<String> {
     let mut wrong = Vec::new();
-    for other in stat.processes.iter().filter(|p| p.pid != sent.pid) {
-        wrong.push(format!("process {} {} is none of the traced ones", other.pid, other.comm));
+    for other in stat.processes.iter().filter(|p| all.iter().all(|sent| sent.pid != p.pid)) {
+        let bytes: u64 = other.paths.iter().map(|f| f.bytes).sum();
+        wrong.push(format!(
+            "process {} {} with {bytes} bytes is none of the traced ones",
+            other.pid, other.comm
+        ));
     }
-    let name = sent.path.name();
-    let total: u64 = stat.paths.iter().filter(|f| f.path == name).map(|f| f.bytes).sum();
-    same(&mut wrong, "bytes of the path over all processes", total, sent.bytes);
-    for other in stat.paths.iter().filter(|f| f.path != name && f.bytes > 0) {
+    for sent in all {
+        let name = sent.path.name();
+        let on_path = |f: &&PathFigures| f.path == name;
+        let total: u64 = stat.paths.iter().filter(on_path).map(|f| f.bytes).sum();
+        same(&mut wrong, &format!("bytes of {name} over all processes"), total, sent.bytes);
+        let sockets = stat.sockets.iter().filter(|s| s.pid == sent.pid);
+        let total: u64 = sockets.flat_map(|s| &s.paths).filter(on_path).map(|f| f.bytes).sum();
+        same(&mut wrong, &format!("bytes of {name} over the sockets"), total, sent.bytes);
+    }
+    for other in stat.paths.iter().filter(|f| f.bytes > 0 && all.iter().all(|s| s.path.name() != f.path)) {
         wrong.push(format!("{} bytes stand under the path {}", other.bytes, other.path));
     }
-    let sockets: Vec<_> = stat.sockets.iter().filter(|s| s.pid == sent.pid).collect();
-    let of_sockets: u64 =
-        sockets.iter().flat_map(|s| &s.paths).filter(|f| f.path == name).map(|f| f.bytes).sum();
-    same(&mut wrong, "bytes over the sockets", of_sockets, sent.bytes);
     wrong
 }
 

@@ -65,7 +65,7 @@ fn stat(figures: PathFigures) -> Stat {
 fn complaints(change: impl FnOnce(&mut PathFigures)) -> Vec<String> {
     let mut figures = figures();
     change(&mut figures);
-    report(&loopback(), &sent(), "lo", &stat(figures), Some(Backend::Fentry))
+    report(&loopback(), &[sent()], "lo", &stat(figures), Some(Backend::Fentry))
 }
 
 #[test]
@@ -103,10 +103,10 @@ fn loss_strangers_and_sources_are_named() {
     stat.processes.push(Process { pid: 1, comm: "init".into(), paths: Vec::new() });
     stat.sockets[0].dev = None;
     stat.missing.push(Missing { fact: "told".into(), why: " ".into() });
-    let complaints = report(&loopback(), &sent(), "lo", &stat, Some(Backend::Fentry)).join("\n");
+    let complaints = report(&loopback(), &[sent()], "lo", &stat, Some(Backend::Fentry)).join("\n");
     for text in [
         "lost",
-        "1 init",
+        "1 init with 0 bytes",
         "goes over lo",
         "`told` should be known by fentry",
         "`told` is missing without a reason",
@@ -118,9 +118,9 @@ fn loss_strangers_and_sources_are_named() {
 #[test]
 fn a_link_that_is_not_what_it_seems_is_named() {
     let told_nothing = Sent { told_copied: 0, ..sent() };
-    assert_eq!(truth(&loopback(), &told_nothing, None).len(), 1);
-    assert_eq!(truth(&loopback(), &sent(), Some(Received { bytes: 399 })).len(), 1);
-    assert_eq!(truth(&loopback(), &sent(), Some(Received { bytes: 400 })), Vec::<String>::new());
+    assert_eq!(truth(&loopback(), &[told_nothing], None).len(), 1);
+    assert_eq!(truth(&loopback(), &[sent()], Some(Received { bytes: 399 })).len(), 1);
+    assert_eq!(truth(&loopback(), &[sent()], Some(Received { bytes: 400 })), Vec::<String>::new());
 }
 
 #[test]
@@ -172,5 +172,5 @@ fn refused_calls_are_counted_by_reason() {
     assert_eq!(check(&with(Vec::new()), loopback()).len(), 1);
     let memlock = Expect { refused: super::Refused::Must("memlock"), ..loopback() };
     assert_eq!(check(&with(refused(3)), memlock).len(), 2);
-    assert_eq!(truth(&memlock, &super::Sent { errors: Default::default(), ..sent.clone() }, None).len(), 1);
+    assert_eq!(truth(&memlock, &[super::Sent { errors: Default::default(), ..sent.clone() }], None).len(), 1);
 }

@@ -25,6 +25,9 @@ pub(crate) struct Args {
     /// How to send.
     #[arg(value_enum)]
     path: SendPath,
+    /// After each call, make one this way on the same connection.
+    #[arg(long, value_enum)]
+    and: Option<SendPath>,
     /// Where to send.
     #[arg(long)]
     to: SocketAddr,
@@ -66,31 +69,38 @@ pub(crate) struct Args {
     pub(crate) limit: u32,
 }
 
-/// Sends, waits until everything is completed and acknowledged, prints the counters.
+/// Sends, waits until everything is completed and acknowledged, prints one line of counters per path.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     if let Some(bytes) = args.memlock {
         drop_privileges(bytes)?;
     }
-    let mut sent = Sent::new(args.path);
-    for _ in 0..args.connections {
-        one_connection(args, &mut sent)?;
+    let mut lanes = Vec::new();
+    for path in std::iter::once(args.path).chain(args.and) {
+        lanes.push(Lane { path, source: Source::new(path, args.size)?, sent: Sent::new(path) });
     }
-    println!("{}", serde_json::to_string(&sent)?);
+    for _ in 0..args.connections {
+        one_connection(args, &mut lanes)?;
+    }
+    for lane in &lanes {
+        println!("{}", serde_json::to_string(&lane.sent)?);
+    }
     Ok(())
 }
 
-fn one_connection(args: &Args, sent: &mut Sent) -> anyhow::Result<()> {
+fn one_connection(args: &Args, lanes: &mut [Lane]) -> anyhow::Result<()> {
     let stream = TcpStream::connect(args.to).with_context(|| format!("cannot connect to {}", args.to))?;
     prepare(args, &stream)?;
     wait_for_go(args)?;
-    let mut sender = Sender { args, stream, source: Source::new(args.path, args.size)?, sent };
+    let mut connection = Connection { args, stream };
     for _ in 0..args.calls {
-        sender.one_call()?;
+        for lane in 0..lanes.len() {
+            connection.one_call(lanes, lane)?;
+        }
         if args.pause > 0 {
             std::thread::sleep(Duration::from_millis(args.pause));
         }
     }
-    sender.finish(args.user_timeout.is_some())
+    connection.finish(lanes, args.user_timeout.is_some())
 }
 
 /// A process with CAP_IPC_LOCK is never refused for locked memory, so root has to become nobody.
@@ -110,7 +120,8 @@ fn prepare(args: &Args, stream: &TcpStream) -> anyhow::Result<()> {
     if let Some(milliseconds) = args.user_timeout {
         sys::set_user_timeout(stream.as_fd(), milliseconds)?;
     }
-    if args.path == SendPath::MsgZerocopy && !args.without_so_zerocopy {
+    let zerocopy = args.path == SendPath::MsgZerocopy || args.and == Some(SendPath::MsgZerocopy);
+    if zerocopy && !args.without_so_zerocopy {
         sys::allow_zerocopy(stream.as_fd()).context("this kernel refuses SO_ZEROCOPY")?;
     }
     Ok(())
@@ -162,120 +173,128 @@ fn memory_file(data: &[u8]) -> anyhow::Result<std::fs::File> {
     Ok(file)
 }
 
-struct Sender<'a> {
-    args: &'a Args,
-    stream: TcpStream,
+/// One way of sending, its source and its counters.
+struct Lane {
+    path: SendPath,
     source: Source,
-    sent: &'a mut Sent,
+    sent: Sent,
 }
 
-impl Sender<'_> {
-    /// One call in the sense of the command line: all of `size` is sent, unless refused.
-    fn one_call(&mut self) -> anyhow::Result<()> {
-        let mut left = self.args.size;
-        while left > 0 {
-            if !self.args.no_retry {
-                self.read_notifications()?;
-            }
-            self.sent.calls += 1;
-            match self.send_some(self.args.size - left, left) {
-                Ok(0) => bail!("the kernel accepted nothing of {left} bytes"),
-                Ok(bytes) => {
-                    self.sent.bytes += bytes as u64;
-                    self.sent.zerocopy_sends += u64::from(self.expects_completion());
-                    left -= bytes;
-                }
-                Err(errno) => {
-                    *self.sent.errors.entry(format!("{errno:?}")).or_default() += 1;
-                    if errno != Errno::ENOBUFS {
-                        bail!("a call failed with {errno}");
-                    }
-                    if self.args.no_retry {
-                        return Ok(());
-                    }
-                    self.wait_for_notification(Duration::from_secs(1))?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn expects_completion(&self) -> bool {
-        self.args.path == SendPath::MsgZerocopy && !self.args.without_so_zerocopy
-    }
-
-    fn send_some(&mut self, offset: usize, left: usize) -> nix::Result<usize> {
+impl Lane {
+    fn send_some(&self, stream: &TcpStream, offset: usize, left: usize) -> nix::Result<usize> {
         let plain = MsgFlags::MSG_NOSIGNAL;
-        let flags = match self.args.path {
+        let flags = match self.path {
             SendPath::MsgZerocopy => plain | MsgFlags::from_bits_retain(libc::MSG_ZEROCOPY),
             _ => plain,
         };
         match &self.source {
-            Source::Memory(data) => {
-                send(self.stream.as_raw_fd(), data.get(offset..).unwrap_or_default(), flags)
-            }
+            Source::Memory(data) => send(stream.as_raw_fd(), data.get(offset..).unwrap_or_default(), flags),
             Source::File(file) => {
                 let mut at = offset as libc::off_t;
-                nix::sys::sendfile::sendfile(&self.stream, file, Some(&mut at), left)
+                nix::sys::sendfile::sendfile(stream, file, Some(&mut at), left)
             }
             Source::Pipe { file, read, write } => {
                 let mut at = offset as libc::loff_t;
                 let filled = splice(file, Some(&mut at), write, None, left, SpliceFFlags::empty())?;
                 let mut drained = 0;
                 while drained < filled {
-                    drained +=
-                        splice(read, None, &self.stream, None, filled - drained, SpliceFFlags::empty())?;
+                    drained += splice(read, None, stream, None, filled - drained, SpliceFFlags::empty())?;
                 }
                 Ok(drained)
             }
         }
     }
+}
 
-    fn read_notifications(&mut self) -> anyhow::Result<()> {
-        if !self.expects_completion() {
-            return Ok(());
+struct Connection<'a> {
+    args: &'a Args,
+    stream: TcpStream,
+}
+
+impl Connection<'_> {
+    /// One call in the sense of the command line: all of `size` is sent, unless refused.
+    fn one_call(&mut self, lanes: &mut [Lane], number: usize) -> anyhow::Result<()> {
+        let mut left = self.args.size;
+        while left > 0 {
+            if !self.args.no_retry {
+                self.read_notifications(lanes)?;
+            }
+            let Some(lane) = lanes.get_mut(number) else { return Ok(()) };
+            lane.sent.calls += 1;
+            match lane.send_some(&self.stream, self.args.size - left, left) {
+                Ok(0) => bail!("the kernel accepted nothing of {left} bytes"),
+                Ok(bytes) => {
+                    lane.sent.bytes += bytes as u64;
+                    lane.sent.zerocopy_sends += u64::from(self.is_notified(lane));
+                    left -= bytes;
+                }
+                Err(errno) => {
+                    *lane.sent.errors.entry(format!("{errno:?}")).or_default() += 1;
+                    if errno != Errno::ENOBUFS {
+                        bail!("a call failed with {errno}");
+                    }
+                    if self.args.no_retry {
+                        return Ok(());
+                    }
+                    self.wait_for_notification(lanes, Duration::from_secs(1))?;
+                }
+            }
         }
+        Ok(())
+    }
+
+    /// True when the kernel tells of the end of every send of this lane.
+    fn is_notified(&self, lane: &Lane) -> bool {
+        lane.path == SendPath::MsgZerocopy && !self.args.without_so_zerocopy
+    }
+
+    fn read_notifications(&self, lanes: &mut [Lane]) -> anyhow::Result<()> {
+        let Some(lane) = lanes.iter_mut().find(|lane| self.is_notified(lane)) else { return Ok(()) };
         while let Some(notification) = errqueue::read(self.stream.as_fd())? {
-            self.sent.notifications += 1;
-            self.sent.completions += notification.sends();
+            lane.sent.notifications += 1;
+            lane.sent.completions += notification.sends();
             if notification.copied {
-                self.sent.told_copied += notification.sends();
+                lane.sent.told_copied += notification.sends();
             }
         }
         Ok(())
     }
 
     /// Waits until the error queue has something, or for `most`.
-    fn wait_for_notification(&mut self, most: Duration) -> anyhow::Result<()> {
+    fn wait_for_notification(&self, lanes: &mut [Lane], most: Duration) -> anyhow::Result<()> {
         let timeout = PollTimeout::try_from(most).unwrap_or(PollTimeout::MAX);
         // No events asked for: an error queue that is not empty shows as POLLERR in any case.
         poll(&mut [PollFd::new(self.stream.as_fd(), PollFlags::empty())], timeout)?;
-        self.read_notifications()
+        self.read_notifications(lanes)
     }
 
     /// Waits, bounded, for all completions and acknowledgements, and ends the connection.
-    fn finish(&mut self, peer_is_gone: bool) -> anyhow::Result<()> {
+    fn finish(&mut self, lanes: &mut [Lane], peer_is_gone: bool) -> anyhow::Result<()> {
         let deadline = Instant::now() + Duration::from_secs(15);
-        while self.sent.completions < self.sent.zerocopy_sends && Instant::now() < deadline {
-            self.wait_for_notification(Duration::from_millis(200))?;
+        let open = |lanes: &[Lane]| lanes.iter().any(|l| l.sent.completions < l.sent.zerocopy_sends);
+        while open(lanes) && Instant::now() < deadline {
+            self.wait_for_notification(lanes, Duration::from_millis(200))?;
             if peer_is_gone {
                 // A dead socket always polls as ready; do not spin on it.
                 std::thread::sleep(Duration::from_millis(5));
             }
         }
-        while !peer_is_gone && sys::unacknowledged(self.stream.as_fd())? > 0 && Instant::now() < deadline {
+        if peer_is_gone {
+            if !lanes.iter().any(|lane| self.is_notified(lane)) {
+                wait_for_death(&self.stream, deadline);
+            }
+            return Ok(());
+        }
+        while sys::unacknowledged(self.stream.as_fd())? > 0 && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(1));
         }
-        if peer_is_gone && !self.expects_completion() {
-            wait_for_death(&self.stream, deadline);
+        self.read_notifications(lanes)?;
+        if let Some(lane) = lanes.first_mut() {
+            lane.sent.unacknowledged += sys::unacknowledged(self.stream.as_fd())?;
         }
-        self.sent.unacknowledged += sys::unacknowledged(self.stream.as_fd()).unwrap_or(0);
-        self.read_notifications()?;
-        if !peer_is_gone {
-            self.stream.shutdown(Shutdown::Write)?;
-            self.stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-            let _ = self.stream.read(&mut [0; 1]);
-        }
+        self.stream.shutdown(Shutdown::Write)?;
+        self.stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        let _ = self.stream.read(&mut [0; 1]);
         Ok(())
     }
 }

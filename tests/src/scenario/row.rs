@@ -42,6 +42,8 @@ pub(crate) enum Setup {
     Memlock(&'static str),
     /// Milliseconds between two calls.
     Pause(&'static str),
+    /// After each call, one by this path on the same connection.
+    And(SendPath),
     /// So many connections, one after another, each with all the calls.
     Connections(&'static str),
     /// The sender is a grandchild: `sh -c`.
@@ -116,8 +118,7 @@ pub(crate) fn run(row: &Row, bench: &Bench) -> anyhow::Result<Verdict> {
     if output.code != 0 {
         bail!("exit code {}: {}", output.code, output.complaint());
     }
-    let sent: Sent = serde_json::from_str(output.stdout.trim())
-        .with_context(|| format!("the sender printed {:?}; {}", output.stdout, output.complaint()))?;
+    let sent = counters(&output.stdout).with_context(|| format!("the sender said {}", output.complaint()))?;
     let received = if row.has(Setup::BlackHole) { None } else { Some(end_sink(sink)?) };
     stage.clear();
 
@@ -132,6 +133,14 @@ pub(crate) fn run(row: &Row, bench: &Bench) -> anyhow::Result<Verdict> {
         wrong.extend(expect::report(&row.expect, &sent, &fixture.device, &stat, bench.backend));
     }
     Ok(if wrong.is_empty() { Verdict::Ok } else { Verdict::Failed(wrong) })
+}
+
+/// The sender's counters, one line per path.
+fn counters(stdout: &str) -> anyhow::Result<Vec<Sent>> {
+    let lines: Result<Vec<Sent>, _> = stdout.lines().map(serde_json::from_str).collect();
+    let sent = lines.with_context(|| format!("the sender printed {stdout:?}"))?;
+    anyhow::ensure!(!sent.is_empty(), "the sender printed nothing");
+    Ok(sent)
 }
 
 /// What stands around the traced sender, taken down when dropped.
@@ -215,6 +224,7 @@ fn sender_command(row: &Row, bench: &Bench, to: SocketAddr, files: &Path) -> Vec
             Setup::WithoutSoZerocopy => push(&["--without-so-zerocopy"]),
             Setup::Optmem(_) => push(&["--no-retry"]),
             Setup::Memlock(bytes) => push(&["--no-retry", "--memlock", bytes]),
+            Setup::And(path) => push(&["--and", path.name()]),
             Setup::Connections(number) => push(&["--connections", number]),
             Setup::Pause(milliseconds) => push(&["--pause", milliseconds]),
             Setup::BlackHole => {
