@@ -154,3 +154,31 @@ fn python_sendfile(bench: &Bench) -> anyhow::Result<Verdict> {
     }
     Ok(if wrong.is_empty() { Verdict::Ok } else { Verdict::Failed(wrong) })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::stat_json::PathFigures;
+
+    fn socket(local: &str, path: &str, bytes: u64) -> Socket {
+        let figures = PathFigures { path: path.into(), bytes, ..PathFigures::default() };
+        Socket { local: local.into(), paths: vec![figures], ..Socket::default() }
+    }
+
+    #[test]
+    fn iperf3_is_compared_to_the_byte_and_its_control_connection_explained() {
+        let told = json!({"start": {"connected": [{"local_port": 40002}]},
+            "end": {"streams": [{"sender": {"bytes": 1000}}]}});
+        let wrong = |control, data| {
+            let sockets =
+                vec![socket("127.0.0.1:40001", "copy", control), socket("127.0.0.1:40002", "copy", data)];
+            check_iperf3(&told, &Stat { sockets, ..Stat::default() }, "copy").unwrap()
+        };
+        assert_eq!(wrong(700, 1037), Vec::<String>::new());
+        assert_eq!(wrong(700, 1036).len(), 1);
+        assert_eq!(wrong(37, 1037).len(), 1);
+        assert_eq!(check_iperf3(&told, &Stat::default(), "copy").unwrap().len(), 2);
+    }
+}

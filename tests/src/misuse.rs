@@ -94,17 +94,16 @@ fn unknown_path(bench: &Bench) -> anyhow::Result<Verdict> {
     Ok(verdict(wrong))
 }
 
-/// As with a shell or `env`, the code says that the command could not be started; the sentence names it.
+/// The code is a failure's, or a shell's for a command that cannot be started; the sentence names the command.
 fn no_such_command(bench: &Bench) -> anyhow::Result<Verdict> {
     let output = process::run(bench.stat().args(["--", "/nosuch/program"]))?;
-    let mut wrong = Vec::new();
-    if output.code == 0 {
-        wrong.push("exit code 0".into());
+    if ![1, 126, 127].contains(&output.code) {
+        return Ok(verdict(vec![format!("exit code {}, expected 1, 126 or 127", output.code)]));
     }
-    if !output.stderr.contains("/nosuch/program") || output.stderr.contains("panicked") {
-        wrong.push(format!("standard error does not name the program: {:?}", output.stderr));
+    if !output.stderr.contains("/nosuch/program") {
+        return Ok(verdict(vec![format!("standard error does not name the program: {:?}", output.stderr)]));
     }
-    Ok(verdict(wrong))
+    Ok(refusal(&output, output.code))
 }
 
 /// A tracer started for a long time, and attached.
