@@ -34,6 +34,7 @@ pub(crate) const ALL: &[Procedure] = &[
     ("misuse_no_such_command", no_such_command),
     ("accident_killed", killed),
     ("accident_interrupted", interrupted),
+    ("accident_attached_late", attached_late),
     ("stat_exit_status", exit_status),
     ("stat_exit_status_signal", exit_status_signal),
     ("stat_fail_if", fail_if),
@@ -190,6 +191,37 @@ fn interrupted(bench: &Bench) -> anyhow::Result<Verdict> {
     match stat.of_process(sent.pid, "msg_zerocopy") {
         Some(figures) if figures.bytes == sent.bytes => {}
         other => wrong.push(format!("bytes: {:?}, expected {}", other.map(|f| f.bytes), sent.bytes)),
+    }
+    Ok(verdict(wrong))
+}
+
+/// Attaching in the middle of traffic: sends from before are nobody's, and the ledger is whole all the same.
+fn attached_late(bench: &Bench) -> anyhow::Result<Verdict> {
+    let (netns, files) = (Netns::new()?, tempfile::tempdir()?);
+    let traffic = Traffic::start(bench, &netns, 800)?;
+    let mut command = bench.stat();
+    command.args(["--duration", "1s", "--json", "-o"]).arg(files.path().join("stat.json"));
+    command.args(["-p", &traffic.sender.pid().to_string()]);
+    let output = netns.start(&mut command)?.finish(Duration::from_secs(30))?;
+    let mut wrong = Vec::new();
+    if output.code != 0 {
+        wrong.push(format!("exit code {}: {}", output.code, output.complaint()));
+    }
+    let stat = read_report(files.path())?;
+    let sent = traffic.end()?;
+    if stat.lost.total > 0 {
+        wrong.push(format!("{} events were lost: {:?}", stat.lost.total, stat.lost.by_cause));
+    }
+    let Some(figures) = stat.of_process(sent.pid, "msg_zerocopy") else {
+        wrong.push("nothing was seen of a sender at work".into());
+        return Ok(verdict(wrong));
+    };
+    if figures.calls == 0 || figures.calls >= sent.calls || figures.bytes != figures.calls * 3000 {
+        wrong.push(format!("{} calls and {} bytes of {} calls", figures.calls, figures.bytes, sent.calls));
+    }
+    let open = figures.in_flight.as_ref().map_or(0, |open| open.sends);
+    if let Some(ends) = figures.completions.as_ref().filter(|ends| ends.sends + open != figures.calls) {
+        wrong.push(format!("{} sends ended, {open} are open, {} were made", ends.sends, figures.calls));
     }
     Ok(verdict(wrong))
 }
