@@ -74,7 +74,6 @@ pub struct Offsets {
     pub sock_common_cookie: u32,
     pub sock_common_flags: u32,
     pub sock_protocol: u32,
-    pub sock_protocol_size: u32,
     pub sock_zckey: u32,
     pub sock_route_caps: u32,
     pub sock_dst_cache: u32,
@@ -87,6 +86,7 @@ pub struct Offsets {
     pub msghdr_flags: u32,
     pub msghdr_ubuf: u32,
     pub msghdr_sg_from_iter: u32,
+    pub msghdr_iter_count: u32,
     pub icsk_ulp_ops: u32,
     pub skb_dev: u32,
     pub skb_sk: u32,
@@ -120,6 +120,7 @@ pub struct Offsets {
     pub packet_type_list: u32,
     pub packet_type_ignore_outgoing: u32,
     pub task_flags: u32,
+    pub task_tgid: u32,
     pub skb_truesize_empty: u32,
     pub pt_regs_orig_ax: u32,
     pub pt_regs_dx: u32,
@@ -132,6 +133,16 @@ impl Offsets {
     pub const ABSENT: u32 = u32::MAX;
 }
 
+/// A half-open range of kernel addresses; empty when the symbol is not known.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Range {
+    /// First address.
+    pub start: u64,
+    /// First address behind it.
+    pub end: u64,
+}
+
 /// All of it, one `.rodata` global.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -142,13 +153,23 @@ pub struct Config {
     pub mode: Mode,
     /// What to trace.
     pub filter: Filter,
-    /// Address range of `__msg_zerocopy_callback`, to tell a merged notification from one the application read.
-    pub zerocopy_callback_start: u64,
-    /// See `zerocopy_callback_start`; exclusive.
-    pub zerocopy_callback_end: u64,
+    /// Bit number of SOCK_ZEROCOPY in `skc_flags`.
+    pub sock_zerocopy_bit: u32,
+    /// Padding.
+    pub pad: u32,
+    /// `__msg_zerocopy_callback`: tells a merged notification from one the application read.
+    pub zerocopy_callback: Range,
+    /// `skb_copy_ubufs`, to find its caller on a stack.
+    pub copy_ubufs: Range,
+    /// `__pskb_pull_tail`, likewise.
+    pub pull_tail: Range,
+    /// `skb_segment`, likewise.
+    pub segment: Range,
+    /// `dev_queue_xmit_nit`: a copy made below it is for a packet tap.
+    pub tap: Range,
     /// Address of `io_sg_from_iter` (registered buffers), 0 unknown.
     pub io_sg_from_iter: u64,
 }
 
-const _: () = assert!(size_of::<Config>() == 62 * 4 + 8 * 4 + 48 + 24);
+const _: () = assert!(size_of::<Config>() == 64 * 4 + 8 * 4 + 48 + 8 + 5 * 16 + 8);
 const _: () = assert!(align_of::<Config>() == 8);

@@ -97,6 +97,39 @@ pub struct FlowCounters {
 
 const _: () = assert!(size_of::<FlowCounters>() == 26 * 8);
 
+impl core::ops::Add for FlowCounters {
+    type Output = FlowCounters;
+
+    fn add(self, other: FlowCounters) -> FlowCounters {
+        let mut errors = self.errors;
+        errors.iter_mut().zip(other.errors).for_each(|(mine, theirs)| *mine += theirs);
+        FlowCounters {
+            calls: self.calls + other.calls,
+            bytes: self.bytes + other.bytes,
+            errors,
+            refused_optmem: self.refused_optmem + other.refused_optmem,
+            refused_memlock: self.refused_memlock + other.refused_memlock,
+            attached_bytes: self.attached_bytes + other.attached_bytes,
+            frags: self.frags + other.frags,
+            start_copied_bytes: self.start_copied_bytes + other.start_copied_bytes,
+            raw_wire_bytes: self.raw_wire_bytes + other.raw_wire_bytes,
+            raw_clone_bytes: self.raw_clone_bytes + other.raw_clone_bytes,
+            raw_silent_bytes: self.raw_silent_bytes + other.raw_silent_bytes,
+            zc_sends: self.zc_sends + other.zc_sends,
+            completed_sends: self.completed_sends + other.completed_sends,
+            completed_bytes: self.completed_bytes + other.completed_bytes,
+            units: self.units + other.units,
+            kernel_copied_sends: self.kernel_copied_sends + other.kernel_copied_sends,
+            unit_copied_bytes: self.unit_copied_bytes + other.unit_copied_bytes,
+            unit_clone_bytes: self.unit_clone_bytes + other.unit_clone_bytes,
+            unit_silent_bytes: self.unit_silent_bytes + other.unit_silent_bytes,
+            told_reads: self.told_reads + other.told_reads,
+            told_sends: self.told_sends + other.told_sends,
+            told_copied_sends: self.told_copied_sends + other.told_copied_sends,
+        }
+    }
+}
+
 /// Key of a spilled flow: a socket's second and later paths.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,8 +194,10 @@ pub struct SockEntry {
     pub home_path: u32,
     /// Bit per [`Path`] whose counters stand in the spill map.
     pub spill_mask: u32,
+    /// Padding.
+    pub pad: u32,
     /// Zero-copy sends accepted and not released.
-    pub in_flight: u32,
+    pub in_flight: u64,
     /// Name of the process.
     pub comm: [u8; 16],
     /// Addresses and ports.
@@ -176,7 +211,7 @@ pub struct SockEntry {
     pub tail_lo: u64,
 }
 
-const _: () = assert!(size_of::<SockEntry>() == 7 * 8 + 6 * 4 + 16 + 40 + 26 * 8 + 16);
+const _: () = assert!(size_of::<SockEntry>() == 8 * 8 + 6 * 4 + 16 + 40 + 26 * 8 + 16);
 
 /// What one thread's current send call has gathered.
 #[repr(C)]
@@ -192,6 +227,10 @@ pub struct CallState {
     pub attached: u64,
     /// New frags so far.
     pub frags: u64,
+    /// The skb bytes are being attached to.
+    pub skb: u64,
+    /// Bytes asked for, where the back end learns them before the call returns.
+    pub requested: u64,
     /// [`Path`] as a number.
     pub path: u32,
     /// Zero-copy id of the send, valid when `has_id`.
@@ -227,9 +266,9 @@ pub struct SendEntry {
     /// Bytes accepted; valid once `accepted`.
     pub bytes: u64,
     /// [`Path`] as a number.
-    pub path: u32,
+    pub path: u64,
     /// 1 once the call has returned and `bytes` is final.
-    pub accepted: u32,
+    pub accepted: u64,
 }
 
 /// Copies that hit one completion unit (`ubuf_info`) so far.
@@ -270,8 +309,8 @@ pub struct CopyKey {
     pub id: u64,
     /// Address of the `net_device`, key of the device table; 0 none.
     pub dev: u64,
-    /// Id in the stack table, negative when there is none.
-    pub stack: i64,
+    /// Return address in the function that asked for the copy; 0 unknown.
+    pub caller: u64,
     /// [`Path`] as a number.
     pub path: u8,
     /// [`crate::Site`] as a number.
@@ -314,14 +353,19 @@ pub struct DevInfo {
     pub flags: u32,
 }
 
-/// One record of the ring: a socket (or one owner's share of it) has ended and these are its final counters.
+/// A socket's second or later path: value of the spill map, and a record of the ring when the socket ends.
+///
+/// The ring carries the final [`SockEntry`] of a socket (or of one owner's share of it) and its spilled flows;
+/// records are told apart by their size.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SockEvent {
-    /// 0: `entry` with its home flow. 1: only `entry.id`, `home_path` and `home` are meant: a spilled flow.
-    pub kind: u64,
-    /// The socket.
-    pub entry: SockEntry,
+pub struct SpillEntry {
+    /// `SockEntry::id`.
+    pub id: u64,
+    /// [`Path`] as a number.
+    pub path: u64,
+    /// Its counters.
+    pub flow: FlowCounters,
 }
 
 /// Names of the causes in the loss counters; the index is what the kernel side uses. See [`Lost`].
@@ -334,7 +378,6 @@ pub const LOST_CAUSES: [&str; Lost::COUNT] = [
     "device_table_full",
     "ring_full",
     "call_state_lost",
-    "send_not_seen",
     "range_too_long",
     "process_table_full",
 ];
@@ -359,17 +402,15 @@ pub enum Lost {
     Ring = 6,
     /// The end of a call found no beginning.
     CallState = 7,
-    /// A completion named a send of a known socket that was never seen.
-    SendNotSeen = 8,
     /// A notification covered more sends than are looked up one by one.
-    RangeTooLong = 9,
+    RangeTooLong = 8,
     /// A forked process found no room in the process filter.
-    ProcessTable = 10,
+    ProcessTable = 9,
 }
 
 impl Lost {
     /// Number of causes.
-    pub const COUNT: usize = 11;
+    pub const COUNT: usize = 10;
 }
 
 const _: () = assert!(Path::COUNT <= 32, "spill_mask has 32 bits");

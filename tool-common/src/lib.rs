@@ -9,10 +9,10 @@ mod flow;
 mod hist;
 mod ids;
 
-pub use config::{Config, Filter, Mode, Offsets, Source};
+pub use config::{Config, Filter, Mode, Offsets, Range, Source};
 pub use flow::{
     AddrPair, CallState, CopyKey, CopyTotals, DevInfo, Err, FlowCounters, FlowKey, LOST_CAUSES, Lost,
-    SendEntry, SendKey, SockEntry, SockEvent, Unit, sock_flags,
+    SendEntry, SendKey, SockEntry, SpillEntry, Unit, sock_flags,
 };
 pub use hist::{HIST_BUCKETS, Hist, bucket_bounds, bucket_of};
 pub use ids::{Path, Reason, Site};

@@ -1,15 +1,121 @@
-//! The verb `stat`.
+//! The verb `stat`: traces for a time, or for the life of one command, and reports once.
 
+mod fail_if;
+mod output;
+mod trace;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use self::fail_if::Check;
+use self::output::Destination;
+use self::trace::{Ending, Plan, Tracer};
+use super::trace_args::TraceArgs;
 use super::{Failure, Outcome};
+use crate::diagnose::findings;
+use crate::model::snapshot::Snapshot;
+use crate::probe::Probe;
+use crate::report::{json, table};
 
 /// Arguments of `stat`.
-#[derive(Clone, Debug, clap::Args)]
-pub struct Args {}
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Args {
+    /// Trace for this long (500ms, 10s, 2m); without it until Ctrl-C, or until CMD ends.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub duration: Option<Duration>,
+    /// Report as JSON (schema zcscope.stat/1).
+    #[arg(long)]
+    pub json: bool,
+    /// Write the report to this file, all at once. Default: stdout; with CMD, which keeps stdout, stderr.
+    #[arg(short = 'o', long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Create this file once everything is attached; it is removed at the end.
+    #[arg(long, value_name = "FILE")]
+    pub ready_file: Option<PathBuf>,
+    /// Exit with 1 when this holds at the end: FIGURE OP VALUE, as in 'copied>1%', 'silent>0', 'lost>0' (may be
+    /// repeated).
+    #[arg(long, value_name = "CHECK", value_parser = fail_if::parse)]
+    pub fail_if: Vec<Check>,
+    /// What to trace.
+    #[command(flatten)]
+    pub trace: TraceArgs,
+    /// Trace exactly this command and what it starts, and exit with its status.
+    #[arg(last = true, value_name = "CMD")]
+    pub command: Vec<String>,
+}
+
+/// A time with a unit: `500ms`, `10s`, `2m`, `1h`; a bare number is seconds.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    const UNITS: [(&str, f64); 4] = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3_600.0)];
+    let (number, factor) = UNITS
+        .iter()
+        .find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, *factor)))
+        .unwrap_or((text, 1.0));
+    let seconds = number.trim().parse::<f64>().ok().map(|n| n * factor);
+    seconds
+        .filter(|s| *s > 0.0)
+        .and_then(|s| Duration::try_from_secs_f64(s).ok())
+        .ok_or_else(|| "a time is a number above 0 with a unit: 500ms, 10s, 2m or 1h".into())
+}
 
 /// Runs it.
 ///
 /// # Errors
 /// See [`Failure`].
-pub fn run(_args: Args) -> Outcome {
-    Err(Failure::Failed("stat is not built yet".into()))
+#[allow(clippy::needless_pass_by_value, reason = "every verb takes its arguments the same way")]
+pub fn run(args: Args) -> Outcome {
+    let mut options = args.trace.options()?;
+    options.filter.children = !args.command.is_empty();
+    let probe = Probe::start(&options).map_err(|error| Failure::CannotTrace(error.to_string()))?;
+    run_with(probe, &args)
 }
+
+/// Runs it with anything that traces.
+fn run_with(mut tracer: impl Tracer, args: &Args) -> Outcome {
+    let ready_file = args.ready_file.as_deref();
+    let plan = Plan { duration: args.duration, command: &args.command, ready_file };
+    let mut judged = Ok(None);
+    let ending = trace::run(&mut tracer, plan, |snapshot| {
+        judged = write_report(snapshot, args).and_then(|()| verdict(snapshot, &args.fail_if));
+    })?;
+    if let Ending::NotStarted(why) = &ending {
+        let program = args.command.first().map_or("", String::as_str);
+        eprintln!("zcscope: {program:?} cannot be started: {why}");
+    }
+    let violated = judged?;
+    if let Some(sentence) = &violated {
+        eprintln!("zcscope: {sentence}");
+    }
+    Ok(match ending.code() {
+        0 if violated.is_some() => 1,
+        code => code,
+    })
+}
+
+fn write_report(snapshot: &Snapshot, args: &Args) -> Result<(), Failure> {
+    let findings = findings(snapshot);
+    let text = if args.json {
+        let document = json::document(snapshot, &findings, &args.command);
+        let mut text = serde_json::to_string_pretty(&document)
+            .map_err(|error| Failure::Failed(format!("the report cannot be written as JSON: {error}")))?;
+        text.push('\n');
+        text
+    } else {
+        table::render(snapshot, &findings, &args.command)
+    };
+    Destination::of(args.output.as_deref(), !args.command.is_empty()).write(&text)
+}
+
+/// The sentence of the first check that holds, `None` when none does.
+fn verdict(snapshot: &Snapshot, checks: &[Check]) -> Result<Option<String>, Failure> {
+    for check in checks {
+        if let Some(sentence) = check.judge(snapshot)? {
+            return Ok(Some(sentence));
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+#[path = "stat/tests.rs"]
+mod tests;

@@ -1,1 +1,44 @@
-//! (room: load)
+//! The load generator and its sink: bounded TCP traffic over one send path, and what the application was told.
+//!
+//! One file per send path behind [`path::SendPath`]; [`engine`] runs them on plain threads, [`result`] holds what
+//! comes out. Send and receive loops never allocate, lock or wait for anything but the socket.
+
+pub mod cpu;
+pub mod device;
+pub mod engine;
+pub mod interrupt;
+pub mod path;
+pub mod result;
+pub mod sink;
+pub mod text;
+pub mod units;
+
+mod connect;
+mod copy;
+mod errqueue;
+mod memory;
+mod msg_zerocopy;
+mod sendfile;
+mod stream;
+mod sys;
+mod window;
+
+pub use connect::{Family, resolve};
+
+/// Why a load or a sink could not start. The text is one sentence: what happened, why, what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The request makes no sense here (unknown device, too much memory).
+    #[error("{0}")]
+    Usage(String),
+    /// The host or the network refused.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl LoadError {
+    /// A refusal with its cause: `what: why`.
+    fn failed(what: impl std::fmt::Display, why: impl std::fmt::Display) -> Self {
+        Self::Failed(format!("{what}: {why}"))
+    }
+}

@@ -1,5 +1,16 @@
 //! Samples in, state, snapshots out. Owns every definition of the ledger; knows no terminal, no eBPF, no clock.
 
+mod account;
+mod copies;
+mod groups;
+mod history;
+mod known;
+mod ledger;
 pub mod reason;
 pub mod sample;
 pub mod snapshot;
+mod sockets;
+mod state;
+pub mod units;
+
+pub use state::Model;

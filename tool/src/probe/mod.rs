@@ -1,11 +1,29 @@
 //! The only room that knows aya: offsets from BTF, the plan of what to attach, attaching, reading, loss.
 
+mod attach;
+mod btf;
+mod classify;
+mod offsets;
+mod plan;
+mod raw;
+mod read;
+
 use std::path::PathBuf;
+use std::time::Instant;
 
-use zcscope_common::Path;
+use anyhow::Context as _;
+use aya::Ebpf;
+use aya::maps::{HashMap as BpfHash, MapData};
+use zcscope_common::{Config, Filter as KernelFilter, Path, Range, Source};
 
+use self::btf::Btf;
+use self::plan::Kernel;
+use crate::host::symbols::Symbols;
 use crate::model::sample::Sample;
-use crate::model::snapshot::Session;
+use crate::model::snapshot::{Missing, Session};
+use crate::{host, privilege};
+
+const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 
 /// Which tracing back end to use for facts that several can know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -19,6 +37,18 @@ pub enum Backend {
     Kprobe,
     /// BTF tracepoints only: for kernels that refuse the other two.
     Tracepoint,
+}
+
+impl Backend {
+    /// The source it forces, `None` for auto.
+    const fn source(self) -> Option<Source> {
+        match self {
+            Backend::Auto => None,
+            Backend::Fentry => Some(Source::Fentry),
+            Backend::Kprobe => Some(Source::Kprobe),
+            Backend::Tracepoint => Some(Source::Tracepoint),
+        }
+    }
 }
 
 /// What to trace; empty fields do not restrict.
@@ -55,22 +85,49 @@ pub struct Options {
 #[error("{0}")]
 pub struct CannotTrace(pub String);
 
-/// Programs loaded and attached. Dropping it detaches everything.
-pub struct Probe {}
+/// Programs loaded and attached. Dropping it detaches everything; so does the end of the process, however it
+/// ends, because nothing is pinned.
+pub struct Probe {
+    /// Holds the links; never read.
+    _ebpf: Ebpf,
+    reader: read::Reader,
+    processes: BpfHash<MapData, u32, u8>,
+    session: Session,
+    started: Instant,
+}
 
 impl Probe {
     /// Loads and attaches everything the plan finds possible here.
     ///
     /// # Errors
-    /// No root, no BTF, or no source at all for the fact `send`.
-    pub fn start(_options: &Options) -> Result<Probe, CannotTrace> {
-        Err(CannotTrace("the kernel programs are not built yet".into()))
+    /// No rights, no BTF, or no source at all for the fact `send`.
+    pub fn start(options: &Options) -> Result<Probe, CannotTrace> {
+        privilege::can_trace().map_err(CannotTrace)?;
+        let types = read_btf(options)?;
+        let symbols = Symbols::load().ok();
+        let kernel = Kernel { btf: &types.ours, symbols: symbols.as_ref() };
+        let config = configure(&kernel, &options.filter)?;
+        let attached = attach::attach(&kernel, &types.ayas, &config, options.backend, options.filter.children)
+            .map_err(CannotTrace)?;
+        let session = session(&attached, &kernel);
+        let mut ebpf = attached.ebpf;
+        let processes = ebpf
+            .take_map("PROCS")
+            .context("the object has no map PROCS")
+            .and_then(|map| Ok(BpfHash::try_from(map)?))
+            .map_err(|error| CannotTrace(format!("{error:#}")))?;
+        let reader = read::Reader::new(&mut ebpf, symbols).map_err(|error| CannotTrace(format!("{error:#}")))?;
+        let mut probe = Probe { _ebpf: ebpf, reader, processes, session, started: Instant::now() };
+        for pid in &options.filter.pids {
+            probe.add_process(*pid).map_err(|error| CannotTrace(format!("{error:#}")))?;
+        }
+        Ok(probe)
     }
 
     /// Host, kernel, back end, sources of every fact and what is missing.
     #[must_use]
     pub fn session(&self) -> Session {
-        Session::default()
+        self.session.clone()
     }
 
     /// Reads all counters.
@@ -78,22 +135,116 @@ impl Probe {
     /// # Errors
     /// A map can no longer be read.
     pub fn read(&mut self) -> anyhow::Result<Sample> {
-        Ok(Sample::default())
+        let at_ns = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.reader.read(at_ns)
     }
 
     /// From now on (or no longer) a process forked by zcscope itself is traced. Only with [`Filter::children`].
     ///
     /// # Errors
     /// The process table cannot be written.
-    pub fn adopt_children(&mut self, _on: bool) -> anyhow::Result<()> {
-        Ok(())
+    pub fn adopt_children(&mut self, on: bool) -> anyhow::Result<()> {
+        let own = std::process::id();
+        if on {
+            return self.add_process(own);
+        }
+        self.processes.remove(&own).context("taking zcscope itself out of the process table")
     }
 
     /// Adds one process to the traced ones (only when [`Filter::pids`] or [`Filter::children`] restricts).
     ///
     /// # Errors
     /// The process table cannot be written.
-    pub fn add_process(&mut self, _pid: u32) -> anyhow::Result<()> {
-        Ok(())
+    pub fn add_process(&mut self, pid: u32) -> anyhow::Result<()> {
+        self.processes.insert(pid, 1, 0).with_context(|| format!("putting process {pid} into the process table"))
+    }
+}
+
+/// The same types twice: ours for offsets, aya's for loading.
+struct Types {
+    ours: Btf,
+    ayas: aya::Btf,
+}
+
+fn read_btf(options: &Options) -> Result<Types, CannotTrace> {
+    let path = options.btf.clone().unwrap_or_else(|| PathBuf::from(VMLINUX));
+    let shown = path.display();
+    let help = "zcscope needs the kernel's type information (CONFIG_DEBUG_INFO_BTF)";
+    let data = std::fs::read(&path)
+        .map_err(|error| CannotTrace(format!("the kernel types in {shown} cannot be read ({error}); {help}")))?;
+    let bad = |why: String| CannotTrace(format!("{shown} holds no usable kernel types ({why}); {help}"));
+    let ayas = aya::Btf::parse(&data, aya_obj_endianness()).map_err(|error| bad(error.to_string()));
+    let ours = Btf::parse(data).map_err(bad)?;
+    Ok(Types { ours, ayas: ayas? })
+}
+
+/// Byte order of this machine, as aya spells it.
+const fn aya_obj_endianness() -> aya::Endianness {
+    if cfg!(target_endian = "little") { aya::Endianness::Little } else { aya::Endianness::Big }
+}
+
+/// Everything the kernel programs must know before load, but where facts come from.
+fn configure(kernel: &Kernel<'_>, filter: &Filter) -> Result<Config, CannotTrace> {
+    let unknown = |what: String| {
+        CannotTrace(format!("this kernel is laid out in a way zcscope does not know ({what}); please report it"))
+    };
+    let mut config = Config { off: offsets::resolve(kernel.btf).map_err(unknown)?, ..Config::default() };
+    config.mode.splice_pages = u32::from(kernel.splice_pages());
+    config.mode.send_has_tp = u32::from(kernel.send_tracepoint());
+    config.mode.consume_has_location = u32::from(kernel.consume_location());
+    let bit = kernel.btf.enumerator("SOCK_ZEROCOPY").and_then(|bit| u32::try_from(bit).ok());
+    config.sock_zerocopy_bit = bit.ok_or_else(|| unknown("no enumerator SOCK_ZEROCOPY".into()))?;
+    let range = |name: &str| {
+        let range = kernel.symbols.and_then(|symbols| symbols.range_of(name));
+        range.map_or(Range::default(), |(start, end)| Range { start, end })
+    };
+    config.zerocopy_callback = range("__msg_zerocopy_callback");
+    config.copy_ubufs = range("skb_copy_ubufs");
+    config.pull_tail = range("__pskb_pull_tail");
+    config.segment = range("skb_segment");
+    config.tap = range("dev_queue_xmit_nit");
+    config.io_sg_from_iter =
+        kernel.symbols.and_then(|symbols| symbols.address_of("io_sg_from_iter")).unwrap_or_default();
+    config.filter = KernelFilter {
+        by_process: u32::from(filter.children || !filter.pids.is_empty()),
+        port: filter.port.map_or(0, u32::from),
+        path_mask: filter.paths.iter().fold(0, |mask, path| mask | 1 << *path as u32),
+        netns: 0,
+        comm: fixed(filter.comm.as_deref()),
+        dev: fixed(filter.dev.as_deref()),
+    };
+    Ok(config)
+}
+
+/// A name as the kernel keeps it: 15 bytes and a zero.
+fn fixed(name: Option<&str>) -> [u8; 16] {
+    let mut field = [0; 16];
+    for (to, from) in field.iter_mut().take(15).zip(name.unwrap_or_default().bytes()) {
+        *to = from;
+    }
+    field
+}
+
+fn session(attached: &attach::Attached, kernel: &Kernel<'_>) -> Session {
+    let identity = host::identity::identity();
+    let mut missing = attached.missing.clone();
+    if !kernel.splice_pages() && attached.sources.contains_key("frags") {
+        missing.push(Missing {
+            fact: "splice_frags".into(),
+            why: "before Linux 6.5 sendfile adds one page a call and merges it into the frag before, where it cannot \
+                  be seen"
+                .into(),
+        });
+    }
+    missing.push(Missing {
+        fact: "uring_completion".into(),
+        why: "ends of io_uring zero-copy sends are not followed by this version".into(),
+    });
+    Session {
+        host: identity.host,
+        kernel: identity.kernel,
+        backend: attached.backend.clone(),
+        sources: attached.sources.clone(),
+        missing,
     }
 }

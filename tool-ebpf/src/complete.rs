@@ -1,0 +1,266 @@
+//! Ends of zero-copy sends: which sends a notification covers, how long the kernel held them, how much of them
+//! was copied, and what the application was told.
+
+use aya_ebpf::helpers::bpf_ktime_get_ns;
+use zcscope_common::{HIST_BUCKETS, Lost, Path, SendEntry, SendKey, SockEntry, Source, bucket_of, sock_flags};
+
+use crate::{
+    config::conf,
+    infer, lifecycle,
+    mem::{Direct, Mem, Probe, add, fetch_add, read, swap},
+    maps::{LATENCY, SENDS, SOCKS, UNITS, lost},
+    skb,
+    socket::{self, known},
+};
+
+/// The most sends of one notification that are looked up one by one. The kernel bounds a unit by 512 KiB, so
+/// this is reached only by sends under 1 KiB.
+const MAX_RANGE: u32 = 512;
+const PATH: u32 = Path::MsgZerocopy as u32;
+
+/// What became of one send: nothing known of it, or its bytes and whether its call had returned.
+const FOUND: u64 = 1;
+const FINISHED: u64 = 2;
+const FLAG_BITS: u32 = 2;
+
+/// `__msg_zerocopy_callback(uarg)`, all kernels: the last reference to a unit is gone.
+#[inline(always)]
+pub unsafe fn callback(uarg: *const u8) {
+    unsafe {
+        let ubuf = skb::ubuf(uarg);
+        let sk = skb::sock_of_uarg(uarg as u64);
+        if ubuf.len != 0 {
+            range(sk, uarg as u64, ubuf.lo, ubuf.len, ubuf.copied);
+        }
+        let _ = UNITS.remove(uarg as u64);
+    }
+}
+
+/// Releases the sends `lo .. lo + len` of a socket; `copied` is the kernel's own flag of the unit.
+#[inline(never)]
+pub unsafe fn range(sk: u64, uarg: u64, lo: u32, len: u32, copied: bool) {
+    let Some(entry) = known(sk) else { return };
+    // The same number, without the pointer type a global function would refuse.
+    // SAFETY: a field of a map value.
+    let sk = unsafe { core::ptr::read_volatile(&raw const entry.sk) };
+    // SAFETY: helper without preconditions.
+    let now = unsafe { bpf_ktime_get_ns() };
+    let (mut sends, mut bytes, mut finished, mut finished_bytes) = (0u64, 0u64, 0u64, 0u64);
+    let mut i = 0;
+    while i < MAX_RANGE && i < len {
+        let found = zcscope_release(sk, lo.wrapping_add(i), now);
+        // Without branches: the verifier walks every iteration, and each branch would double its paths.
+        let (size, is_found, is_finished) = (found >> FLAG_BITS, found & FOUND, (found & FINISHED) >> 1);
+        sends += is_found;
+        bytes += size;
+        finished += is_finished;
+        finished_bytes += size & is_finished.wrapping_neg();
+        i += 1;
+    }
+    if len > MAX_RANGE {
+        lost(Lost::RangeTooLong, u64::from(len - MAX_RANGE));
+    }
+    if sends == 0 {
+        return;
+    }
+    let Some(flow) = socket::flow(entry, PATH) else { return };
+    add(&mut flow.units, 1);
+    if copied {
+        add(&mut flow.kernel_copied_sends, sends);
+    }
+    let mut wire = 0;
+    let mut clone = 0;
+    if let Some(unit) = UNITS.get_ptr_mut(uarg) {
+        // SAFETY: a map value, valid while the program runs.
+        let unit = unsafe { &mut *unit };
+        if conf!(mode.copy) == Source::Tracepoint as u32 && copied {
+            infer::settle(entry, unit, bytes);
+        }
+        wire = unit.wire_bytes.min(bytes);
+        clone = unit.clone_bytes.min(bytes);
+    } else if conf!(mode.copy) == Source::Tracepoint as u32 && copied {
+        wire = infer::unexplained(entry, bytes);
+    }
+    if wire != 0 {
+        add(&mut flow.unit_copied_bytes, wire);
+        if !copied {
+            add(&mut flow.unit_silent_bytes, wire);
+        }
+    }
+    if clone != 0 {
+        add(&mut flow.unit_clone_bytes, clone);
+    }
+    if finished != 0 {
+        add(&mut flow.completed_sends, finished);
+        add(&mut flow.completed_bytes, finished_bytes);
+        landed(entry, finished);
+    }
+}
+
+/// Marks one send as released. Returns its bytes shifted by two, with [`FOUND`] when it was in flight and
+/// [`FINISHED`] when its call has returned as well.
+///
+/// Exported, because that makes it a global function: the verifier checks it once, not once per iteration.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn zcscope_release(sk: u64, id: u32, now: u64) -> u64 {
+    let key = SendKey { sk, id: u64::from(id) };
+    let Some(send) = SENDS.get_ptr_mut(key) else { return 0 };
+    // SAFETY: a map value, valid while the program runs; both flags are exchanged atomically because the call
+    // may return on another CPU right now.
+    unsafe {
+        if swap(&raw mut (*send).done_ns, now) != 0 {
+            return 0;
+        }
+        let bytes = (*send).bytes << FLAG_BITS;
+        if core::ptr::read_volatile(&raw const (*send).accepted) == 0 {
+            return bytes | FOUND;
+        }
+        let (start, path) = ((*send).start_ns, (*send).path);
+        if SENDS.remove(key).is_err() {
+            // The call's end saw the release first and has booked it.
+            return bytes | FOUND;
+        }
+        latency(path, now.saturating_sub(start));
+        bytes | FOUND | FINISHED
+    }
+}
+
+/// Called when a send's call has returned: ends the send if its completion came first.
+#[inline(always)]
+pub fn finish_if_done(key: SendKey, send: *mut SendEntry) {
+    // SAFETY: a map value, valid while the program runs.
+    let (done, start, bytes, path) =
+        unsafe { (core::ptr::read_volatile(&raw const (*send).done_ns), (*send).start_ns, (*send).bytes, (*send).path) };
+    if done == 0 || SENDS.remove(key).is_err() {
+        return;
+    }
+    latency(path, done.saturating_sub(start));
+    let Some(entry) = known(key.sk) else { return };
+    if let Some(flow) = socket::flow(entry, PATH) {
+        add(&mut flow.completed_sends, 1);
+        add(&mut flow.completed_bytes, bytes);
+    }
+    landed(entry, 1);
+}
+
+/// Sends are no longer in flight; the last one of a closing socket ends its entry.
+#[inline(always)]
+fn landed(entry: &mut SockEntry, sends: u64) {
+    let before = fetch_add(&mut entry.in_flight, sends.wrapping_neg());
+    if before == sends && entry.flags & sock_flags::CLOSING != 0 {
+        lifecycle::publish(entry);
+        let _ = SOCKS.remove(entry.sk);
+    }
+}
+
+/// Records one duration.
+#[inline(always)]
+fn latency(path: u64, ns: u64) {
+    let Some(hist) = LATENCY.get_ptr_mut(path as u32) else { return };
+    // SAFETY: a map value of this CPU, valid while the program runs.
+    let hist = unsafe { &mut *hist };
+    add(&mut hist.count, 1);
+    add(&mut hist.sum, ns);
+    hist.max = hist.max.max(ns);
+    hist.min_inverted = hist.min_inverted.max(!ns);
+    let bucket = bucket_of(ns);
+    // Read back volatile: LLVM knows the bound of `bucket_of` and would drop the check the verifier needs.
+    let bucket = unsafe { core::ptr::read_volatile(&raw const bucket) };
+    if bucket < HIST_BUCKETS {
+        // SAFETY: just checked.
+        add(unsafe { hist.buckets.get_unchecked_mut(bucket) }, 1);
+    }
+}
+
+/// `sock_dequeue_err_skb(sk)` gave the application this skb (null: the queue was empty).
+#[inline(always)]
+pub unsafe fn dequeued(skb: *const u8) {
+    if skb.is_null() {
+        return;
+    }
+    unsafe {
+        if let Some(notice) = skb::notice(skb) {
+            told(Probe::read(skb, conf!(off.skb_sk)), &notice);
+        }
+    }
+}
+
+/// The application read a notification.
+#[inline(always)]
+pub fn told(sk: u64, notice: &skb::Notice) {
+    let Some(entry) = known(sk) else { return };
+    let Some(flow) = socket::flow(entry, PATH) else { return };
+    let sends = u64::from(notice.hi.wrapping_sub(notice.lo)) + 1;
+    add(&mut flow.told_reads, 1);
+    add(&mut flow.told_sends, sends);
+    if notice.copied {
+        add(&mut flow.told_copied_sends, sends);
+    }
+}
+
+/// Tracepoint `sock:inet_sk_error_report(sk)`: a notification may have been queued. The tail of the queue is
+/// ours when it is not the one of the report before; a merged completion comes by `skb:consume_skb`.
+#[inline(always)]
+pub unsafe fn error_report(sk: *const u8) {
+    let Some(entry) = known(sk as u64) else { return };
+    unsafe {
+        let queue = sk.wrapping_add(conf!(off.sock_error_queue) as usize);
+        // struct sk_buff_head { next, prev, ... }
+        let tail: u64 = read(queue.wrapping_add(8));
+        if tail == queue as u64 || tail == 0 {
+            return;
+        }
+        let Some(notice) = skb::notice(tail as *const u8) else { return };
+        if entry.tail_skb == tail && entry.tail_lo == u64::from(notice.lo) {
+            return;
+        }
+        entry.tail_skb = tail;
+        entry.tail_lo = u64::from(notice.lo);
+        ended(sk as u64, tail, &notice);
+    }
+}
+
+/// A completion seen through its notification skb.
+#[inline(always)]
+unsafe fn ended(sk: u64, skb: u64, notice: &skb::Notice) {
+    let uarg = skb.wrapping_add(u64::from(conf!(off.skb_cb)));
+    let len = notice.hi.wrapping_sub(notice.lo).wrapping_add(1);
+    unsafe { range(sk, uarg, notice.lo, len, notice.copied) };
+    let _ = UNITS.remove(uarg);
+}
+
+/// Tracepoint `skb:consume_skb(skb, location)`: a notification was freed; by the completion itself when it was
+/// merged into the one before or the socket is dead, else because the application has read it.
+#[inline(always)]
+pub unsafe fn consumed(skb: *const u8, location: u64) {
+    unsafe {
+        // The busiest hook: notifications carry no data.
+        let len: u32 = Direct::read(skb, conf!(off.skb_len));
+        if len != 0 {
+            return;
+        }
+        let sk: u64 = read(skb.wrapping_add(conf!(off.skb_sk) as usize));
+        if sk == 0 || known(sk).is_none() {
+            return;
+        }
+        let by_completion =
+            location >= conf!(zerocopy_callback.start) && location < conf!(zerocopy_callback.end);
+        let notice = skb::notice(skb);
+        if by_completion && conf!(mode.completion) == Source::Tracepoint as u32 {
+            match notice {
+                Some(notice) => ended(sk, skb as u64, &notice),
+                // Dead socket: the control block still holds the unit itself.
+                None => callback(skb.wrapping_add(conf!(off.skb_cb) as usize)),
+            }
+        } else if !by_completion && let Some(notice) = notice {
+            if conf!(mode.told) == Source::Tracepoint as u32 {
+                told(sk, &notice);
+            }
+            if conf!(mode.completion) == Source::Tracepoint as u32 {
+                // Read before the report was seen: whatever of it is still in flight has ended.
+                ended(sk, skb as u64, &notice);
+            }
+        }
+    }
+}

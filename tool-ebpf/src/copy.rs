@@ -1,0 +1,197 @@
+//! Copies of bytes that were accepted without one: at the functions that copy, with the caller and the device.
+
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::bpf_get_stack;
+use zcscope_common::{CopyKey, CopyTotals, Lost, Range, Site, SockEntry, Unit};
+
+use crate::{
+    config::conf,
+    maps::{COPIES, UNITS, lost},
+    mem::{Mem, add},
+    skb::{self, SHARED_FRAG, ZEROCOPY_ENABLE},
+    socket::{self, known},
+};
+
+const NETIF_F_SG: u64 = 1;
+const FRAMES: usize = 6;
+
+/// Adds to the copy table.
+#[inline(always)]
+pub fn count(key: CopyKey, bytes: u64) {
+    if COPIES.get_ptr(key).is_none() && COPIES.insert(key, CopyTotals::default(), 1).is_err() {
+        // Lost only when it is not there after all (another CPU may have been faster).
+        if COPIES.get_ptr(key).is_none() {
+            lost(Lost::CopyTable, 1);
+            return;
+        }
+    }
+    if let Some(totals) = COPIES.get_ptr_mut(key) {
+        // SAFETY: a map value, valid while the program runs.
+        let totals = unsafe { &mut *totals };
+        add(&mut totals.count, 1);
+        add(&mut totals.bytes, bytes);
+    }
+}
+
+/// Who owns the bytes of a skb that carries somebody else's pages.
+pub struct Victim {
+    pub entry: &'static mut SockEntry,
+    pub path: u32,
+    /// The completion unit, on paths that have one.
+    pub unit: Option<&'static mut Unit>,
+}
+
+/// Finds the socket of such a skb: through the unit where there is one, because a skb loses its socket on the way.
+#[inline(always)]
+pub unsafe fn victim<M: Mem>(skb: *const u8, shared: &skb::Shared) -> Option<Victim> {
+    if shared.flags & ZEROCOPY_ENABLE != 0 && shared.uarg != 0 {
+        let unit = unsafe { unit_of(shared.uarg)? };
+        let entry = known(unit.sk)?;
+        return Some(Victim { entry, path: unit.path, unit: Some(unit) });
+    }
+    if shared.flags & SHARED_FRAG != 0 {
+        let sk: u64 = unsafe { crate::mem::Probe::read(skb, conf!(off.skb_sk)) };
+        let entry = known(sk)?;
+        let path = socket::spliced_path(entry)?;
+        return Some(Victim { entry, path, unit: None });
+    }
+    None
+}
+
+/// The unit at this `ubuf_info`. io_uring's are known since the send; one of MSG_ZEROCOPY is made at its first
+/// copy, from the socket that its notification skb names.
+#[inline(always)]
+unsafe fn unit_of(uarg: u64) -> Option<&'static mut Unit> {
+    if UNITS.get_ptr(uarg).is_none() {
+        let sk = unsafe { skb::sock_of_uarg(uarg) };
+        known(sk)?;
+        let unit = Unit { sk, path: zcscope_common::Path::MsgZerocopy as u32, ..Unit::default() };
+        if UNITS.insert(uarg, unit, 0).is_err() {
+            lost(Lost::UnitTable, 1);
+        }
+    }
+    // SAFETY: a map value, valid while the program runs.
+    UNITS.get_ptr_mut(uarg).map(|unit| unsafe { &mut *unit })
+}
+
+/// A copy as a hook sees it.
+pub struct Event {
+    pub site: Site,
+    /// Addresses of the copying function, to find its caller on the stack.
+    pub function: Range,
+    pub bytes: u64,
+    /// The kernel will tell the application.
+    pub told: bool,
+    /// Less than all paged data.
+    pub partial: bool,
+}
+
+/// `skb_copy_ubufs(skb, gfp)`: all paged data goes into kernel pages.
+#[inline(always)]
+pub unsafe fn copy_ubufs<M: Mem>(ctx: *mut c_void, skb: *const u8) {
+    unsafe {
+        let bytes: u32 = M::read(skb, conf!(off.skb_data_len));
+        let function = Range { start: conf!(copy_ubufs.start), end: conf!(copy_ubufs.end) };
+        let event =
+            Event { site: Site::SkbCopyUbufs, function, bytes: u64::from(bytes), told: true, partial: false };
+        // Without ZEROCOPY_ENABLE the function has nothing to do.
+        book::<M>(ctx, skb, &event, ZEROCOPY_ENABLE);
+    }
+}
+
+/// `__pskb_pull_tail(skb, delta)`: `delta` bytes go from frags into the linear part. Only when nothing is left in
+/// frags the kernel flags the unit as copied.
+#[inline(always)]
+pub unsafe fn pull_tail<M: Mem>(ctx: *mut c_void, skb: *const u8, delta: i32) {
+    if delta <= 0 {
+        return;
+    }
+    unsafe {
+        let paged: u32 = M::read(skb, conf!(off.skb_data_len));
+        let partial = (delta as u32) < paged;
+        let function = Range { start: conf!(pull_tail.start), end: conf!(pull_tail.end) };
+        let event =
+            Event { site: Site::PskbPullTail, function, bytes: u64::from(delta as u32), told: !partial, partial };
+        book::<M>(ctx, skb, &event, ZEROCOPY_ENABLE | SHARED_FRAG);
+    }
+}
+
+/// `skb_segment(head, features)`: without scatter-gather every segment is made linear, and nobody is told.
+#[inline(always)]
+pub unsafe fn segment<M: Mem>(ctx: *mut c_void, skb: *const u8, features: u64) {
+    if features & NETIF_F_SG != 0 {
+        return;
+    }
+    unsafe {
+        let bytes: u32 = M::read(skb, conf!(off.skb_data_len));
+        let function = Range { start: conf!(segment.start), end: conf!(segment.end) };
+        let event =
+            Event { site: Site::SkbSegment, function, bytes: u64::from(bytes), told: false, partial: false };
+        book::<M>(ctx, skb, &event, ZEROCOPY_ENABLE | SHARED_FRAG);
+    }
+}
+
+#[inline(always)]
+unsafe fn book<M: Mem>(ctx: *mut c_void, skb: *const u8, event: &Event, flags: u8) {
+    unsafe {
+        let Some(shared) = skb::shared::<M>(skb) else { return };
+        if shared.flags & flags == 0 {
+            return;
+        }
+        let Some(victim) = victim::<M>(skb, &shared) else { return };
+        let caller = caller(ctx, event.function);
+        let clone = caller >= conf!(tap.start) && caller < conf!(tap.end);
+        let dev: u64 = crate::mem::Probe::read(skb, conf!(off.skb_dev));
+        socket::remember_device(dev as *const u8);
+        let told = event.told && victim.unit.is_some();
+        let key = CopyKey {
+            id: victim.entry.id,
+            dev,
+            caller,
+            path: victim.path as u8,
+            site: event.site as u8,
+            clone: u8::from(clone),
+            told: u8::from(told),
+            partial: u8::from(event.partial),
+            ..CopyKey::default()
+        };
+        count(key, event.bytes);
+        charge(victim, clone, told, event.bytes);
+    }
+}
+
+/// Adds copied bytes to the unit, or where there is none to the socket's flow.
+#[inline(always)]
+pub fn charge(victim: Victim, clone: bool, told: bool, bytes: u64) {
+    if let Some(unit) = victim.unit {
+        add(if clone { &mut unit.clone_bytes } else { &mut unit.wire_bytes }, bytes);
+    } else if let Some(flow) = socket::flow(victim.entry, victim.path) {
+        if clone {
+            add(&mut flow.raw_clone_bytes, bytes);
+        } else {
+            add(&mut flow.raw_wire_bytes, bytes);
+            if !told {
+                add(&mut flow.raw_silent_bytes, bytes);
+            }
+        }
+    }
+}
+
+/// The return address in the function that called `function`, from a short stack; 0 when it is not on it.
+#[inline(always)]
+unsafe fn caller(ctx: *mut c_void, function: Range) -> u64 {
+    let mut frames = [0u64; FRAMES + 1];
+    let size = (FRAMES * 8) as u32;
+    if unsafe { bpf_get_stack(ctx, frames.as_mut_ptr().cast(), size, 0) } <= 0 {
+        return 0;
+    }
+    let mut i = 0;
+    while i < FRAMES {
+        if frames[i] >= function.start && frames[i] < function.end {
+            return frames[i + 1];
+        }
+        i += 1;
+    }
+    0
+}

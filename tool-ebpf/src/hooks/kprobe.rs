@@ -1,0 +1,63 @@
+//! kprobe and kretprobe: for kernels without trampolines. A return probe has no arguments, so handlers keep what
+//! they need per thread.
+
+use aya_ebpf::{
+    EbpfContext as _,
+    macros::{kprobe, kretprobe},
+    programs::{ProbeContext, RetProbeContext},
+};
+
+use crate::{complete, copy, mem::Probe, send};
+
+/// Declares one entry program; the body runs only when all arguments could be read.
+macro_rules! entry {
+    ($name:ident, |$ctx:ident, $($arg:ident: $ty:ty = $n:literal),+| $body:expr) => {
+        #[kprobe]
+        pub fn $name($ctx: ProbeContext) -> u32 {
+            $(let Some($arg) = $ctx.arg::<$ty>($n) else { return 0 };)+
+            // SAFETY: the arguments are those of the kernel function the program attaches to.
+            #[allow(unused_unsafe, reason = "some handlers are safe")]
+            unsafe {
+                $body
+            };
+            0
+        }
+    };
+}
+
+/// Declares one return program.
+macro_rules! exit {
+    ($name:ident, |$ret:ident: $ty:ty| $body:expr) => {
+        #[kretprobe]
+        pub fn $name(ctx: RetProbeContext) -> u32 {
+            let $ret = ctx.ret::<$ty>();
+            // SAFETY: handlers read kernel memory through the fault-safe helper only.
+            #[allow(unused_unsafe, reason = "some handlers are safe")]
+            unsafe {
+                $body
+            };
+            0
+        }
+    };
+}
+
+entry!(kprobe_tcp_sendmsg_locked, |ctx, sk: *const u8 = 0, msg: *const u8 = 1| send::enter_kprobe::<Probe>(sk, msg));
+exit!(kretprobe_tcp_sendmsg_locked, |ret: i32| send::leave_call::<Probe>(i64::from(ret)));
+entry!(kprobe_do_tcp_sendpages, |ctx, sk: *const u8 = 0| send::sendpages_enter(sk));
+exit!(kretprobe_do_tcp_sendpages, |ret: i32| send::sendpages_leave(i64::from(ret)));
+entry!(kprobe_msg_zerocopy_realloc, |ctx, size: u64 = 1| send::realloc_size(size));
+exit!(kretprobe_msg_zerocopy_realloc, |uarg: u64| send::realloc_return(uarg));
+exit!(kretprobe_mm_account_pinned_pages, |ret: i32| send::account_pinned(i64::from(ret)));
+entry!(kprobe_skb_zerocopy_iter_stream, |ctx, skb: *const u8 = 1| send::attach_enter::<Probe>(skb));
+exit!(kretprobe_skb_zerocopy_iter_stream, |ret: i32| send::attach_leave(i64::from(ret)));
+entry!(kprobe_skb_splice_from_iter, |ctx, skb: *const u8 = 0| send::attach_enter::<Probe>(skb));
+exit!(kretprobe_skb_splice_from_iter, |ret: i64| send::attach_leave(ret));
+entry!(kprobe_msg_zerocopy_callback, |ctx, uarg: *const u8 = 0| complete::callback(uarg));
+exit!(kretprobe_sock_dequeue_err_skb, |skb: *const u8| complete::dequeued(skb));
+entry!(kprobe_skb_copy_ubufs, |ctx, skb: *const u8 = 0| copy::copy_ubufs::<Probe>(ctx.as_ptr(), skb));
+entry!(kprobe_pskb_pull_tail, |ctx, skb: *const u8 = 0, delta: i32 = 1| {
+    copy::pull_tail::<Probe>(ctx.as_ptr(), skb, delta)
+});
+entry!(kprobe_skb_segment, |ctx, skb: *const u8 = 0, features: u64 = 1| {
+    copy::segment::<Probe>(ctx.as_ptr(), skb, features)
+});

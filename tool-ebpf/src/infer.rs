@@ -1,0 +1,165 @@
+//! The tracepoint back end's view of copies: no copying function can be watched, so a copy is concluded from what
+//! devices can do and from where a zero-copy skb shows up, and confirmed by the kernel's own flag at the end.
+
+use zcscope_common::{CopyKey, Offsets, Site, SockEntry, Unit};
+
+use crate::{
+    config::conf,
+    copy,
+    mem::{Direct, Mem, Probe, add, read},
+    skb::{self, ZEROCOPY_ENABLE},
+    socket,
+};
+
+const NETIF_F_SG: u64 = 1;
+/// IP_CSUM, HW_CSUM, IPV6_CSUM.
+const NETIF_F_ANY_CSUM: u64 = 1 << 1 | 1 << 3 | 1 << 4;
+const PACKET_OTHERHOST: u8 = 3;
+const MAX_TAPS: usize = 4;
+
+/// Tracepoint `net:net_dev_queue(skb)`: a device without scatter-gather gets linear skbs, so everything in frags
+/// will be copied: silently while segmenting, flagged when one skb is linearised. The same holds for a device
+/// that cannot compute checksums, where the kernel has to read the data.
+#[inline(always)]
+pub unsafe fn queued(skb: *const u8) {
+    unsafe {
+        let Some(shared) = skb::shared::<Direct>(skb) else { return };
+        let dev: u64 = Probe::read(skb, conf!(off.skb_dev));
+        let features: u64 = Probe::read(dev as *const u8, conf!(off.dev_features));
+        let no_sg = features & NETIF_F_SG == 0;
+        if !no_sg && features & NETIF_F_ANY_CSUM != 0 {
+            return;
+        }
+        let Some(victim) = copy::victim::<Direct>(skb, &shared) else { return };
+        let bytes = u64::from(Direct::read::<u32>(skb, conf!(off.skb_data_len)));
+        socket::remember_device(dev as *const u8);
+        let silent = no_sg && shared.gso_size != 0;
+        let site = if silent { Site::SkbSegment } else { Site::ValidateXmit };
+        let told = !silent && victim.unit.is_some();
+        let key = CopyKey {
+            id: victim.entry.id,
+            dev,
+            path: victim.path as u8,
+            site: site as u8,
+            told: u8::from(told),
+            inferred: 1,
+            ..CopyKey::default()
+        };
+        copy::count(key, bytes);
+        copy::charge(victim, false, told, bytes);
+    }
+}
+
+/// Tracepoint `net:net_dev_start_xmit(skb, dev)`: packet taps of the device have just been served; each gets a
+/// clone with copied data.
+#[inline(always)]
+pub unsafe fn transmitted(skb: *const u8, dev: *const u8) {
+    unsafe {
+        let Some(shared) = skb::shared::<Direct>(skb) else { return };
+        if shared.flags & ZEROCOPY_ENABLE == 0 || !tapped(dev) {
+            return;
+        }
+        let Some(victim) = copy::victim::<Direct>(skb, &shared) else { return };
+        let bytes = u64::from(Direct::read::<u32>(skb, conf!(off.skb_data_len)));
+        socket::remember_device(dev);
+        if let Some(unit) = victim.unit {
+            add(&mut unit.tap_bytes, bytes);
+            add(&mut unit.tap_count, 1);
+            unit.tap_dev = dev as u64;
+        }
+    }
+}
+
+/// Whether a packet socket that wants outgoing packets listens on the device or in its namespace.
+#[inline(always)]
+unsafe fn tapped(dev: *const u8) -> bool {
+    unsafe {
+        if list_has_tap(dev.wrapping_add(conf!(off.dev_ptype_all) as usize)) {
+            return true;
+        }
+        if conf!(off.net_ptype_all) == Offsets::ABSENT {
+            return false;
+        }
+        let net: u64 = Probe::read(dev, conf!(off.dev_nd_net));
+        list_has_tap((net as *const u8).wrapping_add(conf!(off.net_ptype_all) as usize))
+    }
+}
+
+#[inline(always)]
+unsafe fn list_has_tap(head: *const u8) -> bool {
+    let mut node: u64 = unsafe { read(head) };
+    let mut i = 0;
+    while i < MAX_TAPS {
+        if node == 0 || node == head as u64 {
+            return false;
+        }
+        let packet_type = (node as *const u8).wrapping_sub(conf!(off.packet_type_list) as usize);
+        let ignores: u8 = unsafe { Probe::read(packet_type, conf!(off.packet_type_ignore_outgoing)) };
+        if ignores == 0 {
+            return true;
+        }
+        node = unsafe { read(node as *const u8) };
+        i += 1;
+    }
+    false
+}
+
+/// Tracepoint `net:netif_receive_skb(skb)`: a zero-copy skb arrives on this host. A local receiver makes the
+/// kernel copy it; a frame for somebody else is dropped or forwarded.
+#[inline(always)]
+pub unsafe fn received(skb: *const u8) {
+    unsafe {
+        let Some(shared) = skb::shared::<Direct>(skb) else { return };
+        if shared.flags & ZEROCOPY_ENABLE == 0 {
+            return;
+        }
+        let bits: u8 = Probe::read(skb, conf!(off.skb_pkt_type));
+        if (bits >> (conf!(off.skb_pkt_type_shift) & 7)) & 7 == PACKET_OTHERHOST {
+            return;
+        }
+        let Some(victim) = copy::victim::<Direct>(skb, &shared) else { return };
+        let bytes = u64::from(Direct::read::<u32>(skb, conf!(off.skb_data_len)));
+        let dev: u64 = Probe::read(skb, conf!(off.skb_dev));
+        socket::remember_device(dev as *const u8);
+        if let Some(unit) = victim.unit {
+            add(&mut unit.rx_bytes, bytes);
+            add(&mut unit.rx_count, 1);
+            unit.rx_dev = dev;
+        }
+    }
+}
+
+/// The kernel flagged a unit of `bytes` as copied: turns what was seen of it into copies.
+#[inline(always)]
+pub fn settle(entry: &mut SockEntry, unit: &mut Unit, bytes: u64) {
+    let base = CopyKey { id: entry.id, path: unit.path as u8, told: 1, inferred: 1, ..CopyKey::default() };
+    if unit.rx_bytes != 0 {
+        let copied = unit.rx_bytes.min(bytes);
+        copy::count(CopyKey { dev: unit.rx_dev, site: Site::LocalReceive as u8, ..base }, copied);
+        unit.wire_bytes += copied;
+    }
+    if unit.tap_bytes != 0 {
+        let copied = unit.tap_bytes.min(bytes);
+        copy::count(CopyKey { dev: unit.tap_dev, site: Site::TapClone as u8, clone: 1, ..base }, copied);
+        unit.clone_bytes += copied;
+    }
+    if unit.wire_bytes == 0 && unit.clone_bytes == 0 {
+        unit.wire_bytes = unexplained(entry, bytes);
+    }
+}
+
+/// The kernel flagged a unit as copied and nothing seen explains it: all of it counts, the place is unknown.
+#[inline(always)]
+pub fn unexplained(entry: &mut SockEntry, bytes: u64) -> u64 {
+    let key = CopyKey {
+        id: entry.id,
+        dev: entry.dev,
+        path: zcscope_common::Path::MsgZerocopy as u8,
+        site: Site::Unknown as u8,
+        told: 1,
+        inferred: 1,
+        ..CopyKey::default()
+    };
+    copy::count(key, bytes);
+    bytes
+}

@@ -1,0 +1,119 @@
+//! All maps, and the small operations on them that every module uses.
+
+use aya_ebpf::{
+    bindings::BPF_NOEXIST,
+    macros::map,
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
+};
+use zcscope_common::{
+    CallState, CopyKey, CopyTotals, DevInfo, FlowCounters, FlowKey, Hist, Lost, Path, SendEntry, SendKey,
+    SockEntry, SpillEntry, Unit,
+};
+
+use crate::mem::{add, fetch_add};
+
+/// Sockets by address of `struct sock`.
+#[map]
+pub static SOCKS: HashMap<u64, SockEntry> = HashMap::with_max_entries(12_288, 0);
+/// Second and later paths of sockets.
+#[map]
+pub static SPILL: HashMap<FlowKey, SpillEntry> = HashMap::with_max_entries(4_096, 0);
+/// Zero-copy sends in flight.
+#[map]
+pub static SENDS: HashMap<SendKey, SendEntry> = HashMap::with_max_entries(16_384, 0);
+/// Completion units that were copied (and every io_uring notification): `ubuf_info` address.
+#[map]
+pub static UNITS: LruHashMap<u64, Unit> = LruHashMap::with_max_entries(16_384, 0);
+/// Copy events.
+#[map]
+pub static COPIES: HashMap<CopyKey, CopyTotals> = HashMap::with_max_entries(8_192, 0);
+/// Devices by address of `struct net_device`.
+#[map]
+pub static DEVS: HashMap<u64, DevInfo> = HashMap::with_max_entries(1_024, 0);
+/// The current send call of each thread.
+#[map]
+pub static CALLS: LruHashMap<u64, CallState> = LruHashMap::with_max_entries(8_192, 0);
+/// Traced processes, when the filter is by process.
+#[map]
+pub static PROCS: HashMap<u32, u8> = HashMap::with_max_entries(8_192, 0);
+/// Completion latency per path.
+#[map]
+pub static LATENCY: PerCpuArray<Hist> = PerCpuArray::with_max_entries(Path::COUNT as u32, 0);
+/// What found no room in `SOCKS`, per path.
+#[map]
+pub static UNATTRIBUTED: PerCpuArray<FlowCounters> = PerCpuArray::with_max_entries(Path::COUNT as u32, 0);
+/// What was lost, per cause.
+#[map]
+pub static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(Lost::COUNT as u32, 0);
+/// Ended sockets.
+#[map]
+pub static ENDED: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
+/// Source of socket numbers.
+#[map]
+pub static NEXT_ID: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+/// Zeroes to insert from: the values are too big for a program's stack.
+#[map]
+static ZERO_SOCK: Array<SockEntry> = Array::with_max_entries(1, 0);
+/// See `ZERO_SOCK`.
+#[map]
+static ZERO_SPILL: Array<SpillEntry> = Array::with_max_entries(1, 0);
+
+
+/// Counts a loss.
+#[inline(always)]
+pub fn lost(cause: Lost, n: u64) {
+    if let Some(counter) = LOST.get_ptr_mut(cause as u32) {
+        // SAFETY: a valid map value.
+        add(unsafe { &mut *counter }, n);
+    }
+}
+
+/// The value at `key` of the socket table, inserted as zeroes when it is new (second field true).
+#[inline(always)]
+pub fn sock_slot(sk: u64) -> Option<(*mut SockEntry, bool)> {
+    if let Some(entry) = SOCKS.get_ptr_mut(sk) {
+        return Some((entry, false));
+    }
+    let zero = ZERO_SOCK.get(0)?;
+    if SOCKS.insert(sk, zero, u64::from(BPF_NOEXIST)).is_err() && SOCKS.get_ptr(sk).is_none() {
+        lost(Lost::SocketTable, 1);
+        return None;
+    }
+    Some((SOCKS.get_ptr_mut(sk)?, true))
+}
+
+/// The counters of a socket's spilled path, inserted as zeroes when new.
+#[inline(always)]
+pub fn spill_slot(id: u64, path: u32) -> Option<*mut SpillEntry> {
+    let key = FlowKey { id, path: u64::from(path) };
+    if let Some(entry) = SPILL.get_ptr_mut(key) {
+        return Some(entry);
+    }
+    let zero = ZERO_SPILL.get(0)?;
+    if SPILL.insert(key, zero, u64::from(BPF_NOEXIST)).is_err() && SPILL.get_ptr(key).is_none() {
+        lost(Lost::FlowTable, 1);
+        return None;
+    }
+    let entry = SPILL.get_ptr_mut(key)?;
+    // SAFETY: a valid map value.
+    unsafe {
+        (*entry).id = id;
+        (*entry).path = u64::from(path);
+    }
+    Some(entry)
+}
+
+/// A fresh socket number.
+#[inline(always)]
+pub fn next_id() -> u64 {
+    // SAFETY: helper without arguments.
+    let cpu = u64::from(unsafe { aya_ebpf::helpers::bpf_get_smp_processor_id() });
+    match NEXT_ID.get_ptr_mut(0) {
+        Some(n) => {
+            // SAFETY: a valid map value of this CPU.
+            let n = fetch_add(unsafe { &mut *n }, 1);
+            ((cpu + 1) << 40) | n
+        }
+        None => 0,
+    }
+}

@@ -1,0 +1,67 @@
+//! How kernel memory is read: typed loads through BTF pointers in tracing programs, a helper elsewhere.
+
+use core::intrinsics::{AtomicOrdering, atomic_xadd, atomic_xchg};
+
+use aya_ebpf::helpers::bpf_probe_read_kernel;
+
+/// A way to read a field at `base + off`.
+pub trait Mem {
+    /// Reads `T`; a fault reads as zero.
+    ///
+    /// # Safety
+    /// `base` must be a pointer the back end may read through: a BTF pointer for [`Direct`], any for [`Probe`].
+    unsafe fn read<T: Copy>(base: *const u8, off: u32) -> T;
+}
+
+/// A plain load. The verifier accepts it on pointers it has a BTF type for; one load per field of exactly its
+/// size.
+pub struct Direct;
+
+impl Mem for Direct {
+    #[inline(always)]
+    unsafe fn read<T: Copy>(base: *const u8, off: u32) -> T {
+        // Volatile: loads must not be merged or widened, the verifier checks them field by field.
+        unsafe { core::ptr::read_volatile(base.add(off as usize).cast::<T>()) }
+    }
+}
+
+/// `bpf_probe_read_kernel`: for pointers without a type.
+pub struct Probe;
+
+impl Mem for Probe {
+    #[inline(always)]
+    unsafe fn read<T: Copy>(base: *const u8, off: u32) -> T {
+        unsafe { read(base.wrapping_add(off as usize)) }
+    }
+}
+
+/// Reads `T` at an untyped kernel address; a fault reads as zero.
+#[inline(always)]
+pub unsafe fn read<T: Copy>(ptr: *const u8) -> T {
+    unsafe { bpf_probe_read_kernel(ptr.cast::<T>()).unwrap_or(core::mem::zeroed()) }
+}
+
+/// Adds to a counter that other CPUs may add to at the same time.
+#[inline(always)]
+pub fn add(counter: &mut u64, n: u64) {
+    // SAFETY: a valid, aligned u64. Relaxed and without a result: one instruction on every kernel.
+    unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(counter, n) };
+}
+
+/// Adds to a value that other CPUs may change at the same time; returns the value before.
+///
+/// The target has no compare-and-swap, so core offers no atomic types for it; the instructions exist.
+#[inline(always)]
+pub fn fetch_add(value: &mut u64, n: u64) -> u64 {
+    // SAFETY: a valid, aligned u64.
+    unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::SeqCst }>(value, n) }
+}
+
+/// Replaces a value that other CPUs may change at the same time; returns the value before. A full barrier.
+///
+/// # Safety
+/// `value` must be valid and aligned.
+#[inline(always)]
+pub unsafe fn swap(value: *mut u64, new: u64) -> u64 {
+    unsafe { atomic_xchg::<u64, { AtomicOrdering::SeqCst }>(value, new) }
+}

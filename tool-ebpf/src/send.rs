@@ -1,0 +1,487 @@
+//! Send calls: which path, how many bytes, which errors, what was attached, and the id of a zero-copy send.
+
+use aya_ebpf::{
+    helpers::{bpf_get_current_task_btf, bpf_ktime_get_ns, bpf_task_pt_regs},
+};
+use zcscope_common::{
+    CallState, CopyKey, Err, FlowCounters, Lost, Path, SendEntry, SendKey, Site, Source, Unit,
+};
+
+use crate::{
+    complete::finish_if_done,
+    config::conf,
+    copy,
+    maps::{CALLS, SENDS, UNITS, lost},
+    mem::{Direct, Mem, Probe, add, fetch_add, swap},
+    skb,
+    socket::{self, Owner, current_tgid, current_tid, process_wanted},
+};
+
+const MSG_ZEROCOPY: u32 = 0x400_0000;
+const MSG_SPLICE_PAGES: u32 = 0x800_0000;
+const PF_IO_WORKER: u32 = 0x10;
+const PF_USER_WORKER: u32 = 0x4000;
+const PF_KTHREAD: u32 = 0x20_0000;
+const ENOBUFS: i64 = 105;
+
+// Syscall numbers of x86-64, the architecture supported.
+const SYS_SENDFILE: u64 = 40;
+const SYS_SENDTO: u64 = 44;
+const SYS_SENDMSG: u64 = 46;
+const SYS_SPLICE: u64 = 275;
+const SYS_SENDMMSG: u64 = 307;
+const SYS_IO_URING_ENTER: u64 = 426;
+
+/// A path, and whether the kernel copies from the start although zero-copy was asked for.
+#[derive(Clone, Copy)]
+pub struct Class {
+    pub path: Path,
+    pub start_copy: bool,
+}
+
+/// The system call the current thread is in, 0 for kernel threads, and its registers.
+struct Syscall {
+    nr: u64,
+    worker: bool,
+    regs: *const u8,
+}
+
+#[inline(always)]
+fn syscall() -> Syscall {
+    // SAFETY: helpers without preconditions; the pointers they return are typed by the verifier.
+    unsafe {
+        let task = bpf_get_current_task_btf();
+        let flags: u32 = Direct::read(task as *const u8, conf!(off.task_flags));
+        let worker = flags & (PF_IO_WORKER | PF_USER_WORKER) != 0;
+        if worker || flags & PF_KTHREAD != 0 {
+            return Syscall { nr: 0, worker, regs: core::ptr::null() };
+        }
+        let regs = bpf_task_pt_regs(task) as *const u8;
+        Syscall { nr: Direct::read(regs, conf!(off.pt_regs_orig_ax)), worker, regs }
+    }
+}
+
+/// The path of bytes that are handed to TCP as pages.
+#[inline(always)]
+unsafe fn class_of_pages(sk: *const u8) -> Path {
+    if unsafe { socket::has_ulp(sk) } {
+        return Path::Ktls;
+    }
+    match syscall().nr {
+        SYS_SENDFILE => Path::Sendfile,
+        SYS_SPLICE => Path::Splice,
+        _ => Path::Kernel,
+    }
+}
+
+/// The path of one entry into `tcp_sendmsg_locked(sk, msg)`.
+#[inline(always)]
+unsafe fn classify<M: Mem>(sk: *const u8, msg: *const u8, flags: u32) -> Class {
+    unsafe {
+        let mut start_copy = false;
+        let path = if conf!(mode.splice_pages) != 0 && flags & MSG_SPLICE_PAGES != 0 {
+            class_of_pages(sk)
+        } else if flags & MSG_ZEROCOPY != 0 {
+            let ubuf: u64 = M::read(msg, conf!(off.msghdr_ubuf));
+            if ubuf == 0 {
+                let sk_flags: u64 = M::read(sk, conf!(off.sock_common_flags));
+                start_copy = sk_flags & (1 << (conf!(sock_zerocopy_bit) & 63)) == 0;
+                Path::MsgZerocopy
+            } else {
+                let from_iter: u64 = M::read(msg, conf!(off.msghdr_sg_from_iter));
+                let fixed = conf!(io_sg_from_iter);
+                if fixed != 0 && from_iter == fixed { Path::UringSendZcFixed } else { Path::UringSendZc }
+            }
+        } else {
+            class_of_copy()
+        };
+        Class { path, start_copy }
+    }
+}
+
+#[inline(always)]
+fn class_of_copy() -> Path {
+    let call = syscall();
+    if call.worker || call.nr == SYS_IO_URING_ENTER { Path::UringSend } else { Path::Copy }
+}
+
+#[inline(always)]
+unsafe fn msg_flags<M: Mem>(msg: *const u8) -> u32 {
+    unsafe { M::read(msg, conf!(off.msghdr_flags)) }
+}
+
+/// The state of the current thread, made when it is new.
+#[inline(always)]
+fn call_state() -> Option<&'static mut CallState> {
+    let tid = current_tid();
+    if CALLS.get_ptr(tid).is_none() {
+        let _ = CALLS.insert(tid, CallState::default(), 0);
+    }
+    known_call(tid)
+}
+
+#[inline(always)]
+fn known_call(tid: u64) -> Option<&'static mut CallState> {
+    // SAFETY: a map value, valid while the program runs and used by this thread only.
+    CALLS.get_ptr_mut(tid).map(|state| unsafe { &mut *state })
+}
+
+/// Begins a call whose path needs more than its return value. Returns the state for the tracepoint back end.
+#[inline(always)]
+unsafe fn begin<M: Mem>(sk: *const u8, msg: *const u8, class: Class) -> Option<&'static mut CallState> {
+    let Some(state) = call_state() else {
+        lost(Lost::CallState, 1);
+        return None;
+    };
+    *state = CallState {
+        sk: sk as u64,
+        path: class.path as u32,
+        start_copy: u32::from(class.start_copy),
+        ..CallState::default()
+    };
+    if class.path.wants_zerocopy() {
+        // SAFETY: helper without preconditions.
+        state.start_ns = unsafe { bpf_ktime_get_ns() };
+    }
+    if class.path.has_completion() && class.path as u32 != Path::MsgZerocopy as u32 {
+        state.uarg = unsafe { M::read(msg, conf!(off.msghdr_ubuf)) };
+        let unit = Unit { sk: sk as u64, path: class.path as u32, ..Unit::default() };
+        if process_wanted(current_tgid()) && UNITS.insert(state.uarg, unit, 0).is_err() {
+            lost(Lost::UnitTable, 1);
+        }
+    }
+    Some(state)
+}
+
+/// fentry `tcp_sendmsg_locked`: plain sends need nothing here, their exit has all arguments.
+#[inline(always)]
+pub unsafe fn enter_fentry(sk: *const u8, msg: *const u8) {
+    unsafe {
+        let flags = msg_flags::<Direct>(msg);
+        if flags & (MSG_ZEROCOPY | MSG_SPLICE_PAGES) != 0 {
+            begin::<Direct>(sk, msg, classify::<Direct>(sk, msg, flags));
+        }
+    }
+}
+
+/// fexit `tcp_sendmsg_locked`: `ret` is bytes accepted or -errno.
+#[inline(always)]
+pub unsafe fn leave_fexit(sk: *const u8, msg: *const u8, ret: i64) {
+    unsafe {
+        if msg_flags::<Direct>(msg) & (MSG_ZEROCOPY | MSG_SPLICE_PAGES) != 0 {
+            leave_call::<Direct>(ret);
+        } else {
+            let mut state = CallState { path: class_of_copy() as u32, ..CallState::default() };
+            end::<Direct>(sk, &mut state, ret);
+        }
+    }
+}
+
+/// kprobe `tcp_sendmsg_locked`: its return probe has no arguments, so everything is kept.
+#[inline(always)]
+pub unsafe fn enter_kprobe<M: Mem>(sk: *const u8, msg: *const u8) {
+    unsafe {
+        let flags = msg_flags::<M>(msg);
+        begin::<M>(sk, msg, classify::<M>(sk, msg, flags));
+    }
+}
+
+/// Tracepoint `tcp:tcp_sendmsg_locked`: fires once per loop iteration of a call; the first one tells the path,
+/// the size asked for and the id the send took.
+#[inline(always)]
+pub unsafe fn enter_tracepoint(sk: *const u8, msg: *const u8) {
+    unsafe {
+        if let Some(state) = known_call(current_tid())
+            && state.sk == sk as u64
+        {
+            return;
+        }
+        let flags = msg_flags::<Direct>(msg);
+        let class = classify::<Direct>(sk, msg, flags);
+        let Some(state) = begin::<Direct>(sk, msg, class) else { return };
+        if class.path as u32 == Path::MsgZerocopy as u32 && !class.start_copy {
+            let size: u64 = Direct::read(msg, conf!(off.msghdr_iter_count));
+            took_id::<Direct>(state, sk, size);
+        }
+    }
+}
+
+/// Exit of `tcp_sendmsg_locked` where the call's state was kept.
+#[inline(always)]
+pub unsafe fn leave_call<M: Mem>(ret: i64) {
+    let Some(state) = known_call(current_tid()) else {
+        return;
+    };
+    if state.sk != 0 {
+        unsafe { end::<M>(state.sk as *const u8, state, ret) };
+        state.sk = 0;
+    }
+}
+
+/// Tracepoint `sock:sock_send_length(sk, ret)`: the end of every send call of every protocol.
+#[inline(always)]
+pub unsafe fn leave_tracepoint(sk: *const u8, ret: i64) {
+    unsafe {
+        if let Some(state) = known_call(current_tid())
+            && state.sk == sk as u64
+        {
+            end::<Direct>(sk, state, ret);
+            state.sk = 0;
+            return;
+        }
+        let mut state = CallState::default();
+        let class = class_by_syscall(sk);
+        state.path = class.path as u32;
+        state.start_copy = u32::from(class.start_copy);
+        if ret == -ENOBUFS && conf!(mode.refused) == Source::Tracepoint as u32 {
+            state.memlock = u32::from(!optmem_exhausted(sk));
+        }
+        end::<Direct>(sk, &mut state, ret);
+    }
+}
+
+/// Whether one more notification would pass `optmem_max` of the socket's namespace: the test `sock_omalloc` made
+/// a moment ago. What else refuses with ENOBUFS is the limit on locked memory.
+#[inline(always)]
+unsafe fn optmem_exhausted(sk: *const u8) -> bool {
+    unsafe {
+        let used: u32 = Probe::read(sk, conf!(off.sock_omem_alloc));
+        let net: u64 = Probe::read(sk, conf!(off.sock_common_net));
+        let max: u32 = Probe::read(net as *const u8, conf!(off.net_optmem_max));
+        used.saturating_add(conf!(off.skb_truesize_empty)) > max
+    }
+}
+
+/// The path as the system call's arguments tell it: for calls that fail before their first loop iteration, and
+/// for kernels without `tcp:tcp_sendmsg_locked`.
+#[inline(always)]
+unsafe fn class_by_syscall(sk: *const u8) -> Class {
+    unsafe {
+        let call = syscall();
+        let flags = match call.nr {
+            SYS_SENDTO | SYS_SENDMMSG => Direct::read::<u64>(call.regs, conf!(off.pt_regs_r10)) as u32,
+            SYS_SENDMSG => Direct::read::<u64>(call.regs, conf!(off.pt_regs_dx)) as u32,
+            _ => 0,
+        };
+        let mut start_copy = false;
+        let path = match call.nr {
+            SYS_SENDFILE => Path::Sendfile,
+            SYS_SPLICE => Path::Splice,
+            SYS_IO_URING_ENTER => Path::UringSend,
+            _ if call.worker => Path::UringSend,
+            _ if flags & MSG_ZEROCOPY != 0 => {
+                let sk_flags: u64 = Direct::read(sk, conf!(off.sock_common_flags));
+                start_copy = sk_flags & (1 << (conf!(sock_zerocopy_bit) & 63)) == 0;
+                Path::MsgZerocopy
+            }
+            _ => Path::Copy,
+        };
+        Class { path, start_copy }
+    }
+}
+
+/// `msg_zerocopy_realloc(sk, size, uarg)` returned `uarg`: the send has its id now, `sk_zckey - 1`.
+#[inline(always)]
+pub unsafe fn realloc<M: Mem>(uarg: u64, size: u64) {
+    let Some(state) = known_call(current_tid()) else { return };
+    if state.sk == 0 || uarg == 0 {
+        return;
+    }
+    state.uarg = uarg;
+    unsafe { took_id::<M>(state, state.sk as *const u8, size) };
+}
+
+/// kprobe `msg_zerocopy_realloc(sk, size, uarg)`: keeps the size for the return probe.
+#[inline(always)]
+pub fn realloc_size(size: u64) {
+    if let Some(state) = known_call(current_tid()) {
+        state.requested = size;
+    }
+}
+
+/// kretprobe `msg_zerocopy_realloc`.
+#[inline(always)]
+pub unsafe fn realloc_return(uarg: u64) {
+    if let Some(state) = known_call(current_tid()) {
+        unsafe { realloc::<Probe>(uarg, state.requested) };
+    }
+}
+
+/// Notes the id of a zero-copy send and puts it in flight.
+#[inline(always)]
+unsafe fn took_id<M: Mem>(state: &mut CallState, sk: *const u8, size: u64) {
+    if !process_wanted(current_tgid()) {
+        return;
+    }
+    let next: u32 = unsafe { M::read(sk, conf!(off.sock_zckey)) };
+    state.send_id = next.wrapping_sub(1);
+    state.has_id = 1;
+    let key = SendKey { sk: sk as u64, id: u64::from(state.send_id) };
+    let send = SendEntry { start_ns: state.start_ns, bytes: size, path: u64::from(state.path), ..SendEntry::default() };
+    // An id recycled after an aborted send overwrites its dead record.
+    if SENDS.insert(key, send, 0).is_err() {
+        state.has_id = 0;
+        lost(Lost::SendTable, 1);
+    }
+}
+
+/// `mm_account_pinned_pages` returned `ret`.
+#[inline(always)]
+pub fn account_pinned(ret: i64) {
+    if ret != 0
+        && let Some(state) = known_call(current_tid())
+    {
+        state.memlock = 1;
+    }
+}
+
+/// Entry of a function that attaches pages to `skb`.
+#[inline(always)]
+pub unsafe fn attach_enter<M: Mem>(skb: *const u8) {
+    if let Some(state) = known_call(current_tid())
+        && state.sk != 0
+    {
+        state.skb = skb as u64;
+        state.frags_before = u32::from(unsafe { skb::nr_frags::<M>(skb) });
+    }
+}
+
+/// Exit of a function that attaches pages: `ret` is bytes attached or -errno.
+#[inline(always)]
+pub unsafe fn attach_leave(ret: i64) {
+    if let Some(state) = known_call(current_tid())
+        && state.sk != 0
+        && state.skb != 0
+    {
+        let after = u32::from(unsafe { skb::nr_frags::<Probe>(state.skb as *const u8) });
+        state.frags += u64::from(after.saturating_sub(state.frags_before));
+        state.skb = 0;
+        if ret > 0 {
+            state.attached += ret as u64;
+        }
+    }
+}
+
+/// 6.1: `do_tcp_sendpages(sk, ...)` returned `ret`. All its bytes are attached by reference.
+#[inline(always)]
+pub unsafe fn sendpages<M: Mem>(sk: *const u8, ret: i64) {
+    unsafe {
+        let mut state = CallState { path: class_of_pages(sk) as u32, ..CallState::default() };
+        if ret > 0 {
+            state.attached = ret as u64;
+        }
+        end::<M>(sk, &mut state, ret);
+    }
+}
+
+/// 6.1, kprobe: keeps the socket for the return probe of `do_tcp_sendpages`.
+#[inline(always)]
+pub unsafe fn sendpages_enter(sk: *const u8) {
+    unsafe {
+        let class = Class { path: class_of_pages(sk), start_copy: false };
+        begin::<Probe>(sk, core::ptr::null(), class);
+    }
+}
+
+/// 6.1, kprobe: see [`sendpages`].
+#[inline(always)]
+pub unsafe fn sendpages_leave(ret: i64) {
+    if let Some(state) = known_call(current_tid())
+        && ret > 0
+    {
+        state.attached = ret as u64;
+    }
+    unsafe { leave_call::<Probe>(ret) };
+}
+
+/// Books one finished call.
+#[inline(always)]
+unsafe fn end<M: Mem>(sk: *const u8, state: &mut CallState, ret: i64) {
+    let mask = conf!(filter.path_mask);
+    if mask != 0 && mask & (1 << (state.path & 31)) == 0 {
+        return forget(sk, state);
+    }
+    let (entry, flow) = match unsafe { socket::sending::<M>(sk, state.path) } {
+        Owner::Unwanted => return forget(sk, state),
+        Owner::NoRoom => (None, socket::unattributed(state.path)),
+        Owner::Known(entry) => {
+            let flow = socket::flow(entry, state.path);
+            (Some(entry), flow)
+        }
+    };
+    let Some(flow) = flow else { return };
+    add(&mut flow.calls, 1);
+    if ret < 0 {
+        refuse(flow, state, ret);
+        return forget(sk, state);
+    }
+    let bytes = ret as u64;
+    add(&mut flow.bytes, bytes);
+    if state.attached != 0 {
+        add(&mut flow.attached_bytes, state.attached);
+        add(&mut flow.frags, state.frags);
+    }
+    if state.start_copy != 0 {
+        add(&mut flow.start_copied_bytes, bytes);
+        if let Some(entry) = &entry {
+            let key = CopyKey {
+                id: entry.id,
+                dev: entry.dev,
+                path: state.path as u8,
+                site: Site::SendmsgLocked as u8,
+                ..CopyKey::default()
+            };
+            copy::count(key, bytes);
+        }
+    }
+    if state.has_id != 0 {
+        add(&mut flow.zc_sends, 1);
+        if let Some(entry) = entry {
+            fetch_add(&mut entry.in_flight, 1);
+        }
+        accept(sk, state, bytes);
+    }
+}
+
+/// Drops the record of a send that did not happen or is not wanted.
+#[inline(always)]
+fn forget(sk: *const u8, state: &CallState) {
+    if state.has_id != 0 {
+        let _ = SENDS.remove(SendKey { sk: sk as u64, id: u64::from(state.send_id) });
+    }
+}
+
+/// Makes the byte count of a send final; ends it when its completion came first.
+#[inline(always)]
+fn accept(sk: *const u8, state: &CallState, bytes: u64) {
+    let key = SendKey { sk: sk as u64, id: u64::from(state.send_id) };
+    if let Some(send) = SENDS.get_ptr_mut(key) {
+        // SAFETY: a map value, valid while the program runs.
+        unsafe {
+            (*send).bytes = bytes;
+            swap(&raw mut (*send).accepted, 1);
+        }
+        finish_if_done(key, send);
+    }
+}
+
+#[inline(always)]
+fn refuse(flow: &mut FlowCounters, state: &CallState, ret: i64) {
+    // One counter per class, as constants: no variable index for the verifier to bound.
+    match Err::of(ret) {
+        Err::Enobufs => add(&mut flow.errors[0], 1),
+        Err::Eagain => add(&mut flow.errors[1], 1),
+        Err::Epipe => add(&mut flow.errors[2], 1),
+        Err::Econnreset => add(&mut flow.errors[3], 1),
+        Err::Other => add(&mut flow.errors[4], 1),
+    }
+    let named = conf!(mode.refused) != Source::None as u32;
+    if named && ret == -ENOBUFS && state.path == Path::MsgZerocopy as u32 {
+        if state.memlock != 0 {
+            add(&mut flow.refused_memlock, 1);
+        } else {
+            add(&mut flow.refused_optmem, 1);
+        }
+    }
+}
+

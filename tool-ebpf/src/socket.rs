@@ -1,0 +1,225 @@
+//! Sockets: who owns one, where it goes, whether the filter wants it, and where its counters are.
+
+use aya_ebpf::helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_ktime_get_ns};
+use zcscope_common::{AddrPair, DevInfo, FlowCounters, Lost, Offsets, Path, SockEntry, sock_flags};
+
+use crate::{
+    config::conf,
+    lifecycle,
+    maps::{DEVS, PROCS, SOCKS, UNATTRIBUTED, lost, next_id, sock_slot, spill_slot},
+    mem::{Mem, Probe, read},
+};
+
+const AF_INET6: u16 = 10;
+
+/// The current process (thread group).
+#[inline(always)]
+pub fn current_tgid() -> u32 {
+    (bpf_get_current_pid_tgid() >> 32) as u32
+}
+
+/// The current thread.
+#[inline(always)]
+pub fn current_tid() -> u64 {
+    bpf_get_current_pid_tgid() & 0xffff_ffff
+}
+
+/// Whether the filter wants the current process.
+#[inline(always)]
+pub fn process_wanted(tgid: u32) -> bool {
+    conf!(filter.by_process) == 0 || PROCS.get_ptr(tgid).is_some()
+}
+
+/// A known, wanted socket.
+#[inline(always)]
+pub fn known(sk: u64) -> Option<&'static mut SockEntry> {
+    // SAFETY: map values stay valid while the program runs.
+    let entry = unsafe { &mut *SOCKS.get_ptr_mut(sk)? };
+    if entry.flags & sock_flags::IGNORED != 0 { None } else { Some(entry) }
+}
+
+/// What became of the question "whose socket is this?".
+pub enum Owner {
+    /// Counted here.
+    Known(&'static mut SockEntry),
+    /// The filter does not want it.
+    Unwanted,
+    /// The table is full: count per path only.
+    NoRoom,
+}
+
+/// The entry of a socket the current process sends on; made when new, and begun anew when another process
+/// takes the socket over, so that every process keeps its own bytes.
+#[inline(always)]
+pub unsafe fn sending<M: Mem>(sk: *const u8, path: u32) -> Owner {
+    let Some((entry, new)) = sock_slot(sk as u64) else {
+        return if process_wanted(current_tgid()) { Owner::NoRoom } else { Owner::Unwanted };
+    };
+    // SAFETY: map values stay valid while the program runs.
+    let entry = unsafe { &mut *entry };
+    let tgid = current_tgid();
+    if new || entry.tgid != tgid {
+        if !new && entry.flags & sock_flags::IGNORED == 0 {
+            lifecycle::publish(entry);
+        }
+        unsafe { identify(entry, sk, tgid, path) };
+    }
+    let dst: u64 = unsafe { M::read(sk, conf!(off.sock_dst_cache)) };
+    if dst != entry.dst {
+        entry.dst = dst;
+        unsafe { route(entry, dst) };
+    }
+    if entry.flags & sock_flags::IGNORED != 0 { Owner::Unwanted } else { Owner::Known(entry) }
+}
+
+/// Fills in everything about a socket but its route. Rare, so every read goes through the helper.
+#[inline(never)]
+unsafe fn identify(entry: &mut SockEntry, sk: *const u8, tgid: u32, path: u32) {
+    unsafe {
+        entry.id = next_id();
+        entry.sk = sk as u64;
+        entry.tgid = tgid;
+        entry.home_path = path;
+        entry.spill_mask = 0;
+        entry.flags = 0;
+        entry.dst = 0;
+        entry.dev = 0;
+        entry.home = core::mem::zeroed();
+        entry.first_ns = bpf_ktime_get_ns();
+        entry.cookie = Probe::read(sk, conf!(off.sock_common_cookie));
+        entry.comm = bpf_get_current_comm().unwrap_or([0; 16]);
+        entry.addr = addresses(sk);
+        let net: u64 = Probe::read(sk, conf!(off.sock_common_net));
+        entry.netns = Probe::read(net as *const u8, conf!(off.net_inum));
+        if !process_wanted(tgid) || !identity_wanted(entry) {
+            entry.flags |= sock_flags::IGNORED;
+        }
+    }
+}
+
+/// Whether the filter wants this socket, as far as it does not depend on the route.
+#[inline(always)]
+fn identity_wanted(entry: &SockEntry) -> bool {
+    let port = conf!(filter.port);
+    if port != 0 && port != u32::from(entry.addr.local_port) && port != u32::from(entry.addr.remote_port) {
+        return false;
+    }
+    let netns = conf!(filter.netns);
+    if netns != 0 && netns != entry.netns {
+        return false;
+    }
+    conf!(filter.comm[0]) == 0 || same_name(conf!(filter.comm), entry.comm)
+}
+
+#[inline(always)]
+fn same_name(a: [u8; 16], b: [u8; 16]) -> bool {
+    u128::from_ne_bytes(a) == u128::from_ne_bytes(b)
+}
+
+/// Reads the device of the cached route and applies the device filter.
+#[inline(never)]
+unsafe fn route(entry: &mut SockEntry, dst: u64) {
+    if dst == 0 {
+        return;
+    }
+    unsafe {
+        entry.dev = Probe::read(dst as *const u8, conf!(off.dst_dev));
+        let name = remember_device(entry.dev as *const u8);
+        if conf!(filter.dev[0]) != 0 && !same_name(conf!(filter.dev), name) {
+            entry.flags |= sock_flags::IGNORED;
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn addresses(sk: *const u8) -> AddrPair {
+    let mut pair = AddrPair::default();
+    unsafe {
+        pair.family = Probe::read(sk, conf!(off.sock_common_family));
+        pair.local_port = Probe::read(sk, conf!(off.sock_common_num));
+        pair.remote_port = u16::from_be(Probe::read(sk, conf!(off.sock_common_dport)));
+        if pair.family == AF_INET6 && conf!(off.sock_common_v6_daddr) != Offsets::ABSENT {
+            pair.local = Probe::read(sk, conf!(off.sock_common_v6_rcv_saddr));
+            pair.remote = Probe::read(sk, conf!(off.sock_common_v6_daddr));
+        } else {
+            let local: [u8; 4] = Probe::read(sk, conf!(off.sock_common_rcv_saddr));
+            let remote: [u8; 4] = Probe::read(sk, conf!(off.sock_common_daddr));
+            pair.local[..4].copy_from_slice(&local);
+            pair.remote[..4].copy_from_slice(&remote);
+        }
+    }
+    pair
+}
+
+/// Notes name, kind and features of a device under its address; returns the name.
+#[inline(always)]
+pub unsafe fn remember_device(dev: *const u8) -> [u8; 16] {
+    if dev.is_null() {
+        return [0; 16];
+    }
+    unsafe {
+        let ifindex: u32 = Probe::read(dev, conf!(off.dev_ifindex));
+        let features: u64 = Probe::read(dev, conf!(off.dev_features));
+        if let Some(info) = DEVS.get_ptr(dev as u64) {
+            // An address can come back as another device, and features change.
+            if (*info).ifindex == ifindex && (*info).features == features {
+                return (*info).name;
+            }
+        }
+        let mut info = DevInfo { ifindex, features, ..core::mem::zeroed() };
+        info.name = Probe::read(dev, conf!(off.dev_name));
+        info.flags = Probe::read(dev, conf!(off.dev_flags));
+        let ops: u64 = Probe::read(dev, conf!(off.dev_rtnl_link_ops));
+        if ops != 0 {
+            let kind: u64 = Probe::read(ops as *const u8, conf!(off.link_ops_kind));
+            let _ = aya_ebpf::helpers::bpf_probe_read_kernel_str_bytes(kind as *const u8, &mut info.kind);
+        }
+        if DEVS.insert(dev as u64, info, 0).is_err() {
+            lost(Lost::DevTable, 1);
+        }
+        info.name
+    }
+}
+
+/// The counters of one path of a socket.
+#[inline(always)]
+pub fn flow(entry: &mut SockEntry, path: u32) -> Option<&'static mut FlowCounters> {
+    if entry.home_path == path {
+        // SAFETY: part of a map value, valid while the program runs.
+        return Some(unsafe { &mut *(&raw mut entry.home) });
+    }
+    entry.spill_mask |= 1 << (path & 31);
+    match spill_slot(entry.id, path) {
+        // SAFETY: as above.
+        Some(spill) => Some(unsafe { &mut (*spill).flow }),
+        None => unattributed(path),
+    }
+}
+
+/// The counters for what cannot be attributed to a socket.
+#[inline(always)]
+pub fn unattributed(path: u32) -> Option<&'static mut FlowCounters> {
+    // SAFETY: a map value, valid while the program runs.
+    UNATTRIBUTED.get_ptr_mut(path).map(|flow| unsafe { &mut *flow })
+}
+
+/// The path of the splice family this socket used, for skbs that only say "somebody else's pages".
+#[inline(always)]
+pub fn spliced_path(entry: &SockEntry) -> Option<u32> {
+    const FAMILY: [Path; 4] = [Path::Sendfile, Path::Splice, Path::Vmsplice, Path::Kernel];
+    let used = entry.spill_mask | 1 << (entry.home_path & 31);
+    let mut i = 0;
+    while i < FAMILY.len() {
+        if used & (1 << FAMILY[i] as u32) != 0 {
+            return Some(FAMILY[i] as u32);
+        }
+        i += 1;
+    }
+    None
+}
+
+/// `inet_csk(sk)->icsk_ulp_ops`: non-zero when an upper layer protocol (TLS) owns the socket.
+#[inline(always)]
+pub unsafe fn has_ulp(sk: *const u8) -> bool {
+    unsafe { read::<u64>(sk.wrapping_add(conf!(off.icsk_ulp_ops) as usize)) != 0 }
+}

@@ -1,0 +1,90 @@
+//! What the demo shows: the dashboard, or a report at the end. All calls into model, report and tui stand here.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+
+use super::ending::{Ended, Ending};
+use super::traffic::Traffic;
+use crate::commands::Failure;
+use crate::model::snapshot::Snapshot;
+use crate::probe::Probe;
+
+use super::pending::{Model, diagnose, report, tui};
+
+/// How often the counters are read without a screen.
+const TICK: Duration = Duration::from_millis(250);
+
+/// Traffic and what is seen of it.
+pub(super) struct Watch {
+    // Dropped in this order: the traffic ends before its observer.
+    traffic: Traffic,
+    probe: Probe,
+    model: Model,
+    ending: Ending,
+}
+
+impl Watch {
+    pub(super) fn new(probe: Probe, traffic: Traffic, ending: Ending) -> Watch {
+        let model = Model::new(probe.session());
+        Watch { traffic, probe, model, ending }
+    }
+
+    /// Shows the dashboard until it is quit, or the demo ends.
+    pub(super) fn dashboard(mut self, duration: Option<Duration>) -> Result<(), Failure> {
+        let options = tui::Options { duration, ..tui::Options::default() };
+        match tui::run(&mut self, &options) {
+            Err(error) if !error.is::<Ended>() => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads until the demo ends, then prints the report to standard output.
+    pub(super) fn report(mut self, json: bool) -> Result<(), Failure> {
+        while self.ending.check().is_ok() {
+            let next = Instant::now() + TICK;
+            self.read()?;
+            while Instant::now() < next && self.ending.check().is_ok() {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+        // First the end of the traffic, then the last reading: so nothing is in flight, and nothing is left out.
+        self.traffic.stop();
+        self.read()?;
+        let snapshot = self.model.snapshot();
+        print(&render(&snapshot, json)?).context("cannot write the report").map_err(Failure::from)
+    }
+
+    fn read(&mut self) -> anyhow::Result<()> {
+        self.traffic.check()?;
+        self.model.absorb(self.probe.read()?);
+        Ok(())
+    }
+}
+
+impl tui::Feed for Watch {
+    fn next(&mut self) -> anyhow::Result<Snapshot> {
+        self.ending.check()?;
+        self.read()?;
+        Ok(self.model.snapshot())
+    }
+}
+
+fn render(snapshot: &Snapshot, json: bool) -> anyhow::Result<String> {
+    let findings = diagnose::findings(snapshot);
+    if json {
+        let document = report::json::document(snapshot, &findings, &[]);
+        serde_json::to_string_pretty(&document).context("cannot write the report as JSON")
+    } else {
+        Ok(report::table::render(snapshot, &findings, &[]))
+    }
+}
+
+/// `println!` would panic on a closed pipe.
+fn print(text: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.trim_end().as_bytes())?;
+    out.write_all(b"\n")?;
+    out.flush()
+}

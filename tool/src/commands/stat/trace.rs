@@ -1,0 +1,261 @@
+//! The loop of `stat`: reads the tracer into the model until time is up, a signal comes, or the command ends.
+
+use std::path::Path;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal as Sig, kill};
+use nix::unistd::Pid;
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, sleep_until};
+
+use super::output::ReadyFile;
+use crate::commands::Failure;
+use crate::model::Model;
+use crate::model::sample::Sample;
+use crate::model::snapshot::{Session, Snapshot};
+use crate::probe::Probe;
+
+/// Time between two readings.
+const TICK: Duration = Duration::from_millis(250);
+/// Time the last sends get to complete after the command has ended, and how often that is looked at.
+const DRAIN: Duration = Duration::from_secs(1);
+const DRAIN_TICK: Duration = Duration::from_millis(50);
+
+/// What the loop needs of a probe.
+pub(super) trait Tracer {
+    /// See [`Probe::session`].
+    fn session(&self) -> Session;
+    /// See [`Probe::read`].
+    fn read(&mut self) -> anyhow::Result<Sample>;
+    /// See [`Probe::adopt_children`].
+    fn adopt_children(&mut self, on: bool) -> anyhow::Result<()>;
+}
+
+impl Tracer for Probe {
+    fn session(&self) -> Session {
+        Probe::session(self)
+    }
+    fn read(&mut self) -> anyhow::Result<Sample> {
+        Probe::read(self)
+    }
+    fn adopt_children(&mut self, on: bool) -> anyhow::Result<()> {
+        Probe::adopt_children(self, on)
+    }
+}
+
+/// What to do.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plan<'a> {
+    /// End after this long.
+    pub(super) duration: Option<Duration>,
+    /// Command with its arguments; empty: none.
+    pub(super) command: &'a [String],
+    /// File that exists while everything is attached.
+    pub(super) ready_file: Option<&'a Path>,
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub(super) enum Ending {
+    /// There was no command.
+    NoCommand,
+    /// The command ended with this status.
+    Status(ExitStatus),
+    /// The trace ended first, and the command was ended by our SIGTERM.
+    Stopped,
+    /// The command could not be started.
+    NotStarted(std::io::Error),
+}
+
+impl Ending {
+    /// The exit code that says it: a signal counts as 128 + its number, as in shells.
+    pub(super) fn code(&self) -> u8 {
+        use std::os::unix::process::ExitStatusExt as _;
+        match self {
+            Ending::NoCommand | Ending::Stopped => 0,
+            // As in shells: 127 when there is no such command.
+            Ending::NotStarted(_) => 127,
+            Ending::Status(status) => {
+                let code = status.code().or_else(|| status.signal().map(|n| 128 + n));
+                code.and_then(|n| u8::try_from(n).ok()).unwrap_or(1)
+            }
+        }
+    }
+}
+
+/// Runs the plan. `report` is called once with the final snapshot, before a command still running is ended.
+pub(super) fn run(
+    tracer: &mut impl Tracer,
+    plan: Plan<'_>,
+    report: impl FnOnce(&Snapshot),
+) -> Result<Ending, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Failed(format!("the event loop cannot be started: {error}")))?;
+    runtime.block_on(drive(tracer, plan, report))
+}
+
+/// Why the loop was left.
+enum Left {
+    Exited(ExitStatus),
+    Asked,
+}
+
+async fn drive(
+    tracer: &mut impl Tracer,
+    plan: Plan<'_>,
+    report: impl FnOnce(&Snapshot),
+) -> Result<Ending, Failure> {
+    // The order matters: whoever waits for the ready file may send a signal, or traffic, at once.
+    let mut signals =
+        Signals::new().map_err(|e| Failure::Failed(format!("signals cannot be received: {e}")))?;
+    let _ready = plan.ready_file.map(ReadyFile::create).transpose()?;
+    let mut model = Model::new(tracer.session());
+    let mut child = match spawn(tracer, plan.command)? {
+        None => None,
+        Some(Ok(child)) => Some(child),
+        Some(Err(error)) => return Ok(Ending::NotStarted(error)),
+    };
+    let deadline = plan.duration.map(|duration| Instant::now() + duration);
+    let traced = watch(tracer, &mut model, &mut child, &mut signals, deadline).await;
+    match traced {
+        Ok(Left::Exited(status)) => {
+            drain(tracer, &mut model).await?;
+            report(&model.snapshot());
+            Ok(Ending::Status(status))
+        }
+        Ok(Left::Asked) => {
+            report(&model.snapshot());
+            stop(child, &mut signals).await
+        }
+        Err(failure) => {
+            stop(child, &mut signals).await?;
+            Err(failure)
+        }
+    }
+}
+
+/// Starts the command, traced from its first instruction on.
+fn spawn(tracer: &mut impl Tracer, command: &[String]) -> Result<Option<std::io::Result<Child>>, Failure> {
+    let Some((program, arguments)) = command.split_first() else { return Ok(None) };
+    tracer.adopt_children(true).map_err(|e| cannot_trace(&e))?;
+    let child = Command::new(program).args(arguments).spawn();
+    tracer.adopt_children(false).map_err(|e| cannot_trace(&e))?;
+    Ok(Some(child))
+}
+
+/// Reads on every tick until the end, and once more at the end.
+async fn watch(
+    tracer: &mut impl Tracer,
+    model: &mut Model,
+    child: &mut Option<Child>,
+    signals: &mut Signals,
+    deadline: Option<Instant>,
+) -> Result<Left, Failure> {
+    let mut ticks = ticks();
+    let mut interrupts = 0;
+    let left = loop {
+        tokio::select! {
+            _ = ticks.tick() => read(tracer, model)?,
+            status = exit_of(child.as_mut()) => break Left::Exited(status.map_err(|e| cannot_wait(&e))?),
+            () = at(deadline) => break Left::Asked,
+            _ = signals.interrupt.recv() => {
+                // Ctrl-C reaches the command too, which decides; a second one ends the trace all the same.
+                interrupts += 1;
+                if child.is_none() || interrupts > 1 {
+                    break Left::Asked;
+                }
+            }
+            _ = signals.terminate.recv() => match child.as_ref() {
+                Some(child) => send(child, Sig::SIGTERM),
+                None => break Left::Asked,
+            },
+        }
+    };
+    read(tracer, model)?;
+    Ok(left)
+}
+
+fn ticks() -> Interval {
+    let mut ticks = interval_at(Instant::now() + TICK, TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    ticks
+}
+
+fn read(tracer: &mut impl Tracer, model: &mut Model) -> Result<(), Failure> {
+    model.absorb(tracer.read().map_err(|e| cannot_trace(&e))?);
+    Ok(())
+}
+
+/// The command has ended; what it sent last may still wait for the peer's ACK.
+async fn drain(tracer: &mut impl Tracer, model: &mut Model) -> Result<(), Failure> {
+    let until = Instant::now() + DRAIN;
+    while Instant::now() < until && has_open_sends(model) {
+        sleep(DRAIN_TICK).await;
+        read(tracer, model)?;
+    }
+    Ok(())
+}
+
+fn has_open_sends(model: &mut Model) -> bool {
+    model.snapshot().paths.iter().filter_map(|path| path.in_flight).any(|open| open.sends > 0)
+}
+
+/// Ends a command that is still running: SIGTERM, and SIGKILL if the user loses patience.
+async fn stop(child: Option<Child>, signals: &mut Signals) -> Result<Ending, Failure> {
+    use std::os::unix::process::ExitStatusExt as _;
+    let Some(mut child) = child else { return Ok(Ending::NoCommand) };
+    send(&child, Sig::SIGTERM);
+    let status = loop {
+        tokio::select! {
+            status = child.wait() => break status.map_err(|e| cannot_wait(&e))?,
+            _ = signals.interrupt.recv() => send(&child, Sig::SIGKILL),
+            _ = signals.terminate.recv() => send(&child, Sig::SIGKILL),
+        }
+    };
+    let ours = [Sig::SIGTERM, Sig::SIGKILL].map(|sig| Some(sig as i32));
+    Ok(if ours.contains(&status.signal()) { Ending::Stopped } else { Ending::Status(status) })
+}
+
+/// A command that is gone already needs no signal.
+fn send(child: &Child, signal: Sig) {
+    if let Some(pid) = child.id().and_then(|id| i32::try_from(id).ok()) {
+        let _ = kill(Pid::from_raw(pid), signal);
+    }
+}
+
+async fn exit_of(child: Option<&mut Child>) -> std::io::Result<ExitStatus> {
+    match child {
+        Some(child) => child.wait().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn at(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+}
+
+fn cannot_trace(error: &anyhow::Error) -> Failure {
+    Failure::CannotTrace(format!("{error:#}"))
+}
+
+fn cannot_wait(error: &std::io::Error) -> Failure {
+    Failure::Failed(format!("the command cannot be waited for: {error}"))
+}

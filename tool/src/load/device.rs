@@ -1,0 +1,89 @@
+//! Proof that traffic left through a device: its transmit byte counter, before and after.
+
+use std::time::{Duration, Instant};
+
+use super::LoadError;
+use super::connect::no_device;
+use super::result::DeviceCheck;
+use super::units::bytes;
+
+/// Some drivers refresh their counters only about once a second.
+const REFRESH: Duration = Duration::from_millis(1500);
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A device and its counter before the traffic.
+pub struct DeviceWatch {
+    name: String,
+    before: u64,
+}
+
+impl DeviceWatch {
+    /// Reads the counter of `name`.
+    ///
+    /// # Errors
+    /// [`LoadError::Usage`] when there is no such device in this network namespace.
+    pub fn begin(name: &str) -> Result<Self, LoadError> {
+        let before = transmitted(name).ok_or_else(|| LoadError::Usage(no_device(name)))?;
+        Ok(Self { name: name.to_owned(), before })
+    }
+
+    /// Compares the counter with `sent` bytes of payload, waiting a little for a lazy driver.
+    #[must_use]
+    pub fn end(self, sent: u64) -> DeviceCheck {
+        let begin = Instant::now();
+        loop {
+            let Some(now) = transmitted(&self.name) else {
+                let why = format!("{} is gone", self.name);
+                return DeviceCheck { name: self.name, tx_bytes: 0, verified: false, why };
+            };
+            let tx_bytes = now.wrapping_sub(self.before);
+            if tx_bytes >= sent || begin.elapsed() > REFRESH {
+                let (verified, why) = judge(sent, tx_bytes);
+                return DeviceCheck { name: self.name, tx_bytes, verified, why };
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+}
+
+/// Bytes `name` has transmitted. From /proc/net/dev, which shows the network namespace of this process;
+/// /sys/class/net shows the one sysfs was mounted in.
+fn transmitted(name: &str) -> Option<u64> {
+    procfs::net::dev_status().ok()?.get(name).map(|status| status.sent_bytes)
+}
+
+fn judge(sent: u64, transmitted: u64) -> (bool, String) {
+    if transmitted < sent {
+        let why = format!(
+            "the device transmitted {} of {} sent: the traffic took another way (local addresses always go over lo)",
+            bytes(transmitted),
+            bytes(sent)
+        );
+        return (false, why);
+    }
+    let mut why = format!("the device transmitted {} for {} sent", bytes(transmitted), bytes(sent));
+    if transmitted / 5 > sent / 4 {
+        why.push_str("; other traffic used it too, so this proves little");
+    }
+    (true, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_few_bytes_do_not_verify() {
+        assert!(!judge(1_000_000, 999_999).0);
+        let (verified, why) = judge(1_000_000, 1_050_000);
+        assert!(verified && !why.contains("other traffic"), "{why}");
+        let (verified, why) = judge(1_000_000, 3_000_000);
+        assert!(verified && why.contains("other traffic"), "{why}");
+    }
+
+    #[test]
+    fn loopback_exists_and_an_invented_device_does_not() {
+        assert!(DeviceWatch::begin("lo").is_ok());
+        assert!(matches!(DeviceWatch::begin("nosuchdev0"), Err(LoadError::Usage(_))));
+    }
+}

@@ -1,0 +1,196 @@
+//! What a send path is to the engine, and the table of all of them.
+
+use std::io;
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use socket2::Socket;
+use std::os::fd::AsFd;
+use zcscope_common::{Hist, Path};
+
+use super::{copy, msg_zerocopy, sendfile};
+
+/// What one path needs to know to set itself up for one connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup {
+    /// Largest send, bytes.
+    pub size: usize,
+    /// Buffers to rotate through; on paths with completions also the most sends outstanding.
+    pub depth: usize,
+    /// Whether to set `SO_ZEROCOPY` where the path has it.
+    pub so_zerocopy: bool,
+}
+
+/// How one attempt to send went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The kernel took this many bytes (more than zero).
+    Accepted(usize),
+    /// Nothing can be sent now: call [`SendPath::wait`], then try again.
+    Blocked,
+}
+
+/// One way to hand bytes to a connected TCP socket. Each connection has its own, used by one thread.
+///
+/// Sends are synchronous (how many bytes were taken is known when `send` returns), their ends need not be: a path
+/// with completions keeps up to `depth` sends outstanding and reports their ends into the [`Tally`].
+pub trait SendPath {
+    /// Offers up to `len` bytes (at most [`Setup::size`]) to the kernel.
+    ///
+    /// # Errors
+    /// The connection is gone, or the kernel refuses for good.
+    fn send(&mut self, socket: &Socket, len: usize, tally: &mut Tally) -> io::Result<Step>;
+
+    /// Sleeps until `send` may get further, at most `timeout`.
+    ///
+    /// # Errors
+    /// The connection is gone, or the kernel refuses for good.
+    fn wait(&mut self, socket: &Socket, timeout: Duration, _tally: &mut Tally) -> io::Result<()> {
+        poll_socket(socket, PollFlags::POLLOUT, timeout).map(drop)
+    }
+
+    /// Reads the ends of sends that have come in, without waiting; returns how many sends are still outstanding.
+    ///
+    /// # Errors
+    /// The ends cannot be read.
+    fn reap(&mut self, _socket: &Socket, _tally: &mut Tally) -> io::Result<u64> {
+        Ok(0)
+    }
+}
+
+/// What one connection counted, as the application sees it.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// Send calls that took at least one byte.
+    pub calls: u64,
+    /// Bytes taken.
+    pub bytes: u64,
+    /// Calls that took fewer bytes than offered.
+    pub partial: u64,
+    /// Calls refused with `EAGAIN`: the socket buffer was full.
+    pub eagain: u64,
+    /// Calls refused with `ENOBUFS`: no room to track another zero-copy send.
+    pub enobufs: u64,
+    /// The ends of sends.
+    pub ends: Ends,
+}
+
+/// What the kernel told about the ends of sends.
+#[derive(Clone, Debug, Default)]
+pub struct Ends {
+    /// Notifications read; each names a range of sends.
+    pub notifications: u64,
+    /// Sends that ended.
+    pub sends: u64,
+    /// Bytes of those sends.
+    pub bytes: u64,
+    /// Sends the kernel told were copied.
+    pub copied: u64,
+    /// Bytes of those sends.
+    pub copied_bytes: u64,
+    /// Ends told of sends that were not outstanding; not zero means a kernel or accounting fault.
+    pub unexpected: u64,
+    /// Messages on the error queue that were not about zero-copy sends.
+    pub foreign: u64,
+    /// From just before the send call to reading its notification.
+    pub latency: Box<Hist>,
+}
+
+impl Tally {
+    /// Adds what another connection counted.
+    pub fn add(&mut self, other: &Tally) {
+        self.calls += other.calls;
+        self.bytes += other.bytes;
+        self.partial += other.partial;
+        self.eagain += other.eagain;
+        self.enobufs += other.enobufs;
+        let (mine, theirs) = (&mut self.ends, &other.ends);
+        mine.notifications += theirs.notifications;
+        mine.sends += theirs.sends;
+        mine.bytes += theirs.bytes;
+        mine.copied += theirs.copied;
+        mine.copied_bytes += theirs.copied_bytes;
+        mine.unexpected += theirs.unexpected;
+        mine.foreign += theirs.foreign;
+        mine.latency.merge(&theirs.latency);
+    }
+}
+
+/// A send path as the command line knows it.
+#[derive(Clone, Copy)]
+pub struct PathEntry {
+    /// Name on the command line and in JSON.
+    pub name: &'static str,
+    /// What the kernel side calls it.
+    pub path: Path,
+    /// One line of help.
+    pub about: &'static str,
+    /// Sets it up on a connected socket.
+    pub open: fn(Setup, &Socket) -> io::Result<Box<dyn SendPath>>,
+}
+
+/// Every path there is, in the order help lists them.
+pub static PATHS: &[PathEntry] = &[
+    PathEntry {
+        name: "copy",
+        path: Path::Copy,
+        about: "send(2): the kernel copies every byte (the baseline)",
+        open: copy::open,
+    },
+    PathEntry {
+        name: "msg_zerocopy",
+        path: Path::MsgZerocopy,
+        about: "send(2) with MSG_ZEROCOPY, ends read from the error queue",
+        open: msg_zerocopy::open,
+    },
+    PathEntry {
+        name: "sendfile",
+        path: Path::Sendfile,
+        about: "sendfile(2) from a memory file; the kernel tells nothing about the end",
+        open: sendfile::open,
+    },
+];
+
+impl PathEntry {
+    /// The path with this name.
+    ///
+    /// # Errors
+    /// No such path; the text lists all of them.
+    pub fn from_name(name: &str) -> Result<&'static PathEntry, String> {
+        PATHS.iter().find(|entry| entry.name == name).ok_or_else(|| {
+            let known: Vec<_> = PATHS.iter().map(|entry| entry.name).collect();
+            format!("no such send path; one of {}", known.join(", "))
+        })
+    }
+}
+
+impl std::fmt::Debug for PathEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// Sleeps until `socket` has one of `events`, an error or a hang-up, at most `timeout` (rounded up to ms).
+pub(super) fn poll_socket(socket: &Socket, events: PollFlags, timeout: Duration) -> io::Result<PollFlags> {
+    let ms = u16::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(u16::MAX);
+    let mut fds = [PollFd::new(socket.as_fd(), events)];
+    match poll(&mut fds, PollTimeout::from(ms)) {
+        Ok(_) => Ok(fds[0].revents().unwrap_or(PollFlags::empty())),
+        Err(nix::errno::Errno::EINTR) => Ok(PollFlags::empty()),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_and_unknown_ones_get_the_list() {
+        for entry in PATHS {
+            assert_eq!(PathEntry::from_name(entry.name).unwrap().name, entry.name);
+        }
+        let error = PathEntry::from_name("teleport").unwrap_err();
+        assert!(error.contains("copy, msg_zerocopy, sendfile"), "{error}");
+    }
+}

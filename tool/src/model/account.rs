@@ -1,0 +1,162 @@
+//! An account: the counters of one subject (all traffic, a process, a socket, a device) per path, with rates.
+
+use std::collections::BTreeMap;
+
+use zcscope_common::Path;
+
+use super::copies::{Growth, Kinds};
+use super::known::Known;
+use super::ledger::{self, Sums};
+use super::snapshot::{CopyFigures, PathFigures};
+
+/// What turning accounts into figures needs to know.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    /// Facts known here.
+    pub(super) known: &'a Known,
+    /// Kinds of copies.
+    pub(super) kinds: &'a Kinds,
+    /// Number of the latest sample.
+    pub(super) tick: u64,
+    /// Nanoseconds between the two latest samples.
+    pub(super) interval_ns: u64,
+}
+
+/// A growing number that remembers its value one sample ago.
+#[derive(Clone, Copy, Debug, Default)]
+struct Mark {
+    tick: u64,
+    before: u64,
+}
+
+impl Mark {
+    /// Call before the number changes in sample `tick`.
+    fn touch(&mut self, tick: u64, value: u64) {
+        if self.tick != tick {
+            *self = Mark { tick, before: value };
+        }
+    }
+
+    fn per_second(&self, value: u64, view: &View<'_>) -> u64 {
+        if self.tick == view.tick { rate(value.saturating_sub(self.before), view.interval_ns) } else { 0 }
+    }
+}
+
+/// `amount` in `ns`, per second; 0 when no time has passed.
+pub(super) fn rate(amount: u64, ns: u64) -> u64 {
+    let per_second = (u128::from(amount) * 1_000_000_000).checked_div(u128::from(ns)).unwrap_or(0);
+    u64::try_from(per_second).unwrap_or(u64::MAX)
+}
+
+#[derive(Clone, Debug)]
+struct PathAccount {
+    path: Path,
+    sums: Sums,
+    mark: Mark,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct CopyAccount {
+    count: u64,
+    bytes: u64,
+    mark: Mark,
+}
+
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Account {
+    /// In the order of [`Path`].
+    paths: Vec<PathAccount>,
+    copies: BTreeMap<(Path, u32), CopyAccount>,
+}
+
+impl Account {
+    /// What stands on a path so far.
+    pub(super) fn sums(&self, path: Path) -> Option<&Sums> {
+        self.paths.iter().find(|p| p.path == path).map(|p| &p.sums)
+    }
+
+    /// Bytes over all paths.
+    pub(super) fn bytes(&self) -> u64 {
+        self.paths.iter().map(|p| p.sums.c.bytes).sum()
+    }
+
+    /// Every path with its sums.
+    pub(super) fn flows(&self) -> impl Iterator<Item = (Path, &Sums)> {
+        self.paths.iter().map(|p| (p.path, &p.sums))
+    }
+
+    /// Bytes of one path per second over the latest interval.
+    pub(super) fn rates(&self, view: &View<'_>) -> impl Iterator<Item = (Path, u64)> {
+        self.paths.iter().map(move |p| (p.path, p.mark.per_second(p.sums.c.bytes, view)))
+    }
+
+    /// One part of this account went from `old` to `new` in sample `tick`.
+    pub(super) fn flow(&mut self, tick: u64, path: Path, old: &Sums, new: &Sums) {
+        let account = self.path_mut(path);
+        account.mark.touch(tick, account.sums.c.bytes);
+        account.sums.replace(old, new);
+    }
+
+    /// Copy events grew in sample `tick`.
+    pub(super) fn copied(&mut self, tick: u64, growth: Growth) {
+        self.path_mut(growth.path);
+        let account = self.copies.entry((growth.path, growth.kind)).or_default();
+        account.mark.touch(tick, account.bytes);
+        account.count += growth.count;
+        account.bytes += growth.bytes;
+    }
+
+    fn path_mut(&mut self, path: Path) -> &mut PathAccount {
+        let at = match self.paths.binary_search_by_key(&path, |p| p.path) {
+            Ok(at) => at,
+            Err(at) => {
+                let new = PathAccount { path, sums: Sums::default(), mark: Mark::default() };
+                self.paths.insert(at, new);
+                at
+            }
+        };
+        &mut self.paths[at]
+    }
+
+    /// The figures per path, in table order.
+    pub(super) fn figures(&self, view: &View<'_>) -> Vec<PathFigures> {
+        self.paths.iter().map(|p| self.path_figures(p, view)).collect()
+    }
+
+    fn path_figures(&self, account: &PathAccount, view: &View<'_>) -> PathFigures {
+        let (path, sums, known) = (account.path, &account.sums, view.known);
+        let zerocopy = path.wants_zerocopy();
+        PathFigures {
+            path,
+            calls: sums.c.calls,
+            errors: ledger::errors(path, sums),
+            bytes: sums.c.bytes,
+            bytes_per_s: account.mark.per_second(sums.c.bytes, view),
+            attached_bytes: (zerocopy && known.attach).then_some(sums.c.attached_bytes),
+            frags: (zerocopy && known.frags).then_some(sums.c.frags),
+            ledger: ledger::ledger(path, sums, known),
+            copies: self.copy_figures(path, view),
+            refused: ledger::refused(sums, known),
+            completions: ledger::completions(path, sums, known),
+            in_flight: ledger::in_flight(path, sums, known),
+        }
+    }
+
+    fn copy_figures(&self, path: Path, view: &View<'_>) -> Vec<CopyFigures> {
+        let mut figures: Vec<_> = self
+            .copies
+            .range((path, 0)..=(path, u32::MAX))
+            .filter_map(|((_, kind), account)| {
+                Some(CopyFigures {
+                    kind: view.kinds.get(*kind)?.clone(),
+                    count: account.count,
+                    bytes: account.bytes,
+                    bytes_per_s: account.mark.per_second(account.bytes, view),
+                })
+            })
+            .collect();
+        figures.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.kind.cmp(&b.kind)));
+        figures
+    }
+}

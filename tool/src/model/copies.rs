@@ -1,0 +1,132 @@
+//! Copy events: each kind gets a number once, each socket remembers the rows it had, so that only changes travel.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use zcscope_common::Path;
+
+use super::sample::{CopyKind, CopySample};
+
+/// Kinds told apart; later ones lose caller and device, so that devices coming and going cannot fill the memory.
+const MAX_KINDS: usize = 4_096;
+
+/// Every kind of copy seen, numbered.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Kinds {
+    list: Vec<CopyKind>,
+    numbers: HashMap<CopyKind, u32>,
+}
+
+impl Kinds {
+    /// The kind with this number.
+    pub(super) fn get(&self, number: u32) -> Option<&CopyKind> {
+        self.list.get(number as usize)
+    }
+
+    fn number(&mut self, kind: &CopyKind) -> u32 {
+        if let Some(number) = self.numbers.get(kind) {
+            return *number;
+        }
+        let crowded = self.list.len() >= MAX_KINDS && (kind.dev.is_some() || kind.caller.is_some());
+        if crowded {
+            return self.number(&CopyKind { dev: None, caller: None, ..kind.clone() });
+        }
+        let number = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
+        self.list.push(kind.clone());
+        self.numbers.insert(kind.clone(), number);
+        number
+    }
+}
+
+/// One row as last seen.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Row {
+    /// Tells the source's rows apart, even those whose kinds share a number.
+    key: u64,
+    /// Path.
+    pub(super) path: Path,
+    /// Number of the kind.
+    pub(super) kind: u32,
+    /// Events so far.
+    pub(super) count: u64,
+    /// Bytes so far.
+    pub(super) bytes: u64,
+}
+
+/// What a row grew by.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Growth {
+    /// Path.
+    pub(super) path: Path,
+    /// Number of the kind.
+    pub(super) kind: u32,
+    /// New events.
+    pub(super) count: u64,
+    /// New bytes.
+    pub(super) bytes: u64,
+}
+
+impl Row {
+    /// Everything the row holds, as growth from nothing.
+    pub(super) fn whole(&self) -> Growth {
+        Growth { path: self.path, kind: self.kind, count: self.count, bytes: self.bytes }
+    }
+}
+
+/// Takes one cumulative row in and returns what it grew by, `None` when it did not.
+pub(super) fn take(rows: &mut Vec<Row>, kinds: &mut Kinds, sample: &CopySample) -> Option<Growth> {
+    let mut hasher = DefaultHasher::new();
+    (sample.path, &sample.kind).hash(&mut hasher);
+    let key = hasher.finish();
+    let at = rows.iter().position(|row| row.key == key).unwrap_or_else(|| {
+        let kind = kinds.number(&sample.kind);
+        rows.push(Row { key, path: sample.path, kind, count: 0, bytes: 0 });
+        rows.len() - 1
+    });
+    let row = &mut rows[at];
+    let count = sample.count.saturating_sub(row.count);
+    let bytes = sample.bytes.saturating_sub(row.bytes);
+    row.count += count;
+    row.bytes += bytes;
+    (count > 0 || bytes > 0).then_some(Growth { path: row.path, kind: row.kind, count, bytes })
+}
+
+#[cfg(test)]
+mod tests {
+    use zcscope_common::Reason;
+
+    use super::*;
+
+    fn sample(dev: &str, bytes: u64) -> CopySample {
+        let kind = CopyKind {
+            reason: Reason::Loopback,
+            site: "skb_copy_ubufs".into(),
+            caller: None,
+            dev: Some(dev.into()),
+            clone: false,
+            told: true,
+            inferred: false,
+        };
+        CopySample { socket: None, path: Path::MsgZerocopy, kind, count: 1, bytes }
+    }
+
+    #[test]
+    fn only_growth_comes_out() {
+        let (mut rows, mut kinds) = (Vec::new(), Kinds::default());
+        assert_eq!(take(&mut rows, &mut kinds, &sample("lo", 10)).unwrap().bytes, 10);
+        assert!(take(&mut rows, &mut kinds, &sample("lo", 10)).is_none());
+        assert_eq!(take(&mut rows, &mut kinds, &sample("lo", 25)).unwrap().bytes, 15);
+        assert_eq!(rows.len(), 1);
+    }
+
+    #[test]
+    fn too_many_devices_share_a_kind_and_lose_no_bytes() {
+        let (mut rows, mut kinds) = (Vec::new(), Kinds::default());
+        let total: u64 = (0..MAX_KINDS + 100)
+            .map(|i| take(&mut rows, &mut kinds, &sample(&format!("veth{i}"), 3)).unwrap().bytes)
+            .sum();
+        assert_eq!(total, 3 * (MAX_KINDS as u64 + 100));
+        assert_eq!(kinds.list.len(), MAX_KINDS + 1);
+        assert_eq!(kinds.get(rows[MAX_KINDS + 5].kind).unwrap().dev, None);
+    }
+}

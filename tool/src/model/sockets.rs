@@ -1,0 +1,195 @@
+//! Every socket in detail: the living ones, and the ten thousand that ended last.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
+
+use super::account::{Account, View};
+use super::copies::Row;
+use super::sample::SocketSample;
+use super::snapshot::SocketFigures;
+
+/// Ended sockets kept in detail; older ones stand in their process and in the totals.
+pub(super) const MAX_ENDED: usize = 10_000;
+
+/// Samples after its end in which a socket's copy rows may still come.
+const GRACE: u64 = 2;
+
+/// Spreads ids that count up from one; nobody outside chooses them.
+#[derive(Default)]
+pub(super) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|b| self.write_u64(u64::from(*b)));
+    }
+    fn write_u64(&mut self, n: u64) {
+        self.0 = (self.0.rotate_left(5) ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+/// A map keyed by socket id.
+pub(super) type ById<V> = HashMap<u64, V, BuildHasherDefault<IdHasher>>;
+
+/// One socket.
+#[derive(Clone, Debug)]
+pub(super) struct Socket {
+    /// Who and where; its figures as of sample `built`.
+    figures: SocketFigures,
+    /// Its counters.
+    pub(super) account: Account,
+    /// Its copy rows as last seen.
+    pub(super) rows: Vec<Row>,
+    /// Bytes over all paths.
+    bytes: u64,
+    /// Sample of the last change.
+    changed: u64,
+    /// Sample the figures were built for.
+    built: u64,
+}
+
+impl Socket {
+    fn new(sample: &SocketSample) -> Self {
+        let figures = SocketFigures {
+            id: sample.id,
+            cookie: sample.cookie,
+            pid: sample.pid,
+            comm: sample.comm.clone(),
+            local: sample.local,
+            remote: sample.remote,
+            dev: sample.dev.clone(),
+            alive: true,
+            paths: Vec::new(),
+        };
+        Self { figures, account: Account::default(), rows: Vec::new(), bytes: 0, changed: 0, built: 0 }
+    }
+
+    /// Process of the socket.
+    pub(super) fn pid(&self) -> u32 {
+        self.figures.pid
+    }
+
+    /// Device of its route.
+    pub(super) fn dev(&self) -> Option<&str> {
+        self.figures.dev.as_deref()
+    }
+
+    /// False once it has ended.
+    pub(super) fn alive(&self) -> bool {
+        self.figures.alive
+    }
+
+    /// Something about it changed in sample `tick`.
+    pub(super) fn touch(&mut self, tick: u64) {
+        self.changed = tick;
+        self.bytes = self.account.bytes();
+    }
+
+    /// It is routed over another device from sample `tick` on.
+    pub(super) fn move_to(&mut self, dev: Option<String>, tick: u64) {
+        self.figures.dev = dev;
+        self.changed = tick;
+    }
+
+    /// Later facts: the cookie appears when somebody asks the kernel for it.
+    pub(super) fn learn(&mut self, sample: &SocketSample, tick: u64) {
+        if self.figures.cookie.is_none() && sample.cookie.is_some() {
+            self.figures.cookie = sample.cookie;
+            self.changed = tick;
+        }
+    }
+
+    /// Figures built while nothing changed hold until something changes; those with a rate only for one sample.
+    fn refresh(&mut self, view: &View<'_>) -> &SocketFigures {
+        let current = self.built == view.tick || (self.built > 0 && self.changed < self.built);
+        if !current {
+            self.figures.paths = self.account.figures(view);
+            self.built = view.tick;
+        }
+        &self.figures
+    }
+}
+
+/// All sockets kept in detail.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sockets {
+    slots: Vec<Option<Socket>>,
+    free: Vec<u32>,
+    index: ById<u32>,
+    /// Slots, most bytes first as of the last snapshot: nearly sorted the next time.
+    order: Vec<u32>,
+    /// Slots of ended sockets with the sample they ended in, oldest first.
+    ended: VecDeque<(u64, u32)>,
+}
+
+impl Sockets {
+    /// The socket with this id.
+    pub(super) fn get_mut(&mut self, id: u64) -> Option<&mut Socket> {
+        let slot = *self.index.get(&id)?;
+        self.slots.get_mut(slot as usize)?.as_mut()
+    }
+
+    /// Adds a socket that is not there yet.
+    pub(super) fn add(&mut self, sample: &SocketSample) -> Option<&mut Socket> {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
+        });
+        self.index.insert(sample.id, slot);
+        self.order.push(slot);
+        let place = self.slots.get_mut(slot as usize)?;
+        Some(place.insert(Socket::new(sample)))
+    }
+
+    /// Marks a socket as ended in sample `tick`; false when it already was.
+    pub(super) fn end(&mut self, id: u64, tick: u64) -> bool {
+        let Some(slot) = self.index.get(&id).copied() else { return false };
+        let Some(Some(socket)) = self.slots.get_mut(slot as usize) else { return false };
+        if !socket.figures.alive {
+            return false;
+        }
+        socket.figures.alive = false;
+        socket.changed = tick;
+        self.ended.push_back((tick, slot));
+        true
+    }
+
+    /// Lets go of the detail of the oldest ended sockets beyond the limit. Those that ended just now stay until
+    /// their last copy rows have come.
+    pub(super) fn fold(&mut self, tick: u64) {
+        let before = self.ended.len();
+        while self.ended.len() > MAX_ENDED {
+            let Some((ended, slot)) = self.ended.front().copied() else { break };
+            if ended + GRACE > tick {
+                break;
+            }
+            self.ended.pop_front();
+            if let Some(socket) = self.slots.get_mut(slot as usize).and_then(Option::take) {
+                self.index.remove(&socket.figures.id);
+            }
+            self.free.push(slot);
+        }
+        if self.ended.len() < before {
+            let slots = &self.slots;
+            self.order.retain(|slot| slots.get(*slot as usize).is_some_and(Option::is_some));
+        }
+    }
+
+    /// The figures of every socket, most bytes first.
+    pub(super) fn figures(&mut self, view: &View<'_>) -> Vec<SocketFigures> {
+        let slots = &self.slots;
+        self.order.sort_by_key(|slot| {
+            let socket = slots.get(*slot as usize).and_then(Option::as_ref);
+            socket.map(|s| (std::cmp::Reverse(s.bytes), s.figures.id))
+        });
+        let mut out = Vec::with_capacity(self.order.len());
+        for slot in &self.order {
+            if let Some(Some(socket)) = self.slots.get_mut(*slot as usize) {
+                out.push(socket.refresh(view).clone());
+            }
+        }
+        out
+    }
+}

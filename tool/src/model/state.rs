@@ -1,0 +1,316 @@
+//! The state: takes samples in, gives snapshots out. Totals, processes and devices are kept as running sums of
+//! what changed, so an idle socket costs one comparison, and a socket whose detail is let go leaves its bytes behind.
+
+use std::collections::BTreeMap;
+
+use zcscope_common::{FlowCounters, Hist, Path};
+
+use super::account::{Account, View, rate};
+use super::copies::{self, Kinds, Row};
+use super::groups::Groups;
+use super::history::Points;
+use super::known::Known;
+use super::ledger::{self, Sums};
+use super::sample::{CopySample, LatencyKind, Sample, SocketSample};
+use super::snapshot::{DeviceFigures, Lost, PathFigures, Percentiles, ProcessFigures, Session, Snapshot};
+use super::sockets::{ById, Socket, Sockets};
+
+/// Processes, and devices, kept in detail; those with living sockets always are.
+const MAX_GROUPS: usize = 1_000;
+
+/// Everything known so far.
+#[derive(Clone, Debug)]
+pub struct Model {
+    session: Session,
+    known: Known,
+    /// Number of samples taken in.
+    tick: u64,
+    at_ns: u64,
+    interval_ns: u64,
+    total: Account,
+    processes: Groups<u32>,
+    devices: Groups<String>,
+    sockets: Sockets,
+    /// What no socket could be found for, per path.
+    unattributed: Account,
+    kinds: Kinds,
+    /// Copy rows whose source knows no socket.
+    nobodys: Vec<Row>,
+    /// Copy rows of sockets not seen yet (or lost), with the sample they were last in.
+    strangers: ById<(u64, Vec<Row>)>,
+    latency: BTreeMap<(Path, LatencyKind), Box<Hist>>,
+    lost: Lost,
+    copied_bytes: u64,
+    points: Points,
+}
+
+impl Model {
+    /// A model of nothing yet. The session says which facts will never come.
+    #[must_use]
+    pub fn new(session: Session) -> Self {
+        Self {
+            known: Known::of(&session),
+            session,
+            tick: 0,
+            at_ns: 0,
+            interval_ns: 0,
+            total: Account::default(),
+            processes: Groups::new(MAX_GROUPS),
+            devices: Groups::new(MAX_GROUPS),
+            sockets: Sockets::default(),
+            unattributed: Account::default(),
+            kinds: Kinds::default(),
+            nobodys: Vec::new(),
+            strangers: ById::default(),
+            latency: BTreeMap::new(),
+            lost: Lost::default(),
+            copied_bytes: 0,
+            points: Points::default(),
+        }
+    }
+
+    /// Takes the next sample in. Samples come in the order of their time.
+    pub fn absorb(&mut self, sample: Sample) {
+        self.tick += 1;
+        self.interval_ns = sample.at_ns.saturating_sub(self.at_ns);
+        self.at_ns = self.at_ns.max(sample.at_ns);
+        for socket in &sample.sockets {
+            self.absorb_socket(socket);
+        }
+        for socket in &sample.ended {
+            self.absorb_socket(socket);
+            self.end_socket(socket.id);
+        }
+        for (path, counters) in &sample.unattributed {
+            self.absorb_unattributed(*path, counters);
+        }
+        for copy in &sample.copies {
+            self.absorb_copy(copy);
+        }
+        for latency in sample.latency {
+            self.latency.insert((latency.path, latency.kind), latency.hist);
+        }
+        self.lost = Lost { total: sample.lost.values().sum(), by_cause: sample.lost };
+        self.forget_old();
+        self.add_point();
+    }
+
+    fn absorb_socket(&mut self, sample: &SocketSample) {
+        let known = self
+            .sockets
+            .get_mut(sample.id)
+            .map(|socket| (socket.alive(), socket.dev() == sample.dev.as_deref()));
+        match known {
+            None => self.add_socket(sample),
+            Some((false, _)) => return,
+            Some((true, false)) if sample.dev.is_some() => self.move_socket(sample),
+            Some((true, _)) => {}
+        }
+        let Self { sockets, processes, devices, total, tick, .. } = self;
+        let Some(socket) = sockets.get_mut(sample.id) else { return };
+        socket.learn(sample, *tick);
+        for (path, counters) in &sample.flows {
+            let old = socket.account.sums(*path).copied().unwrap_or_default();
+            if old.c == *counters {
+                continue;
+            }
+            let new = Sums::of_socket(*path, ledger::never_back(&old.c, counters));
+            let spread = |account: &mut Account| account.flow(*tick, *path, &old, &new);
+            for_each_account(*tick, socket, processes, devices, total, spread);
+        }
+    }
+
+    fn add_socket(&mut self, sample: &SocketSample) {
+        self.processes.join(&sample.pid, &sample.comm, self.tick);
+        if let Some(dev) = &sample.dev {
+            self.devices.join(dev, "", self.tick);
+        }
+        let rows = self.strangers.remove(&sample.id).map(|(_, rows)| rows).unwrap_or_default();
+        let Some(socket) = self.sockets.add(sample) else { return };
+        // Its copies were told before the socket itself: the totals have them already.
+        let mut elsewhere = Account::default();
+        for row in &rows {
+            let spread = |account: &mut Account| account.copied(self.tick, row.whole());
+            for_each_account(
+                self.tick,
+                socket,
+                &mut self.processes,
+                &mut self.devices,
+                &mut elsewhere,
+                spread,
+            );
+        }
+        socket.rows = rows;
+        socket.touch(self.tick);
+    }
+
+    /// The socket's route goes over another device now. What it sent before stays with the device that took it;
+    /// what it sent while the device was not known goes to the first one known.
+    fn move_socket(&mut self, sample: &SocketSample) {
+        let Self { sockets, devices, tick, .. } = self;
+        let Some(socket) = sockets.get_mut(sample.id) else { return };
+        let Some(dev) = &sample.dev else { return };
+        let account = devices.join(dev, "", *tick);
+        match socket.dev() {
+            Some(old) => {
+                let old = old.to_owned();
+                devices.leave(&old, *tick);
+            }
+            None => {
+                for (path, sums) in socket.account.flows() {
+                    account.flow(*tick, path, &Sums::default(), sums);
+                }
+                socket.rows.iter().for_each(|row| account.copied(*tick, row.whole()));
+            }
+        }
+        socket.move_to(Some(dev.clone()), *tick);
+    }
+
+    fn end_socket(&mut self, id: u64) {
+        if !self.sockets.end(id, self.tick) {
+            return;
+        }
+        if let Some(socket) = self.sockets.get_mut(id) {
+            self.processes.leave(&socket.pid(), self.tick);
+            if let Some(dev) = socket.dev() {
+                self.devices.leave(dev, self.tick);
+            }
+        }
+    }
+
+    fn absorb_unattributed(&mut self, path: Path, counters: &FlowCounters) {
+        let old = self.unattributed.sums(path).copied().unwrap_or_default();
+        let new = Sums::of_socket(path, ledger::never_back(&old.c, counters));
+        if old != new {
+            self.unattributed.flow(self.tick, path, &old, &new);
+            self.total.flow(self.tick, path, &old, &new);
+        }
+    }
+
+    fn absorb_copy(&mut self, sample: &CopySample) {
+        let Self { sockets, processes, devices, total, kinds, tick, .. } = self;
+        let Some(id) = sample.socket else {
+            if let Some(growth) = copies::take(&mut self.nobodys, kinds, sample) {
+                total.copied(*tick, growth);
+            }
+            return;
+        };
+        if let Some(socket) = sockets.get_mut(id) {
+            if let Some(growth) = copies::take(&mut socket.rows, kinds, sample) {
+                let spread = |account: &mut Account| account.copied(*tick, growth);
+                for_each_account(*tick, socket, processes, devices, total, spread);
+            }
+            return;
+        }
+        let (seen, rows) = self.strangers.entry(id).or_default();
+        *seen = *tick;
+        if let Some(growth) = copies::take(rows, kinds, sample) {
+            total.copied(*tick, growth);
+        }
+    }
+
+    fn forget_old(&mut self) {
+        self.sockets.fold(self.tick);
+        self.processes.fold();
+        self.devices.fold();
+        let tick = self.tick;
+        self.strangers.retain(|_, (seen, _)| *seen == tick);
+    }
+
+    fn view(&self) -> View<'_> {
+        View { known: &self.known, kinds: &self.kinds, tick: self.tick, interval_ns: self.interval_ns }
+    }
+
+    fn add_point(&mut self) {
+        let copied = self
+            .total
+            .flows()
+            .filter_map(|(path, sums)| ledger::ledger(path, sums, &self.known)?.copied_bytes)
+            .sum::<u64>();
+        let copied_per_s = rate(copied.saturating_sub(self.copied_bytes), self.interval_ns);
+        self.copied_bytes = copied;
+        let view =
+            View { known: &self.known, kinds: &self.kinds, tick: self.tick, interval_ns: self.interval_ns };
+        self.points.push(self.at_ns, self.total.rates(&view), copied_per_s);
+    }
+
+    /// The state as of the last sample.
+    pub fn snapshot(&mut self) -> Snapshot {
+        let view = self.view();
+        let mut paths = self.total.figures(&view);
+        paths.iter_mut().for_each(|figures| self.fill_latency(figures));
+        let processes = self.processes.by_bytes().into_iter().map(|(pid, group)| ProcessFigures {
+            pid: *pid,
+            comm: group.name.clone(),
+            paths: group.account.figures(&view),
+        });
+        let processes = processes.collect();
+        let devices = self
+            .devices
+            .by_bytes()
+            .into_iter()
+            .map(|(dev, group)| DeviceFigures { dev: dev.clone(), paths: group.account.figures(&view) });
+        let devices = devices.collect();
+        // Not `self.view()`: the sockets keep the figures they build.
+        let view =
+            View { known: &self.known, kinds: &self.kinds, tick: self.tick, interval_ns: self.interval_ns };
+        let sockets = self.sockets.figures(&view);
+        Snapshot {
+            session: self.session.clone(),
+            duration_ns: self.at_ns,
+            interval_ns: self.interval_ns,
+            lost: self.lost.clone(),
+            paths,
+            processes,
+            sockets,
+            devices,
+            history: self.points.history(),
+        }
+    }
+
+    fn fill_latency(&self, figures: &mut PathFigures) {
+        let path = figures.path;
+        let of = |kind| self.latency.get(&(path, kind)).and_then(|hist| percentiles(hist));
+        if let Some(completions) = &mut figures.completions {
+            completions.latency = of(LatencyKind::Kernel);
+            completions.app_read_latency = of(LatencyKind::AppRead);
+        }
+    }
+}
+
+/// Does the same to the accounts of a socket, its process, its device and the total.
+fn for_each_account(
+    tick: u64,
+    socket: &mut Socket,
+    processes: &mut Groups<u32>,
+    devices: &mut Groups<String>,
+    total: &mut Account,
+    change: impl Fn(&mut Account),
+) {
+    change(&mut socket.account);
+    socket.touch(tick);
+    if let Some(account) = processes.account(&socket.pid()) {
+        change(account);
+    }
+    if let Some(account) = socket.dev().and_then(|dev| devices.account(dev)) {
+        change(account);
+    }
+    change(total);
+}
+
+/// `None` while nothing was recorded.
+fn percentiles(hist: &Hist) -> Option<Percentiles> {
+    Some(Percentiles {
+        count: hist.count,
+        min: hist.min()?,
+        p50: hist.percentile(500)?,
+        p90: hist.percentile(900)?,
+        p99: hist.percentile(990)?,
+        p999: hist.percentile(999)?,
+        max: hist.max,
+    })
+}
+
+#[cfg(test)]
+#[path = "state_tests.rs"]
+mod tests;

@@ -1,0 +1,239 @@
+//! Loads the object and attaches the plan. Which back end feeds a fact must be in `.rodata` before load, yet only
+//! attaching shows what works: so the plan is tried, and tried again without what failed, until it holds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aya::programs::{Program, ProgramError};
+use aya::{Ebpf, EbpfLoader};
+use zcscope_common::{Config, Source};
+
+use super::plan::{self, FACTS, Fact, Hook, Kernel, Kind, Way};
+use super::Backend;
+use crate::model::snapshot::Missing;
+
+/// The kernel programs, built by `cargo xtask ebpf`.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/zcscope.bpf.o"));
+
+/// Everything attached.
+pub(super) struct Attached {
+    pub(super) ebpf: Ebpf,
+    pub(super) sources: BTreeMap<String, String>,
+    pub(super) missing: Vec<Missing>,
+    pub(super) backend: String,
+}
+
+/// Which way each fact takes: index into `Fact::ways`, `None` when it is missing.
+type Choice = Vec<Option<usize>>;
+
+/// What went wrong with a way, by fact and way.
+type Failures = BTreeMap<(usize, usize), String>;
+
+/// Attaches all facts the kernel and `backend` allow.
+///
+/// # Errors
+/// The fact `send` cannot be known: one sentence with every reason.
+pub(super) fn attach(
+    kernel: &Kernel<'_>,
+    btf: &aya::Btf,
+    config: &Config,
+    backend: Backend,
+    follow_forks: bool,
+) -> Result<Attached, String> {
+    let mut failures = known_failures(kernel, backend);
+    loop {
+        let choice = choose(&failures);
+        if choice[0].is_none() {
+            return Err(why_no_send(&failures));
+        }
+        let mut config = *config;
+        set_modes(&mut config, &choice);
+        let mut ebpf = EbpfLoader::new()
+            .btf(Some(btf))
+            .override_global("CONFIG", &config, true)
+            .load(OBJECT)
+            .map_err(|error| format!("the kernel programs cannot be loaded: {}", chain(&error)))?;
+        let before = failures.len();
+        attach_base(&mut ebpf, btf, follow_forks)?;
+        attach_choice(&mut ebpf, btf, kernel, &choice, &mut failures);
+        if failures.len() == before {
+            return Ok(Attached {
+                ebpf,
+                sources: sources(&choice),
+                missing: missing(&choice, &failures),
+                backend: backend_name(&choice),
+            });
+        }
+    }
+}
+
+/// Failures that need no trial: the forced back end, functions and needs this kernel does not have.
+fn known_failures(kernel: &Kernel<'_>, backend: Backend) -> Failures {
+    let mut failures = Failures::new();
+    for (fact_index, fact) in FACTS.iter().enumerate() {
+        for (way_index, way) in fact.ways.iter().enumerate() {
+            if let Some(why) = known_failure(kernel, backend, way) {
+                failures.insert((fact_index, way_index), why);
+            }
+        }
+    }
+    failures
+}
+
+fn known_failure(kernel: &Kernel<'_>, backend: Backend, way: &Way) -> Option<String> {
+    if let Some(forced) = backend.source()
+        && forced != way.source
+    {
+        return Some(format!("--backend {} was asked for", plan::source_name(forced)));
+    }
+    if let Some(need) = way.needs.iter().find(|need| !kernel.meets(**need)) {
+        return Some(need.why().to_owned());
+    }
+    way.hooks.iter().filter(|hook| kernel.wants(hook)).find_map(|hook| kernel.lacks(hook))
+}
+
+fn choose(failures: &Failures) -> Choice {
+    FACTS
+        .iter()
+        .enumerate()
+        .map(|(fact, plan)| (0..plan.ways.len()).find(|way| !failures.contains_key(&(fact, *way))))
+        .collect()
+}
+
+/// Tells the kernel programs where each fact comes from.
+fn set_modes(config: &mut Config, choice: &Choice) {
+    for (fact, chosen) in FACTS.iter().zip(choice) {
+        let source = chosen.map_or(Source::None, |way| fact.ways[way].source) as u32;
+        match fact.name {
+            "send" => config.mode.send = source,
+            "completion" => config.mode.completion = source,
+            "told" => config.mode.told = source,
+            "copy" => config.mode.copy = source,
+            "refused" => config.mode.refused = source,
+            _ => {}
+        }
+    }
+}
+
+fn attach_base(ebpf: &mut Ebpf, btf: &aya::Btf, follow_forks: bool) -> Result<(), String> {
+    let fork = follow_forks.then_some(&plan::FORK);
+    for hook in plan::BASE.iter().chain(fork) {
+        attach_hook(ebpf, btf, hook).map_err(|why| {
+            format!("{why}; BTF tracepoints are the least zcscope needs (root, or CAP_BPF and CAP_PERFMON)")
+        })?;
+    }
+    Ok(())
+}
+
+/// Tries every hook of the choice; notes the first failure of each way.
+fn attach_choice(
+    ebpf: &mut Ebpf,
+    btf: &aya::Btf,
+    kernel: &Kernel<'_>,
+    choice: &Choice,
+    failures: &mut Failures,
+) {
+    let mut attached: BTreeMap<String, Result<(), String>> = BTreeMap::new();
+    for (fact_index, (fact, chosen)) in FACTS.iter().zip(choice).enumerate() {
+        let Some(way_index) = *chosen else { continue };
+        for hook in fact.ways[way_index].hooks.iter().filter(|hook| kernel.wants(hook)) {
+            let result =
+                attached.entry(hook.program()).or_insert_with(|| attach_hook(ebpf, btf, hook)).clone();
+            if let Err(why) = result {
+                failures.insert((fact_index, way_index), why);
+                break;
+            }
+        }
+    }
+}
+
+/// Loads and attaches one program.
+fn attach_hook(ebpf: &mut Ebpf, btf: &aya::Btf, hook: &Hook) -> Result<(), String> {
+    let name = hook.program();
+    let program = ebpf.program_mut(&name).ok_or_else(|| format!("the object has no program {name}"))?;
+    let result: Result<(), ProgramError> = match program {
+        Program::FEntry(p) => p.load(hook.target, btf).and_then(|()| p.attach().map(drop)),
+        Program::FExit(p) => p.load(hook.target, btf).and_then(|()| p.attach().map(drop)),
+        Program::BtfTracePoint(p) => p.load(hook.target, btf).and_then(|()| p.attach().map(drop)),
+        Program::KProbe(p) => p.load().and_then(|()| p.attach(hook.target, 0).map(drop)),
+        _ => return Err(format!("program {name} is of an unexpected type")),
+    };
+    result.map_err(|error| {
+        let kind = match hook.kind {
+            Kind::Fentry => "fentry",
+            Kind::Fexit => "fexit",
+            Kind::Kprobe => "kprobe",
+            Kind::Kretprobe => "kretprobe",
+            Kind::Tracepoint => "tracepoint",
+        };
+        format!("{kind} on {} failed: {}", hook.target, chain(&error))
+    })
+}
+
+/// An error with its causes, without a verifier log of a thousand lines.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    if std::env::var_os("ZCSCOPE_VERIFIER_LOG").is_some() {
+        return text;
+    }
+    let line = text.lines().next().unwrap_or_default();
+    line.chars().take(200).collect()
+}
+
+fn sources(choice: &Choice) -> BTreeMap<String, String> {
+    let chosen = FACTS.iter().zip(choice).filter_map(|(fact, way)| Some((fact, &fact.ways[(*way)?])));
+    chosen
+        .map(|(fact, way)| {
+            let source = plan::source_name(way.source);
+            let target = way.hooks.first().map_or("sk_omem_alloc", |hook| hook.target);
+            (fact.name.to_owned(), format!("{source}:{target}"))
+        })
+        .collect()
+}
+
+fn missing(choice: &Choice, failures: &Failures) -> Vec<Missing> {
+    FACTS
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| choice[*index].is_none())
+        .map(|(index, fact)| Missing { fact: fact.name.to_owned(), why: why_missing(index, fact, failures) })
+        .collect()
+}
+
+fn why_missing(index: usize, fact: &Fact, failures: &Failures) -> String {
+    let mut reasons: Vec<String> = Vec::new();
+    for (way_index, way) in fact.ways.iter().enumerate() {
+        if let Some(why) = failures.get(&(index, way_index))
+            && !why.starts_with("--backend")
+        {
+            reasons.push(format!("{}: {why}", plan::source_name(way.source)));
+        }
+    }
+    if !fact.tracepoint_cannot.is_empty() {
+        reasons.push(fact.tracepoint_cannot.to_owned());
+    }
+    reasons.join("; ")
+}
+
+fn why_no_send(failures: &Failures) -> String {
+    let whys: BTreeSet<&str> =
+        failures.iter().filter(|((fact, _), _)| *fact == 0).map(|(_, why)| why.as_str()).collect();
+    format!("nothing can watch TCP sends on this kernel: {}", whys.into_iter().collect::<Vec<_>>().join("; "))
+}
+
+fn backend_name(choice: &Choice) -> String {
+    let used: BTreeSet<Source> =
+        FACTS.iter().zip(choice).filter_map(|(fact, way)| Some(fact.ways[(*way)?].source)).collect();
+    match used.iter().collect::<Vec<_>>().as_slice() {
+        [one] => plan::source_name(**one).to_owned(),
+        _ => "mixed".to_owned(),
+    }
+}

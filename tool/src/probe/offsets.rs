@@ -1,0 +1,129 @@
+//! The offsets the kernel programs need, from BTF: one table, one row a field.
+
+use zcscope_common::Offsets;
+
+use super::btf::Btf;
+
+/// How a row is used.
+enum Part {
+    /// Byte offset of the member.
+    Byte,
+    /// Position of a bit field in its byte.
+    Shift,
+}
+
+/// One row: where to put it, which member of which structure, whether the kernel may lack it.
+struct Row {
+    set: fn(&mut Offsets, u32),
+    structure: &'static str,
+    members: &'static str,
+    part: Part,
+    optional: bool,
+}
+
+macro_rules! rows {
+    ($($field:ident = $structure:literal $members:literal $($flag:ident)*;)+) => {
+        &[$(Row {
+            set: |offsets, value| offsets.$field = value,
+            structure: $structure,
+            members: $members,
+            part: rows!(@part $($flag)*),
+            optional: rows!(@optional $($flag)*),
+        }),+]
+    };
+    (@part shift) => { Part::Shift };
+    (@part $($other:ident)*) => { Part::Byte };
+    (@optional optional) => { true };
+    (@optional $($other:ident)*) => { false };
+}
+
+const ROWS: &[Row] = rows! {
+    sock_common_family = "sock_common" "skc_family";
+    sock_common_dport = "sock_common" "skc_dport";
+    sock_common_num = "sock_common" "skc_num";
+    sock_common_daddr = "sock_common" "skc_daddr";
+    sock_common_rcv_saddr = "sock_common" "skc_rcv_saddr";
+    sock_common_v6_daddr = "sock_common" "skc_v6_daddr" optional;
+    sock_common_v6_rcv_saddr = "sock_common" "skc_v6_rcv_saddr" optional;
+    sock_common_net = "sock_common" "skc_net.net";
+    sock_common_cookie = "sock_common" "skc_cookie";
+    sock_common_flags = "sock_common" "skc_flags";
+    sock_protocol = "sock" "sk_protocol";
+    sock_zckey = "sock" "sk_zckey";
+    sock_route_caps = "sock" "sk_route_caps";
+    sock_dst_cache = "sock" "sk_dst_cache";
+    sock_omem_alloc = "sock" "sk_omem_alloc";
+    sock_error_queue = "sock" "sk_error_queue";
+    dst_dev = "dst_entry" "dev";
+    net_inum = "net" "ns.inum";
+    net_optmem_max = "net" "core.sysctl_optmem_max" optional;
+    net_ptype_all = "net" "ptype_all" optional;
+    msghdr_flags = "msghdr" "msg_flags";
+    msghdr_ubuf = "msghdr" "msg_ubuf";
+    msghdr_sg_from_iter = "msghdr" "sg_from_iter";
+    msghdr_iter_count = "msghdr" "msg_iter.count";
+    icsk_ulp_ops = "inet_connection_sock" "icsk_ulp_ops";
+    skb_dev = "sk_buff" "dev";
+    skb_sk = "sk_buff" "sk";
+    skb_cb = "sk_buff" "cb";
+    skb_len = "sk_buff" "len";
+    skb_data_len = "sk_buff" "data_len";
+    skb_end = "sk_buff" "end";
+    skb_head = "sk_buff" "head";
+    skb_pkt_type = "sk_buff" "pkt_type";
+    skb_pkt_type_shift = "sk_buff" "pkt_type" shift;
+    shinfo_flags = "skb_shared_info" "flags";
+    shinfo_nr_frags = "skb_shared_info" "nr_frags";
+    shinfo_gso_size = "skb_shared_info" "gso_size";
+    shinfo_destructor_arg = "skb_shared_info" "destructor_arg";
+    uarg_id = "ubuf_info_msgzc" "id";
+    uarg_len = "ubuf_info_msgzc" "len";
+    uarg_zerocopy = "ubuf_info_msgzc" "zerocopy";
+    uarg_zerocopy_shift = "ubuf_info_msgzc" "zerocopy" shift;
+    exterr_origin = "sock_exterr_skb" "ee.ee_origin";
+    exterr_code = "sock_exterr_skb" "ee.ee_code";
+    exterr_info = "sock_exterr_skb" "ee.ee_info";
+    exterr_data = "sock_exterr_skb" "ee.ee_data";
+    dev_name = "net_device" "name";
+    dev_flags = "net_device" "flags";
+    dev_features = "net_device" "features";
+    dev_ifindex = "net_device" "ifindex";
+    dev_ptype_all = "net_device" "ptype_all";
+    dev_rtnl_link_ops = "net_device" "rtnl_link_ops";
+    dev_nd_net = "net_device" "nd_net.net";
+    link_ops_kind = "rtnl_link_ops" "kind";
+    packet_type_list = "packet_type" "list";
+    packet_type_ignore_outgoing = "packet_type" "ignore_outgoing";
+    task_flags = "task_struct" "flags";
+    task_tgid = "task_struct" "tgid";
+    pt_regs_orig_ax = "pt_regs" "orig_ax";
+    pt_regs_dx = "pt_regs" "dx";
+    pt_regs_r10 = "pt_regs" "r10";
+};
+
+/// Cache line of the architectures supported; the kernel rounds skb sizes up to it (`SKB_DATA_ALIGN`).
+const CACHE_LINE: u32 = 64;
+
+/// Finds every offset.
+///
+/// # Errors
+/// Names the member this kernel does not have.
+pub(super) fn resolve(btf: &Btf) -> Result<Offsets, String> {
+    let mut offsets = Offsets::default();
+    for row in ROWS {
+        let value = match (btf.field(row.structure, row.members), &row.part) {
+            (Some(field), Part::Byte) => field.byte(),
+            (Some(field), Part::Shift) => field.shift(),
+            (None, _) if row.optional => Offsets::ABSENT,
+            (None, _) => return Err(format!("struct {} has no member {}", row.structure, row.members)),
+        };
+        (row.set)(&mut offsets, value);
+    }
+    // SKB_TRUESIZE(0): what sock_omalloc charges for a notification.
+    let aligned = |name: &str| btf.size_of(name).map(|size| size.next_multiple_of(CACHE_LINE));
+    offsets.skb_truesize_empty = aligned("sk_buff")
+        .zip(aligned("skb_shared_info"))
+        .map(|(skb, info)| skb + info)
+        .ok_or("struct sk_buff is not described")?;
+    Ok(offsets)
+}

@@ -1,0 +1,285 @@
+//! Reads all maps into one [`Sample`].
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::AsFd;
+
+use anyhow::{Context, Result, bail};
+use aya::Ebpf;
+use aya::maps::{HashMap as BpfHash, Map, MapData, PerCpuArray, RingBuf};
+use zcscope_common::{
+    AddrPair, CopyKey, CopyTotals, DevInfo, FlowCounters, FlowKey, Hist, LOST_CAUSES, Path, Site, SockEntry,
+    SpillEntry, sock_flags,
+};
+
+use super::classify;
+use super::raw::{self, Batch};
+use crate::host::symbols::Symbols;
+use crate::model::sample::{CopyKind, CopySample, LatencyKind, LatencySample, Sample, SocketSample};
+
+const AF_INET6: u16 = 10;
+
+/// All maps of the kernel side, and what is remembered between reads.
+pub(super) struct Reader {
+    socks: MapData,
+    spill: MapData,
+    copies: Map,
+    devs: MapData,
+    latency: PerCpuArray<MapData, Hist>,
+    unattributed: PerCpuArray<MapData, FlowCounters>,
+    lost: PerCpuArray<MapData, u64>,
+    ended: RingBuf<MapData>,
+    symbols: Option<Symbols>,
+    sock_batch: Batch<u64, SockEntry>,
+    spill_batch: Batch<FlowKey, SpillEntry>,
+    copy_batch: Batch<CopyKey, CopyTotals>,
+    dev_batch: Batch<u64, DevInfo>,
+    /// Device facts by address, the last known.
+    devices: HashMap<u64, DevInfo>,
+    /// Sockets whose end was in the sample before: their copies are handed over once more and removed.
+    ended_before: HashSet<u64>,
+    /// Callers already looked up.
+    callers: HashMap<u64, Option<(String, Option<String>)>>,
+    /// Records of the ring that were not understood.
+    unreadable: u64,
+}
+
+impl Reader {
+    /// Takes the maps out of the loaded object.
+    ///
+    /// # Errors
+    /// A map is missing or of another type: the object does not fit this program.
+    pub(super) fn new(ebpf: &mut Ebpf, symbols: Option<Symbols>) -> Result<Reader> {
+        let data = |map: Map, name: &str| match map {
+            Map::HashMap(data) | Map::LruHashMap(data) => Ok(data),
+            _ => bail!("map {name} has an unexpected type"),
+        };
+        let mut take = |name: &str| ebpf.take_map(name).with_context(|| format!("the object has no map {name}"));
+        Ok(Reader {
+            socks: data(take("SOCKS")?, "SOCKS")?,
+            spill: data(take("SPILL")?, "SPILL")?,
+            copies: take("COPIES")?,
+            devs: data(take("DEVS")?, "DEVS")?,
+            latency: PerCpuArray::try_from(take("LATENCY")?)?,
+            unattributed: PerCpuArray::try_from(take("UNATTRIBUTED")?)?,
+            lost: PerCpuArray::try_from(take("LOST")?)?,
+            ended: RingBuf::try_from(take("ENDED")?)?,
+            symbols,
+            sock_batch: Batch::new(),
+            spill_batch: Batch::new(),
+            copy_batch: Batch::new(),
+            dev_batch: Batch::new(),
+            devices: HashMap::new(),
+            ended_before: HashSet::new(),
+            callers: HashMap::new(),
+            unreadable: 0,
+        })
+    }
+
+    /// Reads everything.
+    ///
+    /// # Errors
+    /// A map can no longer be read.
+    pub(super) fn read(&mut self, at_ns: u64) -> Result<Sample> {
+        self.read_devices()?;
+        // Sockets before the ring: one that ends in between is in both, and its end wins.
+        let mut sockets = self.read_sockets()?;
+        let ended = self.read_ended()?;
+        let gone: HashSet<u64> = ended.iter().map(|socket| socket.id).collect();
+        sockets.retain(|socket| !gone.contains(&socket.id));
+        let copies = self.read_copies()?;
+        self.ended_before = gone;
+        Ok(Sample {
+            at_ns,
+            sockets,
+            ended,
+            unattributed: self.read_unattributed()?,
+            copies,
+            latency: self.read_latency()?,
+            lost: self.read_lost()?,
+        })
+    }
+
+    fn read_devices(&mut self) -> Result<()> {
+        for (address, info) in self.dev_batch.read(self.devs.fd().as_fd()).context("reading devices")? {
+            self.devices.insert(*address, *info);
+        }
+        Ok(())
+    }
+
+    fn read_sockets(&mut self) -> Result<Vec<SocketSample>> {
+        let mut spilled: HashMap<u64, Vec<(Path, FlowCounters)>> = HashMap::new();
+        for (key, entry) in self.spill_batch.read(self.spill.fd().as_fd()).context("reading flows")? {
+            if let Some(path) = path_of(key.path) {
+                spilled.entry(key.id).or_default().push((path, entry.flow));
+            }
+        }
+        let mut seen = HashSet::new();
+        let mut sockets = Vec::new();
+        for (_, entry) in self.sock_batch.read(self.socks.fd().as_fd()).context("reading sockets")? {
+            if entry.id == 0 || entry.flags & sock_flags::IGNORED != 0 || !seen.insert(entry.id) {
+                continue;
+            }
+            let mut socket = socket_sample(entry, &self.devices);
+            socket.flows.extend(spilled.remove(&entry.id).unwrap_or_default());
+            sockets.push(socket);
+        }
+        Ok(sockets)
+    }
+
+    /// Sockets that ended: first the entry, then its spilled flows.
+    fn read_ended(&mut self) -> Result<Vec<SocketSample>> {
+        let mut sockets: Vec<SocketSample> = Vec::new();
+        let mut index: HashMap<u64, usize> = HashMap::new();
+        while let Some(item) = self.ended.next() {
+            if let Some(entry) = raw::value::<SockEntry>(&item) {
+                index.insert(entry.id, sockets.len());
+                sockets.push(socket_sample(&entry, &self.devices));
+            } else if let Some(spill) = raw::value::<SpillEntry>(&item)
+                && let Some(at) = index.get(&spill.id)
+                && let Some(path) = path_of(spill.path)
+            {
+                sockets[*at].flows.push((path, spill.flow));
+            } else {
+                self.unreadable += 1;
+            }
+        }
+        Ok(sockets)
+    }
+
+    fn read_copies(&mut self) -> Result<Vec<CopySample>> {
+        let mut rows: Vec<(CopyKey, CopyTotals)> = Vec::new();
+        let Map::HashMap(data) = &self.copies else { bail!("map COPIES has an unexpected type") };
+        for (key, totals) in self.copy_batch.read(data.fd().as_fd()).context("reading copies")? {
+            rows.push((*key, *totals));
+        }
+        let mut copies = Vec::with_capacity(rows.len());
+        let mut map = BpfHash::<_, CopyKey, CopyTotals>::try_from(&mut self.copies)?;
+        for (key, _) in rows.iter().filter(|(key, _)| self.ended_before.contains(&key.id)) {
+            // Already gone is as good.
+            let _ = map.remove(key);
+        }
+        for (key, totals) in rows {
+            if let Some(copy) = self.copy_sample(&key, &totals) {
+                copies.push(copy);
+            }
+        }
+        Ok(copies)
+    }
+
+    fn copy_sample(&mut self, key: &CopyKey, totals: &CopyTotals) -> Option<CopySample> {
+        let (path, site) = (Path::from_u8(key.path)?, Site::from_u8(key.site)?);
+        let caller = self.caller(key.caller);
+        let dev = self.devices.get(&key.dev);
+        let reason = classify::reason(&classify::Event {
+            site,
+            caller: caller.as_ref().map(|(name, _)| name.as_str()),
+            module: caller.as_ref().and_then(|(_, module)| module.as_deref()),
+            dev,
+            partial: key.partial != 0,
+        });
+        let clone = key.clone != 0;
+        let kind = CopyKind {
+            reason,
+            site: site.name().to_owned(),
+            caller: caller.map(|(name, _)| name),
+            dev: dev.map(|dev| text(&dev.name)),
+            clone,
+            told: key.told != 0,
+            inferred: key.inferred != 0,
+        };
+        let socket = (key.id != 0).then_some(key.id);
+        Some(CopySample { socket, path, kind, count: totals.count, bytes: totals.bytes })
+    }
+
+    /// Name and module of the function a return address lies in.
+    fn caller(&mut self, address: u64) -> Option<(String, Option<String>)> {
+        if address == 0 {
+            return None;
+        }
+        let symbols = self.symbols.as_ref()?;
+        self.callers
+            .entry(address)
+            .or_insert_with(|| {
+                // A call can be a function's last instruction: the return address then lies behind it.
+                let symbol = symbols.lookup(address - 1)?;
+                Some((symbol.base_name().to_owned(), symbol.module.map(str::to_owned)))
+            })
+            .clone()
+    }
+
+    fn read_unattributed(&self) -> Result<Vec<(Path, FlowCounters)>> {
+        let mut flows = Vec::new();
+        for path in Path::ALL {
+            let per_cpu = self.unattributed.get(&(*path as u32), 0).context("reading totals")?;
+            let flow = per_cpu.iter().fold(FlowCounters::default(), |sum, flow| sum + *flow);
+            if flow.calls != 0 {
+                flows.push((*path, flow));
+            }
+        }
+        Ok(flows)
+    }
+
+    fn read_latency(&self) -> Result<Vec<LatencySample>> {
+        let mut all = Vec::new();
+        for path in Path::ALL.iter().filter(|path| path.has_completion()) {
+            let per_cpu = self.latency.get(&(*path as u32), 0).context("reading latencies")?;
+            let mut hist = Box::<Hist>::default();
+            per_cpu.iter().for_each(|one| hist.merge(one));
+            if hist.count != 0 {
+                all.push(LatencySample { path: *path, kind: LatencyKind::Kernel, hist });
+            }
+        }
+        Ok(all)
+    }
+
+    fn read_lost(&self) -> Result<BTreeMap<String, u64>> {
+        let mut lost = BTreeMap::new();
+        for (index, cause) in LOST_CAUSES.iter().enumerate() {
+            let n: u64 = self.lost.get(&(index as u32), 0).context("reading losses")?.iter().sum();
+            if n != 0 {
+                lost.insert((*cause).to_owned(), n);
+            }
+        }
+        if self.unreadable != 0 {
+            lost.insert("unreadable_record".to_owned(), self.unreadable);
+        }
+        Ok(lost)
+    }
+}
+
+fn path_of(number: u64) -> Option<Path> {
+    u8::try_from(number).ok().and_then(Path::from_u8)
+}
+
+fn socket_sample(entry: &SockEntry, devices: &HashMap<u64, DevInfo>) -> SocketSample {
+    let home = path_of(u64::from(entry.home_path));
+    SocketSample {
+        id: entry.id,
+        cookie: (entry.cookie != 0).then_some(entry.cookie),
+        pid: entry.tgid,
+        comm: text(&entry.comm),
+        local: address(&entry.addr, &entry.addr.local, entry.addr.local_port),
+        remote: address(&entry.addr, &entry.addr.remote, entry.addr.remote_port),
+        dev: devices.get(&entry.dev).map(|dev| text(&dev.name)),
+        netns: entry.netns,
+        flows: home.map(|path| (path, entry.home)).into_iter().collect(),
+    }
+}
+
+fn address(pair: &AddrPair, bytes: &[u8; 16], port: u16) -> SocketAddr {
+    let ip = if pair.family == AF_INET6 {
+        let v6 = Ipv6Addr::from(*bytes);
+        v6.to_ipv4_mapped().map_or(IpAddr::V6(v6), IpAddr::V4)
+    } else {
+        IpAddr::V4(Ipv4Addr::new(bytes[0], bytes[1], bytes[2], bytes[3]))
+    };
+    SocketAddr::new(ip, port)
+}
+
+/// A name in a fixed, zero-terminated field.
+fn text(bytes: &[u8; 16]) -> String {
+    let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
+    String::from_utf8_lossy(&bytes[..end]).into_owned()
+}
+
