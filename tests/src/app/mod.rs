@@ -1,0 +1,35 @@
+//! The reference application: small, independent of zcscope's own load generator, and honest about its counters.
+
+mod errqueue;
+mod send;
+mod sink;
+mod sys;
+mod tap;
+
+use nix::unistd::alarm;
+
+/// A part to play.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Role {
+    /// Send an exact number of calls of an exact size and print the counters as one JSON line.
+    Send(send::Args),
+    /// Accept connections, read each to its end and print the bytes.
+    Sink(sink::Args),
+    /// Hold a packet socket open, as tcpdump does.
+    Tap(tap::Args),
+}
+
+/// Plays the part. Every part ends by itself: SIGALRM after its `--limit`.
+pub(crate) fn run(role: &Role) -> anyhow::Result<()> {
+    let limit = match role {
+        Role::Send(args) => args.limit,
+        Role::Sink(args) => args.limit,
+        Role::Tap(args) => args.limit,
+    };
+    alarm::set(limit.max(1));
+    match role {
+        Role::Send(args) => send::run(args),
+        Role::Sink(args) => sink::run(args),
+        Role::Tap(args) => tap::run(args),
+    }
+}

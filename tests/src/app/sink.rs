@@ -1,0 +1,44 @@
+//! The receiving end: connections one after another, each read to its end.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+
+use anyhow::Context;
+
+use crate::truth::Received;
+
+/// Arguments of `app sink`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Where to listen; port 0 takes a free one.
+    #[arg(long)]
+    listen: SocketAddr,
+    /// Connections to accept.
+    #[arg(long, default_value_t = 1)]
+    connections: u32,
+    /// Seconds after which the sink ends in any case.
+    #[arg(long, default_value_t = 60)]
+    pub(crate) limit: u32,
+}
+
+/// Prints the port, accepts, reads to the end, prints the bytes of all connections.
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let listener =
+        TcpListener::bind(args.listen).with_context(|| format!("cannot listen on {}", args.listen))?;
+    let mut out = std::io::stdout();
+    writeln!(out, "{}", listener.local_addr()?.port())?;
+    out.flush()?;
+    let mut buffer = vec![0; 256 * 1024];
+    let mut bytes = 0;
+    for _ in 0..args.connections {
+        let (mut stream, _) = listener.accept()?;
+        loop {
+            match stream.read(&mut buffer)? {
+                0 => break,
+                n => bytes += n as u64,
+            }
+        }
+    }
+    writeln!(out, "{}", serde_json::to_string(&Received { bytes })?)?;
+    Ok(())
+}

@@ -1,0 +1,440 @@
+//! The expectations and how they are checked: pure functions from figures to sentences of complaint.
+
+use std::fmt;
+
+use crate::kernel::{self, Since};
+use crate::stat_json::{Completions, PathFigures, Stat};
+use crate::truth::{Received, SendPath, Sent};
+
+/// A tracing back end forced on zcscope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Backend {
+    /// fentry/fexit trampolines.
+    Fentry,
+    /// kprobe/kretprobe.
+    Kprobe,
+    /// BTF tracepoints.
+    Tracepoint,
+}
+
+impl Backend {
+    /// The name on the command line and in the report's sources.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Backend::Fentry => "fentry",
+            Backend::Kprobe => "kprobe",
+            Backend::Tracepoint => "tracepoint",
+        }
+    }
+
+    /// The back end that feeds sends, as the report says.
+    fn of_report(stat: &Stat) -> Option<Self> {
+        let source = stat.sources.get("send")?;
+        [Backend::Fentry, Backend::Kprobe, Backend::Tracepoint]
+            .into_iter()
+            .find(|b| source.starts_with(b.name()))
+    }
+
+    /// Facts this back end cannot know, and must say so.
+    const fn must_miss(self) -> &'static [&'static str] {
+        match self {
+            Backend::Fentry | Backend::Kprobe => &[],
+            Backend::Tracepoint => &["frags", "copy_site"],
+        }
+    }
+
+    /// Facts this back end may not know here.
+    fn may_miss(self) -> &'static [&'static str] {
+        match self {
+            Backend::Fentry | Backend::Kprobe => &[],
+            Backend::Tracepoint if kernel::has(Since::SendTracepoint) => &["attach", "frags", "copy_site"],
+            Backend::Tracepoint => &["attach", "frags", "copy_site", "copy", "completion", "told", "refused"],
+        }
+    }
+}
+
+/// How much of a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Amount {
+    /// Not foreseeable.
+    Any,
+    /// Nothing.
+    None,
+    /// More than nothing.
+    Some,
+    /// Exactly everything.
+    All,
+    /// So many percent or more.
+    AtLeast(u64),
+    /// More than nothing is allowed, but less than so many percent.
+    Below(u64),
+}
+
+impl Amount {
+    /// True when `part` of `whole` is this amount.
+    pub(crate) const fn holds(self, part: u64, whole: u64) -> bool {
+        match self {
+            Amount::Any => true,
+            Amount::None => part == 0,
+            Amount::Some => part > 0,
+            Amount::All => part == whole,
+            Amount::AtLeast(percent) => part * 100 >= whole * percent,
+            Amount::Below(percent) => part == 0 || part * 100 < whole * percent,
+        }
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Amount::Any => write!(f, "anything"),
+            Amount::None => write!(f, "none"),
+            Amount::Some => write!(f, "more than none"),
+            Amount::All => write!(f, "all"),
+            Amount::AtLeast(percent) => write!(f, "at least {percent} %"),
+            Amount::Below(percent) => write!(f, "less than {percent} %"),
+        }
+    }
+}
+
+/// What the kernel must have done with the bytes of one scenario.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Expect {
+    /// Of the sends completed, how many the application is told were copied. Checks the link itself.
+    pub(crate) told: Amount,
+    /// Of the bytes requested, how many went out as a copy.
+    pub(crate) copied: Amount,
+    /// Of the bytes requested, how many were copied without the application being told.
+    pub(crate) silent: Amount,
+    /// Of the bytes requested, how many a second consumer got a copy of.
+    pub(crate) clone: Amount,
+    /// Of the bytes requested, how many are put into packets by reference.
+    pub(crate) attached: Amount,
+    /// The reason of the wire copies.
+    pub(crate) reason: Option<&'static str>,
+    /// The reason of the copies for a second consumer.
+    pub(crate) clone_reason: Option<&'static str>,
+    /// Other reasons that may occur.
+    pub(crate) tolerated: &'static [&'static str],
+    /// Whether calls are refused.
+    pub(crate) refused: Refused,
+}
+
+/// Whether calls are refused with ENOBUFS, and for which reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// Some are.
+    Must(&'static str),
+    /// Some may be: default limits are small on old kernels, and the sender tries again.
+    May(&'static str),
+}
+
+impl Refused {
+    const fn reason(self) -> &'static str {
+        match self {
+            Refused::Must(reason) | Refused::May(reason) => reason,
+        }
+    }
+}
+
+/// True zero-copy; the other expectations are made from this one.
+pub(crate) const ZERO_COPY: Expect = Expect {
+    told: Amount::None,
+    copied: Amount::None,
+    silent: Amount::None,
+    clone: Amount::None,
+    attached: Amount::All,
+    reason: None,
+    clone_reason: None,
+    tolerated: &[],
+    refused: Refused::May("optmem"),
+};
+
+/// Checks the application's own story: without this the scenario proves nothing.
+pub(crate) fn truth(expect: &Expect, all: &[Sent], received: Option<Received>) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if let Some(Received { bytes }) = received {
+        same(&mut wrong, "bytes at the sink", bytes, all.iter().map(|sent| sent.bytes).sum());
+        same(&mut wrong, "unacknowledged bytes", all.iter().map(|sent| sent.unacknowledged).sum(), 0);
+    }
+    let Some(sent) = all.first() else { return vec!["the sender has no counters".into()] };
+    same(&mut wrong, "completions read by the application", sent.completions, sent.zerocopy_sends);
+    if !expect.told.holds(sent.told_copied, sent.completions) {
+        wrong.push(format!(
+            "the application was told that {} of {} sends were copied, expected {}",
+            sent.told_copied, sent.completions, expect.told
+        ));
+    }
+    if matches!(expect.refused, Refused::Must(_)) && sent.failed("ENOBUFS") == 0 {
+        wrong.push("no call was refused".into());
+    }
+    wrong.iter().map(|w| format!("the link is not as expected: {w}")).collect()
+}
+
+/// Checks zcscope's report against the application's story, told over `device`: a counter line per path of one
+/// process, the first for the path the expectation is about.
+pub(crate) fn report(
+    expect: &Expect,
+    all: &[Sent],
+    device: &str,
+    stat: &Stat,
+    backend: Option<Backend>,
+) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if stat.schema != "zcscope.stat/1" {
+        wrong.push(format!("schema is {:?}", stat.schema));
+    }
+    if stat.lost.total > 0 {
+        wrong.push(format!("{} events were lost: {:?}", stat.lost.total, stat.lost.by_cause));
+    }
+    wrong.extend(sources(stat, backend));
+    wrong.extend(only_these(stat, all));
+    let backend = backend.or(Backend::of_report(stat));
+    for (number, sent) in all.iter().enumerate() {
+        wrong.extend(devices(stat, sent, device));
+        let Some(figures) = stat.of_process(sent.pid, sent.path.name()) else {
+            wrong.push(format!("process {} has no path {}", sent.pid, sent.path.name()));
+            continue;
+        };
+        wrong.extend(calls(figures, sent));
+        if number == 0 {
+            wrong.extend(path(expect, figures, sent, stat, backend));
+        }
+    }
+    wrong
+}
+
+/// Checks what became of the bytes of one path.
+fn path(
+    expect: &Expect,
+    figures: &PathFigures,
+    sent: &Sent,
+    stat: &Stat,
+    backend: Option<Backend>,
+) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if !sent.path.wants_zerocopy() {
+        if figures.copied_bytes.unwrap_or(0) > 0 || !figures.copies.is_empty() {
+            wrong.push(format!("a path that copies by nature has a copy ledger: {:?}", figures.copies));
+        }
+        return wrong;
+    }
+    wrong.extend(ledger(expect, figures, stat));
+    if !stat.misses("copy") {
+        wrong.extend(reasons(expect, figures, backend));
+    }
+    wrong.extend(refusals(expect, figures, sent, stat));
+    wrong.extend(attached(expect, figures, backend));
+    if sent.path == SendPath::MsgZerocopy {
+        wrong.extend(ends(figures, sent, stat));
+    }
+    wrong
+}
+
+/// The back end (the forced one, if any) feeds the facts, and says what it cannot know and nothing more.
+fn sources(stat: &Stat, forced: Option<Backend>) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let source = stat.sources.get("send");
+    let Some(backend) = Backend::of_report(stat).filter(|b| forced.is_none_or(|forced| forced == *b)) else {
+        let wanted = forced.map_or("any back end", Backend::name);
+        return vec![format!("the source of `send` is {source:?}, not {wanted}")];
+    };
+    for fact in backend.must_miss().iter().filter(|fact| !stat.misses(fact)) {
+        wrong.push(format!("`{fact}` should be listed as missing"));
+    }
+    for missing in &stat.missing {
+        if !backend.may_miss().contains(&missing.fact.as_str()) {
+            let (name, why) = (backend.name(), &missing.why);
+            wrong.push(format!("`{}` should be known by {name} ({why})", missing.fact));
+        }
+        if missing.why.trim().is_empty() {
+            wrong.push(format!("`{}` is missing without a reason", missing.fact));
+        }
+    }
+    wrong
+}
+
+/// Only the traced program is in the report, and its parts add up.
+fn only_these(stat: &Stat, all: &[Sent]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for other in stat.processes.iter().filter(|p| all.iter().all(|sent| sent.pid != p.pid)) {
+        let bytes: u64 = other.paths.iter().map(|f| f.bytes).sum();
+        wrong.push(format!(
+            "process {} {} with {bytes} bytes is none of the traced ones",
+            other.pid, other.comm
+        ));
+    }
+    for sent in all {
+        let name = sent.path.name();
+        let on_path = |f: &&PathFigures| f.path == name;
+        let total: u64 = stat.paths.iter().filter(on_path).map(|f| f.bytes).sum();
+        same(&mut wrong, &format!("bytes of {name} over all processes"), total, sent.bytes);
+        let sockets = stat.sockets.iter().filter(|s| s.pid == sent.pid);
+        let total: u64 = sockets.flat_map(|s| &s.paths).filter(on_path).map(|f| f.bytes).sum();
+        same(&mut wrong, &format!("bytes of {name} over the sockets"), total, sent.bytes);
+    }
+    for other in stat.paths.iter().filter(|f| f.bytes > 0 && all.iter().all(|s| s.path.name() != f.path)) {
+        wrong.push(format!("{} bytes stand under the path {}", other.bytes, other.path));
+    }
+    wrong
+}
+
+/// Every socket of the program goes over the one device.
+fn devices(stat: &Stat, sent: &Sent, device: &str) -> Vec<String> {
+    let sockets = stat.sockets.iter().filter(|s| s.pid == sent.pid && s.dev.as_deref() != Some(device));
+    sockets.map(|s| format!("the socket {} goes over {device}, not {:?}", s.local, s.dev)).collect()
+}
+
+fn calls(figures: &PathFigures, sent: &Sent) -> Vec<String> {
+    let mut wrong = Vec::new();
+    same(&mut wrong, "bytes", figures.bytes, sent.bytes);
+    if sent.path.one_entry_per_call() {
+        same(&mut wrong, "calls", figures.calls, sent.calls);
+        let refused = figures.errors.get("ENOBUFS").copied().unwrap_or(0);
+        same(&mut wrong, "calls failed with ENOBUFS", refused, sent.failed("ENOBUFS"));
+    }
+    wrong
+}
+
+/// Copied + zero-copied + in flight = requested, and each part is what the link makes of it.
+fn ledger(expect: &Expect, figures: &PathFigures, stat: &Stat) -> Vec<String> {
+    let requested = figures.requested_bytes.unwrap_or(figures.bytes);
+    let mut wrong = Vec::new();
+    same(&mut wrong, "requested bytes", requested, figures.bytes);
+    let parts = [
+        ("copied bytes", figures.copied_bytes, expect.copied),
+        ("silently copied bytes", figures.silent_copied_bytes, expect.silent),
+        ("bytes copied for a second consumer", figures.clone_copied_bytes, expect.clone),
+    ];
+    for (name, part, amount) in parts {
+        match part {
+            None if amount == Amount::Any || stat.misses("copy") => {}
+            None => wrong.push(format!("{name} are not known")),
+            Some(part) if amount.holds(part, requested) => {}
+            Some(part) => wrong.push(format!("{name} are {part} of {requested}, expected {amount}")),
+        }
+    }
+    let in_flight = figures.in_flight.as_ref().map_or(0, |f| f.bytes);
+    if let (Some(copied), Some(zerocopied)) = (figures.copied_bytes, figures.zerocopied_bytes)
+        && copied + zerocopied + in_flight != requested
+    {
+        wrong.push(format!(
+            "{copied} copied + {zerocopied} zero-copied + {in_flight} in flight is not {requested} requested"
+        ));
+    }
+    if let Some(in_flight) = figures.in_flight.as_ref().filter(|f| f.sends > 0 || f.bytes > 0) {
+        wrong.push(format!("{} sends ({} bytes) are still in flight", in_flight.sends, in_flight.bytes));
+    }
+    wrong
+}
+
+/// The expected reason has the bytes; no other one has any.
+fn reasons(expect: &Expect, figures: &PathFigures, backend: Option<Backend>) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let requested = figures.bytes;
+    for (wanted, clone, amount) in
+        [(expect.reason, false, expect.copied), (expect.clone_reason, true, expect.clone)]
+    {
+        let Some(wanted) = wanted else { continue };
+        let bytes: u64 =
+            figures.copies.iter().filter(|c| c.reason == wanted && c.clone == clone).map(|c| c.bytes).sum();
+        // Events count a retransmitted byte again, so "all" is a lower bound here.
+        let amount = if amount == Amount::All { Amount::AtLeast(99) } else { amount };
+        if !amount.holds(bytes, requested) {
+            wrong.push(format!("{wanted} copied {bytes} of {requested} bytes, expected {amount}"));
+        }
+    }
+    for copies in &figures.copies {
+        let reason = copies.reason.as_str();
+        let wanted = if copies.clone { expect.clone_reason } else { expect.reason };
+        if copies.bytes > 0 && wanted != Some(reason) && !expect.tolerated.contains(&reason) {
+            wrong.push(format!("{} bytes were copied for an unexpected reason, {reason}", copies.bytes));
+        }
+        // What is decided at the call itself is seen by every back end.
+        let seen = expect.reason == Some("so_zerocopy_unset");
+        if backend == Some(Backend::Tracepoint) && !copies.inferred && !seen {
+            wrong.push(format!("tracepoints see no copy site, but {reason} is not marked as inferred"));
+        }
+    }
+    wrong
+}
+
+fn refusals(expect: &Expect, figures: &PathFigures, sent: &Sent, stat: &Stat) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let reason = expect.refused.reason();
+    for refused in figures.refused.iter().filter(|r| r.count > 0 && r.reason != reason) {
+        wrong.push(format!("{} calls were refused for {}", refused.count, refused.reason));
+    }
+    if !stat.misses("refused") {
+        let count: u64 = figures.refused.iter().filter(|r| r.reason == reason).map(|r| r.count).sum();
+        same(&mut wrong, &format!("calls refused for {reason}"), count, sent.failed("ENOBUFS"));
+    }
+    wrong
+}
+
+fn attached(expect: &Expect, figures: &PathFigures, backend: Option<Backend>) -> Vec<String> {
+    let mut wrong = Vec::new();
+    match figures.attached_bytes {
+        Some(bytes) if !expect.attached.holds(bytes, figures.bytes) => wrong.push(format!(
+            "{bytes} of {} bytes were attached by reference, expected {}",
+            figures.bytes, expect.attached
+        )),
+        _ => {}
+    }
+    match (backend, figures.frags) {
+        (Some(Backend::Tracepoint), Some(frags)) => {
+            wrong.push(format!("tracepoints cannot count frags, but the report has {frags}"));
+        }
+        (Some(Backend::Fentry | Backend::Kprobe), None) => wrong.push("frags are not known".into()),
+        (Some(Backend::Fentry | Backend::Kprobe), Some(0)) if figures.attached_bytes.unwrap_or(0) > 0 => {
+            wrong.push("bytes were attached without a frag".into());
+        }
+        _ => {}
+    }
+    wrong
+}
+
+/// Completions and notifications are exactly the application's.
+fn ends(figures: &PathFigures, sent: &Sent, stat: &Stat) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let Some(ends) = &figures.completions else {
+        if sent.completions > 0 && !stat.misses("completion") {
+            wrong.push("completions are not known".into());
+        }
+        return wrong;
+    };
+    let Completions { sends, units, kernel_copied, notifications, told_sends, told_copied } = *ends;
+    if stat.misses("completion") {
+        wrong.push(format!("completions are listed as missing, but the report has {sends}"));
+    } else {
+        same(&mut wrong, "completed sends", sends, sent.completions);
+    }
+    for (name, ours, theirs) in [
+        ("notifications read", notifications, sent.notifications),
+        ("sends told of", told_sends, sent.completions),
+        ("sends told copied", told_copied, sent.told_copied),
+    ] {
+        match ours {
+            Some(ours) => same(&mut wrong, name, ours, theirs),
+            None if stat.misses("told") => {}
+            None => wrong.push(format!("{name}: not known")),
+        }
+    }
+    if units.is_some_and(|units| units > sends || units < sent.notifications) {
+        wrong.push(format!("{units:?} units for {sends} sends and {} notifications", sent.notifications));
+    }
+    if kernel_copied.is_some_and(|copied| copied > sends) {
+        wrong.push(format!("the kernel flagged {kernel_copied:?} of {sends} sends"));
+    }
+    wrong
+}
+
+fn same(wrong: &mut Vec<String>, what: &str, reported: u64, true_value: u64) {
+    if reported != true_value {
+        wrong.push(format!("{what}: {reported}, expected {true_value}"));
+    }
+}
+
+#[cfg(test)]
+#[path = "expect_tests.rs"]
+mod tests;

@@ -1,0 +1,128 @@
+//! zcscope's own load generator and sink, as traced programs: three counts of the same bytes must agree.
+
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use serde::Deserialize;
+
+use crate::fixture::netns::Netns;
+use crate::process::{Output, Running, wait_until};
+use crate::report::Verdict;
+use crate::scenario::{Bench, Procedure};
+use crate::stat_json::{PathFigures, Stat};
+
+/// Bytes of one run.
+const BYTES: u64 = 8 << 20;
+
+/// All procedures of this kind.
+pub(crate) const ALL: &[Procedure] = &[
+    ("load_copy", |bench| one_path(bench, "copy")),
+    ("load_msg_zerocopy", |bench| one_path(bench, "msg_zerocopy")),
+    ("load_sendfile", |bench| one_path(bench, "sendfile")),
+    ("load_splice", |bench| one_path(bench, "splice")),
+    ("load_vmsplice", |bench| one_path(bench, "vmsplice")),
+    ("load_uring_send", |bench| one_path(bench, "uring_send")),
+    ("load_uring_send_zc", |bench| one_path(bench, "uring_send_zc")),
+    ("load_uring_send_zc_fixed", |bench| one_path(bench, "uring_send_zc_fixed")),
+    ("load_uring_sendmsg_zc", |bench| one_path(bench, "uring_sendmsg_zc")),
+];
+
+/// What is used of the report `zcscope.load/1`.
+#[derive(Debug, Deserialize)]
+struct Load {
+    bytes: u64,
+    acked_bytes: u64,
+    /// Calls that took at least one byte.
+    calls: u64,
+    completions: Option<LoadCompletions>,
+}
+
+#[derive(Debug, Deserialize)]
+struct LoadCompletions {
+    sends: u64,
+    notifications: u64,
+    told_copied: u64,
+    outstanding: u64,
+}
+
+/// What is used of the report `zcscope.sink/1`.
+#[derive(Debug, Deserialize)]
+struct Sink {
+    bytes: u64,
+}
+
+/// `zcscope stat -- zcscope load PATH` against `zcscope sink`, over loopback, two streams.
+fn one_path(bench: &Bench, path: &str) -> anyhow::Result<Verdict> {
+    let (netns, files) = (Netns::new()?, tempfile::tempdir()?);
+    let (sink, to) = start_sink(bench, &netns, files.path())?;
+    let report = files.path().join("stat.json");
+    let mut command = bench.stat();
+    command.args(["--json", "-o"]).arg(&report).arg("--").arg(&bench.zcscope);
+    command.args(["load", path, "--to", &to, "--size", "64K", "--bytes", &BYTES.to_string()]);
+    command.args(["--streams", "2", "--json", "--no-trace"]);
+    let output = netns.start(&mut command)?.finish(Duration::from_secs(60))?;
+    if output.code == 2 && output.stderr.contains("<PATH>") {
+        return Ok(Verdict::Skipped(format!("load does not offer the path: {}", output.complaint())));
+    }
+    if output.code != 0 {
+        bail!("exit code {}: {}", output.code, output.complaint());
+    }
+    let load: Load = json_of(&output)?;
+    let sink: Sink = json_of(&sink.finish(Duration::from_secs(20))?)?;
+    let stat: Stat = serde_json::from_str(&std::fs::read_to_string(&report)?)?;
+    let wrong = compare(path, &load, &sink, &stat);
+    Ok(if wrong.is_empty() { Verdict::Ok } else { Verdict::Failed(wrong) })
+}
+
+fn start_sink(bench: &Bench, netns: &Netns, files: &std::path::Path) -> anyhow::Result<(Running, String)> {
+    let ready = files.join("sink");
+    let mut command = Command::new(&bench.zcscope);
+    command.args(["sink", "--listen", "127.0.0.1:0", "--once", "--json", "--ready-file"]).arg(&ready);
+    let mut sink = netns.start(&mut command)?;
+    let address = || std::fs::read_to_string(&ready).unwrap_or_default().trim().to_owned();
+    if !wait_until(Duration::from_secs(10), || !address().is_empty() || !sink.is_alive())
+        || address().is_empty()
+    {
+        sink.kill();
+        bail!("the sink does not listen: {}", sink.finish(Duration::from_secs(1))?.complaint());
+    }
+    let address = address();
+    Ok((sink, address))
+}
+
+fn json_of<T: serde::de::DeserializeOwned>(output: &Output) -> anyhow::Result<T> {
+    serde_json::from_str(&output.stdout)
+        .with_context(|| format!("no report: {:?}; {}", output.stdout, output.complaint()))
+}
+
+fn compare(path: &str, load: &Load, sink: &Sink, stat: &Stat) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut same = |what: &str, one: u64, other: u64| {
+        if one != other {
+            wrong.push(format!("{what}: {one}, expected {other}"));
+        }
+    };
+    same("bytes load says it sent", load.bytes, BYTES);
+    same("bytes acknowledged", load.acked_bytes, load.bytes);
+    same("bytes at the sink", sink.bytes, load.bytes);
+    same("events lost", stat.lost.total, 0);
+    let figures: Vec<&PathFigures> = stat.paths.iter().filter(|figures| figures.path == path).collect();
+    same("bytes of the path", figures.iter().map(|f| f.bytes).sum(), load.bytes);
+    same("bytes of all paths", stat.paths.iter().map(|f| f.bytes).sum(), load.bytes);
+    let one_entry_per_call = matches!(path, "copy" | "msg_zerocopy");
+    for figures in figures {
+        if one_entry_per_call {
+            let failed: u64 = figures.errors.values().sum();
+            same("calls that took bytes", figures.calls.saturating_sub(failed), load.calls);
+        }
+        let (Some(told), Some(seen)) = (&load.completions, &figures.completions) else { continue };
+        same("completions that never came", told.outstanding, 0);
+        same("completed sends", seen.sends, told.sends);
+        if path == "msg_zerocopy" {
+            same("notifications", seen.notifications.unwrap_or(0), told.notifications);
+        }
+        same("sends told copied", seen.told_copied.unwrap_or(0), told.told_copied);
+    }
+    wrong
+}

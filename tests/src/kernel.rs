@@ -1,0 +1,57 @@
+//! What this kernel can do: probed, or by release where nothing can be probed.
+
+use std::path::Path;
+
+/// `(major, minor)` of a release such as `6.12.117-cloud`.
+pub(crate) fn release() -> (u32, u32) {
+    std::fs::read_to_string("/proc/sys/kernel/osrelease").ok().and_then(|s| parse(&s)).unwrap_or((0, 0))
+}
+
+fn parse(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+/// Behaviour that cannot be probed, with the first release that has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Since {
+    /// A frame with user pages is copied on delivery only, no longer when it leaves a veth: a black hole is a true
+    /// zero-copy link.
+    CopyOnDelivery,
+    /// A tracepoint sees every entry into TCP's send function, so the tracepoint back end knows the path of each call.
+    SendTracepoint,
+    /// A tracepoint tells the result of every send; before, the tracepoint back end sees no sends.
+    SendLength,
+}
+
+/// The one table of expectations that depend on the release.
+const SINCE: [(Since, (u32, u32)); 2] = [(Since::CopyOnDelivery, (6, 17)), (Since::SendTracepoint, (6, 16))];
+
+/// True when the running kernel is new enough.
+pub(crate) fn has(behaviour: Since) -> bool {
+    SINCE.iter().any(|(known, first)| *known == behaviour && release() >= *first)
+}
+
+/// True when the program can be found.
+pub(crate) fn has_program(name: &str) -> bool {
+    let path = std::env::var("PATH").unwrap_or_else(|_| "/sbin:/bin:/usr/sbin:/usr/bin".into());
+    path.split(':').any(|dir| Path::new(dir).join(name).exists())
+}
+
+/// True when the kernel speaks IPv6.
+pub(crate) fn has_ipv6() -> bool {
+    Path::new("/proc/net/if_inet6").exists()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_compare_by_number() {
+        assert_eq!(parse("6.12.117+deb12-cloud-amd64\n"), Some((6, 12)));
+        assert_eq!(parse("6.1.0-56-cloud"), Some((6, 1)));
+        assert!(parse("6.9.1") < parse("6.12.1"));
+        assert_eq!(parse("linux"), None);
+    }
+}

@@ -1,0 +1,123 @@
+//! The scenarios: a table of links and paths, plus misuse and foreign programs, and the loop that runs them.
+
+mod row;
+mod table;
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::Context;
+
+use crate::expect::Backend;
+use crate::kernel::{self, Since};
+use crate::report::{Tally, Verdict};
+use crate::{foreign, generator, misuse};
+
+/// Arguments of `run`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Force this back end of zcscope.
+    #[arg(long, value_enum)]
+    backend: Option<Backend>,
+    /// Only scenarios whose name contains this.
+    #[arg(long, default_value = "")]
+    only: String,
+    /// List the scenarios and end.
+    #[arg(long)]
+    list: bool,
+    /// The zcscope to test; the one beside this program when not given.
+    #[arg(long)]
+    zcscope: Option<PathBuf>,
+    /// Check only the links and the application's own counters, without zcscope.
+    #[arg(long)]
+    truth_only: bool,
+    /// Leave the reports of zcscope in this directory.
+    #[arg(long)]
+    keep: Option<PathBuf>,
+}
+
+/// What every scenario needs to know.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    /// This program, to be started as sender, sink and tap.
+    pub(crate) this: PathBuf,
+    /// The program under test.
+    pub(crate) zcscope: PathBuf,
+    /// Forced back end.
+    pub(crate) backend: Option<Backend>,
+    /// No zcscope at all.
+    pub(crate) truth_only: bool,
+    /// Where to leave reports.
+    pub(crate) keep: Option<PathBuf>,
+}
+
+impl Bench {
+    /// A command that plays a part of the reference application.
+    pub(crate) fn app(&self, role: &str) -> Command {
+        let mut command = Command::new(&self.this);
+        command.args(["app", role]);
+        command
+    }
+
+    /// `zcscope stat` with the forced back end.
+    pub(crate) fn stat(&self) -> Command {
+        let mut command = Command::new(&self.zcscope);
+        command.arg("stat");
+        if let Some(backend) = self.backend {
+            command.args(["--backend", backend.name()]);
+        }
+        command
+    }
+}
+
+/// A scenario that is code, not a row: misuse and foreign programs.
+pub(crate) type Procedure = (&'static str, fn(&Bench) -> anyhow::Result<Verdict>);
+
+/// Runs the scenarios; true when none failed.
+pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
+    let context = context(args)?;
+    let rows: Vec<_> = table::ROWS.iter().filter(|row| row.name.contains(&args.only)).collect();
+    let procedures: Vec<_> = misuse::ALL
+        .iter()
+        .chain(generator::ALL)
+        .chain(foreign::ALL)
+        .filter(|(name, _)| name.contains(&args.only) && !args.truth_only)
+        .collect();
+    if args.list {
+        rows.iter()
+            .map(|row| row.name)
+            .chain(procedures.iter().map(|(name, _)| *name))
+            .for_each(|name| println!("{name}"));
+        return Ok(true);
+    }
+    if args.backend == Some(Backend::Tracepoint) && !kernel::has(Since::SendLength) {
+        println!("skip all: before Linux 6.4 no tracepoint sees sends");
+        return Ok(true);
+    }
+    let mut tally = Tally::default();
+    for row in rows {
+        timed(&mut tally, row.name, || row::run(row, &context));
+    }
+    for (name, procedure) in procedures {
+        timed(&mut tally, name, || procedure(&context));
+    }
+    Ok(tally.close())
+}
+
+fn timed(tally: &mut Tally, name: &str, scenario: impl FnOnce() -> anyhow::Result<Verdict>) {
+    let began = Instant::now();
+    let verdict = scenario().unwrap_or_else(|error| Verdict::Failed(vec![format!("{error:#}")]));
+    tally.add(name, &verdict, began.elapsed());
+}
+
+fn context(args: &Args) -> anyhow::Result<Bench> {
+    let this = std::env::current_exe().context("cannot find this program")?;
+    let beside = this.with_file_name("zcscope");
+    let zcscope = args.zcscope.clone().unwrap_or(if beside.exists() { beside } else { "zcscope".into() });
+    if let Some(directory) = &args.keep {
+        std::fs::create_dir_all(directory)
+            .with_context(|| format!("cannot make the directory {}", directory.display()))?;
+    }
+    Ok(Bench { this, zcscope, backend: args.backend, truth_only: args.truth_only, keep: args.keep.clone() })
+}

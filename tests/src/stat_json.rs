@@ -1,0 +1,124 @@
+//! The report of `zcscope stat --json` (schema `zcscope.stat/1`), read independently of zcscope's own types.
+//! What may be absent is an `Option`: absent means "not known here".
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// The whole report.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct Stat {
+    pub(crate) schema: String,
+    #[serde(default)]
+    pub(crate) sources: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) missing: Vec<Missing>,
+    pub(crate) lost: Lost,
+    pub(crate) paths: Vec<PathFigures>,
+    pub(crate) processes: Vec<Process>,
+    pub(crate) sockets: Vec<Socket>,
+}
+
+/// A fact that cannot be known here.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct Missing {
+    pub(crate) fact: String,
+    pub(crate) why: String,
+}
+
+/// What the tool could not take.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct Lost {
+    pub(crate) total: u64,
+    #[serde(default)]
+    pub(crate) by_cause: BTreeMap<String, u64>,
+}
+
+/// One process.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct Process {
+    pub(crate) pid: u32,
+    pub(crate) comm: String,
+    pub(crate) paths: Vec<PathFigures>,
+}
+
+/// One socket.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct Socket {
+    pub(crate) pid: u32,
+    pub(crate) local: String,
+    pub(crate) dev: Option<String>,
+    pub(crate) paths: Vec<PathFigures>,
+}
+
+/// The ledger of one path.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct PathFigures {
+    pub(crate) path: String,
+    pub(crate) calls: u64,
+    #[serde(default)]
+    pub(crate) errors: BTreeMap<String, u64>,
+    pub(crate) bytes: u64,
+    pub(crate) attached_bytes: Option<u64>,
+    pub(crate) frags: Option<u64>,
+    pub(crate) requested_bytes: Option<u64>,
+    pub(crate) zerocopied_bytes: Option<u64>,
+    pub(crate) copied_bytes: Option<u64>,
+    pub(crate) clone_copied_bytes: Option<u64>,
+    pub(crate) silent_copied_bytes: Option<u64>,
+    #[serde(default)]
+    pub(crate) copies: Vec<Copies>,
+    #[serde(default)]
+    pub(crate) refused: Vec<Refused>,
+    pub(crate) completions: Option<Completions>,
+    pub(crate) in_flight: Option<InFlight>,
+}
+
+/// Copy events of one kind.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct Copies {
+    pub(crate) reason: String,
+    pub(crate) bytes: u64,
+    #[serde(default)]
+    pub(crate) clone: bool,
+    #[serde(default)]
+    pub(crate) inferred: bool,
+}
+
+/// Calls refused.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct Refused {
+    pub(crate) reason: String,
+    pub(crate) count: u64,
+}
+
+/// Ends of zero-copy sends.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct Completions {
+    pub(crate) sends: u64,
+    pub(crate) units: Option<u64>,
+    pub(crate) kernel_copied: Option<u64>,
+    pub(crate) notifications: Option<u64>,
+    pub(crate) told_sends: Option<u64>,
+    pub(crate) told_copied: Option<u64>,
+}
+
+/// Sends not released yet.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct InFlight {
+    pub(crate) sends: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Stat {
+    /// True when the report says that it cannot know this fact.
+    pub(crate) fn misses(&self, fact: &str) -> bool {
+        self.missing.iter().any(|missing| missing.fact == fact)
+    }
+
+    /// The figures of one process on one path.
+    pub(crate) fn of_process(&self, pid: u32, path: &str) -> Option<&PathFigures> {
+        let process = self.processes.iter().find(|process| process.pid == pid)?;
+        process.paths.iter().find(|figures| figures.path == path)
+    }
+}
