@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod demo;
 mod ebpf;
 mod lab;
@@ -25,6 +26,8 @@ enum Task {
     Ebpf(ebpf::Args),
     /// Build zcscope and run its demonstration, here or in a guest kernel.
     Demo(demo::Args),
+    /// Compare a command's speed without and with tracing.
+    Bench(bench::Args),
     /// Run all checks and tests.
     Test(test::Args),
     /// Run a command inside a guest kernel under qemu.
@@ -34,6 +37,7 @@ enum Task {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Ebpf(args) => ebpf::run(args),
+        Task::Bench(args) => bench::run(&args),
         Task::Demo(args) => demo::run(&args),
         Task::Test(args) => test::run(&args),
         Task::Lab(args) => lab::run(&args),
