@@ -43,7 +43,7 @@ pub(super) struct Layout {
 }
 
 /// From this width on, the wide layout has three panels side by side at the top.
-const THREE_ACROSS: u16 = 160;
+const THREE_ACROSS: u16 = 170;
 
 impl Layout {
     /// Places everything on `area` with `focus` in front where there is room for only one.
@@ -60,7 +60,7 @@ impl Layout {
         let reasons = (area.height / 4).clamp(7, 16);
         let [header, top, reasons, sockets, footer] = rows(area, [1, 13, reasons, 0, 1], 3);
         let [throughput, ledger, completions] =
-            Split::horizontal([Constraint::Fill(1), Constraint::Length(40), Constraint::Length(76)])
+            Split::horizontal([Constraint::Fill(1), Constraint::Length(40), Constraint::Length(83)])
                 .areas(top);
         Self {
             header,
@@ -155,9 +155,18 @@ mod tests {
 
     #[test]
     fn panels_stay_inside_and_do_not_overlap() {
-        for (w, h) in
-            [(200, 60), (160, 30), (120, 30), (120, 40), (80, 20), (80, 24), (40, 12), (20, 5), (1, 1)]
-        {
+        for (w, h) in [
+            (200, 60),
+            (170, 30),
+            (169, 30),
+            (120, 30),
+            (120, 40),
+            (80, 20),
+            (80, 24),
+            (40, 12),
+            (20, 5),
+            (1, 1),
+        ] {
             for focus in Panel::ALL {
                 let area = Rect::new(0, 0, w, h);
                 let l = Layout::new(area, focus);

@@ -113,6 +113,7 @@ impl<'a> Live<'a> {
                     None => continue,
                 },
                 Wake::Input(_) => {}
+                Wake::InputFailed(error) if terminal::is_gone(&error) => return Ok(()),
                 Wake::InputFailed(error) => {
                     return Err(error).context("the keyboard cannot be read any more");
                 }
@@ -135,7 +136,12 @@ impl<'a> Live<'a> {
             return Ok(());
         }
         let (app, view) = (&self.app, &self.view);
-        self.screen.draw(|frame| draw(frame, app, &view.shown)).context("the terminal cannot be written")
+        match self.screen.draw(|frame| draw(frame, app, &view.shown)) {
+            // The signal that says so is on its way.
+            Err(error) if terminal::is_gone(&error) => self.app.quit = true,
+            other => other.context("the terminal cannot be written")?,
+        }
+        Ok(())
     }
 }
 

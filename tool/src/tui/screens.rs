@@ -139,3 +139,42 @@ fn frame_time_with_ten_thousand_sockets() {
     times.sort();
     println!("frame at 200x60, 10,000 sockets: median {:?}, worst {:?}", times[100], times[199]);
 }
+
+/// The whole way from samples: what the model makes of them arrives on the screen under the right words.
+#[test]
+fn samples_reach_the_screen_through_the_model() {
+    use crate::model::Model;
+    use crate::model::sample::{Sample, SocketSample};
+    use zcscope_common::{FlowCounters, Path};
+
+    let mut model = Model::new(fixtures::healthy().session);
+    for second in 0..=4u64 {
+        let done = second * 125_000_000;
+        let flow = FlowCounters {
+            calls: second,
+            bytes: done,
+            zc_sends: second,
+            completed_sends: second,
+            completed_bytes: done,
+            ..FlowCounters::default()
+        };
+        let socket = SocketSample {
+            id: 1,
+            cookie: None,
+            pid: 77,
+            comm: "sender".into(),
+            local: ([10, 0, 0, 1], 5).into(),
+            remote: ([10, 0, 0, 2], 6).into(),
+            dev: Some("eth0".into()),
+            netns: 1,
+            flows: vec![(Path::MsgZerocopy, flow)],
+        };
+        model.absorb(Sample { at_ns: second * 1_000_000_000, sockets: vec![socket], ..Sample::default() });
+    }
+    let lines = text(&app(&[]), &model.snapshot(), 120, 40);
+    let line = |word: &str| lines.lines().find(|l| l.contains(word)).unwrap_or_default().to_owned();
+    assert!(line("sender").contains("1.00 Gbit/s"), "{lines}");
+    assert!(line("all paths over").contains("peak 1.00 Gbit/s"), "{lines}");
+    assert!(line("requested").contains("477 MiB   100%"), "{lines}");
+    assert!(line("zero-copied").contains("n/a") || line("zero-copied").contains("477 MiB   100%"), "{lines}");
+}

@@ -2,6 +2,7 @@
 //! something panics, before the message is printed.
 
 use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write as _};
+use std::mem::ManuallyDrop;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -32,9 +33,16 @@ pub fn require() -> Result<(), NotATerminal> {
     if io::stdout().is_terminal() && !dumb { Ok(()) } else { Err(NotATerminal) }
 }
 
+/// True when an error means that the terminal itself has gone (closed window, broken connection): the end, no failure.
+pub(super) fn is_gone(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EIO) || error.kind() == io::ErrorKind::BrokenPipe
+}
+
 /// The terminal, ours until dropped.
 pub(super) struct Screen {
-    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    // Never dropped: its own `Drop` prints an error when the terminal has gone, and panics when standard error has
+    // gone with it. Everything it would do, `restore` does.
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<BufWriter<Stdout>>>>,
 }
 
 impl Screen {
@@ -50,7 +58,7 @@ impl Screen {
             Terminal::new(CrosstermBackend::new(out))
         };
         match open() {
-            Ok(terminal) => Ok(Self { terminal }),
+            Ok(terminal) => Ok(Self { terminal: ManuallyDrop::new(terminal) }),
             Err(error) => {
                 restore();
                 Err(error)

@@ -76,13 +76,20 @@ fn draw_chart(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
         None => Span::styled("copied n/a", theme.warn),
     };
     let peak = units::rate(stacked.peak(area.width));
+    let span = units::duration(visible_ns(history, usize::from(area.width)));
     let legend = Line::from(vec![
-        Span::styled(format!("all paths, peak {peak}   "), theme.dim),
+        Span::styled(format!("all paths over {span}, peak {peak}   "), theme.dim),
         Span::styled("█ sent  ", theme.accent),
         copied,
     ]);
     buf.set_line(area.x, area.y, &legend, area.width);
     stacked.draw(Rect { y: area.y + 1, height: area.height - 1, ..area }, buf);
+}
+
+/// The time between the oldest and the newest of the visible points.
+fn visible_ns(history: &History, columns: usize) -> u64 {
+    let points = &history.at_ns[history.at_ns.len().saturating_sub(columns)..];
+    points.last().zip(points.first()).map_or(0, |(newest, oldest)| newest.saturating_sub(*oldest))
 }
 
 /// Bytes per second of all paths together, one per point of time.
