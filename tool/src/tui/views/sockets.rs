@@ -7,6 +7,8 @@ use ratatui::layout::Rect;
 use ratatui::text::Line;
 
 use super::{Scene, panel};
+use std::sync::Arc;
+
 use crate::model::snapshot::{PathFigures, SocketFigures};
 use crate::tui::app::{Panel, Sort};
 use crate::tui::table::{Column, Table, figures, hungry, names};
@@ -47,7 +49,7 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
 type Key = (Reverse<u64>, Reverse<u64>, usize);
 
 /// The places in the snapshot of the rows `first..first + visible` in the wanted order, in time linear in their number.
-fn ordered(sockets: &[SocketFigures], sort: Sort, first: usize, visible: usize) -> Vec<usize> {
+fn ordered(sockets: &[Arc<SocketFigures>], sort: Sort, first: usize, visible: usize) -> Vec<usize> {
     let mut keys: Vec<Key> = sockets.iter().enumerate().map(|(i, socket)| key(socket, sort, i)).collect();
     let end = (first + visible).min(keys.len());
     if end < keys.len() {
