@@ -16,7 +16,7 @@ pub struct Snapshot {
     pub session: Session,
     /// Nanoseconds since tracing began.
     pub duration_ns: u64,
-    /// Nanoseconds since the snapshot before; rates are over exactly this.
+    /// Nanoseconds between the two latest samples; rates are over exactly this.
     pub interval_ns: u64,
     /// What was lost.
     pub lost: Lost,
