@@ -172,7 +172,7 @@ pub unsafe fn enter_fentry(sk: *const u8, msg: *const u8) {
 pub unsafe fn leave_fexit(sk: *const u8, msg: *const u8, ret: i64) {
     unsafe {
         if msg_flags::<Direct>(msg) & (MSG_ZEROCOPY | MSG_SPLICE_PAGES) != 0 {
-            leave_call::<Direct>(ret);
+            leave_call::<Direct>(Some(sk), ret);
         } else {
             let mut state = CallState { path: class_of_copy() as u32, ..CallState::default() };
             end::<Direct>(sk, &mut state, ret);
@@ -209,14 +209,12 @@ pub unsafe fn enter_tracepoint(sk: *const u8, msg: *const u8) {
     }
 }
 
-/// Exit of `tcp_sendmsg_locked` where the call's state was kept.
+/// Exit of `tcp_sendmsg_locked` where the call's state was kept; `sk` where the exit has it as an argument.
 #[inline(always)]
-pub unsafe fn leave_call<M: Mem>(ret: i64) {
-    let Some(state) = known_call(current_tid()) else {
-        return;
-    };
+pub unsafe fn leave_call<M: Mem>(sk: Option<*const u8>, ret: i64) {
+    let Some(state) = known_call(current_tid()) else { return };
     if state.sk != 0 {
-        unsafe { end::<M>(state.sk as *const u8, state, ret) };
+        unsafe { end::<M>(sk.unwrap_or(state.sk as *const u8), state, ret) };
         state.sk = 0;
     }
 }
@@ -394,7 +392,7 @@ pub unsafe fn sendpages_leave(ret: i64) {
     {
         state.attached = ret as u64;
     }
-    unsafe { leave_call::<Probe>(ret) };
+    unsafe { leave_call::<Probe>(None, ret) };
 }
 
 /// Books one finished call.

@@ -42,7 +42,7 @@ macro_rules! exit {
 }
 
 entry!(kprobe_tcp_sendmsg_locked, |ctx, sk: *const u8 = 0, msg: *const u8 = 1| send::enter_kprobe::<Probe>(sk, msg));
-exit!(kretprobe_tcp_sendmsg_locked, |ret: i32| send::leave_call::<Probe>(i64::from(ret)));
+exit!(kretprobe_tcp_sendmsg_locked, |ret: i32| send::leave_call::<Probe>(None, i64::from(ret)));
 entry!(kprobe_do_tcp_sendpages, |ctx, sk: *const u8 = 0| send::sendpages_enter(sk));
 exit!(kretprobe_do_tcp_sendpages, |ret: i32| send::sendpages_leave(i64::from(ret)));
 entry!(kprobe_msg_zerocopy_realloc, |ctx, size: u64 = 1| send::realloc_size(size));
