@@ -17,6 +17,9 @@ pub(crate) enum Backend {
     Tracepoint,
 }
 
+/// The fact no version follows everywhere.
+const URING: &str = "uring_completion";
+
 impl Backend {
     /// The name on the command line and in the report's sources.
     pub(crate) const fn name(self) -> &'static str {
@@ -43,12 +46,16 @@ impl Backend {
         }
     }
 
-    /// Facts this back end may not know here.
+    /// Facts this back end may not know here. The ends of io_uring sends are no part of these scenarios.
     fn may_miss(self) -> &'static [&'static str] {
         match self {
-            Backend::Fentry | Backend::Kprobe => &[],
-            Backend::Tracepoint if kernel::has(Since::SendTracepoint) => &["attach", "frags", "copy_site"],
-            Backend::Tracepoint => &["attach", "frags", "copy_site", "copy", "completion", "told", "refused"],
+            Backend::Fentry | Backend::Kprobe => &[URING],
+            Backend::Tracepoint if kernel::has(Since::SendTracepoint) => {
+                &["attach", "frags", "copy_site", URING]
+            }
+            Backend::Tracepoint => {
+                &["attach", "frags", "copy_site", "copy", "completion", "told", "refused", URING]
+            }
         }
     }
 }
@@ -227,6 +234,7 @@ fn path(
     wrong.extend(attached(expect, figures, backend));
     if sent.path == SendPath::MsgZerocopy {
         wrong.extend(ends(figures, sent, stat));
+        wrong.extend(silence(expect, figures, sent));
     }
     wrong
 }
@@ -326,6 +334,20 @@ fn ledger(expect: &Expect, figures: &PathFigures, stat: &Stat) -> Vec<String> {
         wrong.push(format!("{} sends ({} bytes) are still in flight", in_flight.sends, in_flight.bytes));
     }
     wrong
+}
+
+/// With everything copied and every send of one size, what is silent is exactly what was released unflagged.
+fn silence(expect: &Expect, figures: &PathFigures, sent: &Sent) -> Option<String> {
+    let ends = figures.completions.as_ref()?;
+    let (silent, flagged) = (figures.silent_copied_bytes?, ends.kernel_copied?);
+    let unflagged = ends.sends.saturating_sub(flagged);
+    let wrong = expect.copied == Amount::All && silent * ends.sends != figures.bytes * unflagged;
+    wrong.then(|| {
+        format!(
+            "{silent} bytes are silent, but {unflagged} of {} sends were not flagged as copied",
+            sent.completions
+        )
+    })
 }
 
 /// The expected reason has the bytes; no other one has any.
