@@ -25,7 +25,8 @@ pub(crate) enum Since {
 }
 
 /// The one table of expectations that depend on the release.
-const SINCE: [(Since, (u32, u32)); 2] = [(Since::CopyOnDelivery, (6, 17)), (Since::SendTracepoint, (6, 16))];
+const SINCE: [(Since, (u32, u32)); 3] =
+    [(Since::CopyOnDelivery, (6, 17)), (Since::SendTracepoint, (6, 16)), (Since::SendLength, (6, 4))];
 
 /// True when the running kernel is new enough.
 pub(crate) fn has(behaviour: Since) -> bool {

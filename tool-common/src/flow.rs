@@ -243,6 +243,10 @@ pub struct CallState {
     pub frags_before: u32,
     /// 1 when the pages could not be charged (`mm_account_pinned_pages` failed).
     pub memlock: u32,
+    /// 1 when the filter wants the socket of this zero-copy send.
+    pub wanted: u32,
+    /// Padding.
+    pub pad: u32,
 }
 
 /// Key of one zero-copy send: socket address and the id the error queue will name.

@@ -14,7 +14,7 @@ use crate::{
     maps::{CALLS, SENDS, UNITS, lost},
     mem::{Direct, Mem, Probe, add, fetch_add, swap},
     skb,
-    socket::{self, Owner, current_tgid, current_tid, process_wanted},
+    socket::{self, Owner, current_tid},
 };
 
 const MSG_ZEROCOPY: u32 = 0x400_0000;
@@ -139,14 +139,17 @@ unsafe fn begin<M: Mem>(sk: *const u8, msg: *const u8, class: Class) -> Option<&
         start_copy: u32::from(class.start_copy),
         ..CallState::default()
     };
-    if class.path.wants_zerocopy() {
-        // SAFETY: helper without preconditions.
-        state.start_ns = unsafe { bpf_ktime_get_ns() };
+    if !class.path.wants_zerocopy() {
+        return Some(state);
     }
-    if class.path.has_completion() && class.path as u32 != Path::MsgZerocopy as u32 {
+    // SAFETY: helper without preconditions.
+    state.start_ns = unsafe { bpf_ktime_get_ns() };
+    // Known from now on: copies of the first send can happen before its call returns.
+    state.wanted = u32::from(!matches!(unsafe { socket::sending::<M>(sk, state.path) }, Owner::Unwanted));
+    if class.path.has_completion() && class.path as u32 != Path::MsgZerocopy as u32 && state.wanted != 0 {
         state.uarg = unsafe { M::read(msg, conf!(off.msghdr_ubuf)) };
         let unit = Unit { sk: sk as u64, path: class.path as u32, ..Unit::default() };
-        if process_wanted(current_tgid()) && UNITS.insert(state.uarg, unit, 0).is_err() {
+        if UNITS.insert(state.uarg, unit, 0).is_err() {
             lost(Lost::UnitTable, 1);
         }
     }
@@ -310,7 +313,7 @@ pub unsafe fn realloc_return(uarg: u64) {
 /// Notes the id of a zero-copy send and puts it in flight.
 #[inline(always)]
 unsafe fn took_id<M: Mem>(state: &mut CallState, sk: *const u8, size: u64) {
-    if !process_wanted(current_tgid()) {
+    if state.wanted == 0 {
         return;
     }
     let next: u32 = unsafe { M::read(sk, conf!(off.sock_zckey)) };

@@ -1,4 +1,5 @@
 //! Loads against sinks over loopback: every byte arrives, every send ends, and the kernel tells the truth of loopback.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -124,21 +125,25 @@ fn a_sink_that_vanishes_ends_the_load_with_a_sentence() {
 #[test]
 fn a_sink_that_stops_reading_does_not_keep_the_load() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    for entry in PATHS {
-        let plan =
-            Plan { duration: Duration::from_millis(300), ..plan(entry.name, listener.local_addr().unwrap()) };
-        let report = run(&plan, None, |_| {}).unwrap();
-        assert_eq!(report.ended_by, EndedBy::Duration, "{}", entry.name);
-        assert!(
-            report.acked_bytes < report.bytes,
-            "{}: what nobody took is not called delivered",
-            entry.name
-        );
-        assert!(report.phases.settle_ns < 4_000_000_000);
-        if let Some(c) = report.completions {
-            assert_eq!(c.sends + c.outstanding, report.calls, "every send is accounted for");
+    let address = listener.local_addr().unwrap();
+    std::thread::scope(|scope| {
+        for entry in PATHS {
+            scope.spawn(move || {
+                let plan = Plan { duration: Duration::from_millis(300), ..plan(entry.name, address) };
+                let report = run(&plan, None, |_| {}).unwrap();
+                assert_eq!(report.ended_by, EndedBy::Duration, "{}", entry.name);
+                assert!(
+                    report.acked_bytes < report.bytes,
+                    "{}: what nobody took is not delivered",
+                    entry.name
+                );
+                assert!(report.phases.settle_ns < 4_000_000_000);
+                if let Some(c) = report.completions {
+                    assert_eq!(c.sends + c.outstanding, report.calls, "every send is accounted for");
+                }
+            });
         }
-    }
+    });
 }
 
 #[test]

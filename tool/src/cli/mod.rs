@@ -4,11 +4,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{self, Failure};
+use crate::commands;
 
 /// See, per byte, whether Linux TCP really sends without copying, and why not.
 #[derive(Debug, Parser)]
-#[command(name = "zcscope", version, about, max_term_width = 100)]
+#[command(name = "zcscope", version, about, max_term_width = 100, args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
     verb: Option<Verb>,

@@ -2,7 +2,6 @@
 //! (or a report) on exactly this traffic. Nothing stays behind, however it ends.
 
 mod ending;
-mod pending;
 mod traffic;
 mod watch;
 
@@ -15,7 +14,7 @@ use crate::host::link::{self, End};
 use crate::privilege;
 use crate::probe::{Backend, Filter, Options, Probe};
 use ending::Ending;
-use pending::parse_duration;
+use crate::load::units::parse_duration;
 use traffic::{Pace, Traffic};
 use watch::Watch;
 

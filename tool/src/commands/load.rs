@@ -11,7 +11,7 @@ use crate::load::engine::{self, MAX_DEPTH, MAX_SIZE, MAX_STREAMS, Plan, Progress
 use crate::load::interrupt::Interrupt;
 use crate::load::path::{PATHS, PathEntry};
 use crate::load::result::LoadReport;
-use crate::load::units::{count, parse_duration, parse_size};
+use crate::load::units::{count, parse_duration, parse_size, rate};
 use crate::load::{Family, LoadError, resolve, text};
 use crate::probe::{Filter, Options, Probe};
 
@@ -82,7 +82,7 @@ fn parse_send_size(text: &str) -> Result<u64, String> {
 }
 
 impl Args {
-    fn plan(&self) -> Result<Plan, LoadError> {
+    fn plan(self) -> Result<Plan, LoadError> {
         let family = match (self.v4, self.v6) {
             (true, _) => Family::V4,
             (_, true) => Family::V6,
@@ -92,8 +92,8 @@ impl Args {
         Ok(Plan {
             path: self.path,
             targets: resolve(&self.to, family)?,
-            device: self.dev.clone(),
-            cc: self.cc.clone(),
+            device: self.dev,
+            cc: self.cc,
             size: usize::try_from(self.size)
                 .map_err(|_| LoadError::Usage("--size is too large here".into()))?,
             depth: self.depth as usize,
@@ -120,15 +120,16 @@ impl From<LoadError> for Failure {
 /// # Errors
 /// See [`Failure`]: wrong arguments, no sink, or a connection that broke (the report is still printed).
 pub fn run(args: Args) -> Outcome {
+    let (json, no_trace) = (args.json, args.no_trace);
     let plan = args.plan()?;
     let interrupt = Interrupt::new().map_err(anyhow::Error::from)?;
-    let probe = start_probe(args.no_trace);
+    let probe = start_probe(no_trace);
     let mut report = engine::run(&plan, Some(interrupt.as_fd()), progress_lines())?;
     match probe.and_then(|probe| kernel_view(probe, &report)) {
         Ok(view) => report.kernel = Some(view),
         Err(why) => report.kernel_missing = Some(why),
     }
-    print(&report, args.json)?;
+    print(&report, json)?;
     match report.error {
         Some(error) => Err(Failure::Failed(error)),
         None => Ok(0),
@@ -165,7 +166,7 @@ fn progress_lines() -> impl FnMut(&Progress) {
 fn progress_line(before: &Progress, now: &Progress) -> String {
     let span = (now.elapsed - before.elapsed).as_nanos().max(1) as f64;
     let gbit_s = (now.bytes - before.bytes) as f64 * 8.0 / span;
-    let mut line = format!("{:4.0} s  {gbit_s:7.2} Gbit/s", now.elapsed.as_secs_f64());
+    let mut line = format!("{:4.0} s  {:>11}", now.elapsed.as_secs_f64(), rate(gbit_s));
     if now.ended > 0 {
         let (ended, copied) = (now.ended - before.ended, now.copied - before.copied);
         let percent = 100.0 * copied as f64 / ended.max(1) as f64;
@@ -210,6 +211,6 @@ mod tests {
             enobufs: 0,
         };
         let line = progress_line(&at(1, 1_000_000_000, 100, 100), &at(2, 2_250_000_000, 200, 125));
-        assert_eq!(line, "   2 s    10.00 Gbit/s  told copied  25.0 % of 100 sends");
+        assert_eq!(line, "   2 s  10.0 Gbit/s  told copied  25.0 % of 100 sends");
     }
 }

@@ -10,7 +10,7 @@ use super::{Failure, Outcome};
 use crate::load::interrupt::Interrupt;
 use crate::load::result::{Connection, SinkReport};
 use crate::load::sink::{Bounds, Mode, Sink};
-use crate::load::units::{bytes, ns, parse_duration, parse_size};
+use crate::load::units::{bytes, ns, parse_duration, parse_size, rate};
 
 /// Arguments of `sink`.
 #[derive(Clone, Debug, clap::Args)]
@@ -57,8 +57,8 @@ pub fn run(args: Args) -> Outcome {
         args.mode.name(),
         ns_of(args.duration)
     );
-    if let Some(file) = &args.ready_file {
-        announce(file, sink.local_addr())?;
+    if let Some(file) = args.ready_file {
+        announce(&file, sink.local_addr())?;
     }
     let bounds = Bounds { duration: args.duration, max_bytes: args.max_bytes, once: args.once };
     let report = sink.run(args.mode, bounds, Some(interrupt.as_fd()), |connection| {
@@ -86,7 +86,7 @@ fn announce(file: &Path, address: SocketAddr) -> Result<(), Failure> {
 }
 
 fn line(c: &Connection) -> String {
-    let rate = c.gbit_s.map(|g| format!(", {g:.2} Gbit/s")).unwrap_or_default();
+    let rate = c.gbit_s.map(|g| format!(", {}", rate(g))).unwrap_or_default();
     format!("{}: {} ({} B) in {}{rate}, {}\n", c.peer, bytes(c.bytes), c.bytes, ns(c.duration_ns), c.end)
 }
 

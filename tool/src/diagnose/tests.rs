@@ -18,7 +18,7 @@ fn copy(reason: Reason, bytes: u64, told: bool, clone: bool) -> CopyFigures {
         told,
         inferred: false,
     };
-    CopyFigures { kind, count: 3, bytes, bytes_per_s: 0 }
+    CopyFigures { kind: kind.into(), count: 3, bytes, bytes_per_s: 0 }
 }
 
 fn path(copied: u64, silent: u64, copies: Vec<CopyFigures>) -> PathFigures {

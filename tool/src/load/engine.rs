@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::io::{self, PipeReader};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -15,6 +14,7 @@ use socket2::Socket;
 
 use super::connect::{Way, congestion_control, connect, connect_any};
 use super::device::DeviceWatch;
+use super::gate::Gate;
 use super::msg_zerocopy::reap_every;
 use super::path::{PathEntry, Setup, Tally};
 use super::result::{
@@ -151,7 +151,7 @@ fn run_streams(
 ) -> Result<Run, LoadError> {
     let cannot = |error| LoadError::failed("cannot start the sending threads", error);
     let setup = Setup { size: plan.size, depth: plan.depth, so_zerocopy: plan.so_zerocopy };
-    let shared = Shared { barrier: Barrier::new(sockets.len() + 1), stop: AtomicBool::new(false) };
+    let shared = Shared { gate: Gate::default(), stop: AtomicBool::new(false) };
     let live: Vec<Live> = sockets.iter().map(|_| Live::default()).collect();
     let cpus = if plan.pin { allowed_cpus() } else { Vec::new() };
     // Every thread holds the writing end; the reading end hangs up when the last one is done.
@@ -179,11 +179,19 @@ fn run_streams(
                 drop(end);
                 outcome
             };
-            threads.push(scope.spawn(body));
+            match std::thread::Builder::new().spawn_scoped(scope, body) {
+                Ok(thread) => threads.push(thread),
+                Err(error) => {
+                    // Those already waiting must go, and find that there is nothing to do.
+                    shared.stop.store(true, Relaxed);
+                    shared.gate.open();
+                    return Err(cannot(error));
+                }
+            }
         }
-        shared.barrier.wait();
+        shared.gate.wait_ready(threads.len());
         let machine_before = cpu::machine_ns();
-        shared.barrier.wait();
+        shared.gate.open();
         let interrupted = supervise(plan.duration, &done, stop, &shared, || progress_of(&live), progress);
         let machine_ns = machine_before.zip(cpu::machine_ns()).map(|(a, b)| b.saturating_sub(a));
         let outcomes: Result<Vec<_>, _> = threads.into_iter().map(|thread| thread.join()).collect();

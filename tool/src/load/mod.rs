@@ -16,6 +16,7 @@ pub mod units;
 mod connect;
 mod copy;
 mod errqueue;
+mod gate;
 mod memory;
 mod msg_zerocopy;
 mod sendfile;

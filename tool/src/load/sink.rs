@@ -15,7 +15,9 @@ use super::result::{Connection, SINK_SCHEMA, SinkEndedBy, SinkReport, gbit_s};
 use super::{LoadError, cpu, sys};
 
 /// Most connections open at once.
-const MAX_CONNECTIONS: usize = 1024;
+const MAX_CONNECTIONS: usize = 512;
+/// Rest after a connection could not be taken (no descriptors left): the next try would fail as fast.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 const BACKLOG: i32 = 256;
 /// A receive gives up after this long to look at the stop flag.
 const RECV_TIMEOUT: Duration = Duration::from_millis(100);
@@ -69,8 +71,7 @@ struct Shared {
     max_bytes: u64,
 }
 
-/// Where a receiving thread hands in its result.
-#[derive(Debug)]
+/// Where receiving threads hand in their results.
 struct Desk {
     results: Sender<Connection>,
     bell: PipeWriter,
@@ -96,7 +97,7 @@ impl Sink {
     /// Receives until one of the bounds is met or `stop` becomes readable. `on_end` sees every connection that ends.
     ///
     /// # Errors
-    /// The listening socket or the threads fail.
+    /// The pipe its threads report through cannot be made.
     pub fn run(
         self,
         mode: Mode,
@@ -114,7 +115,7 @@ impl Sink {
         let desk = Desk { results, bell: ringer };
         let mut hall =
             Hall { sink: &self, shared: &shared, mode, on_end, connections: vec![], open: 0, turned_away: 0 };
-        let ended_by = std::thread::scope(|scope| hall.receive(scope, bounds, stop, bell, &inbox, &desk))?;
+        let ended_by = std::thread::scope(|scope| hall.receive(scope, bounds, stop, bell, &inbox, &desk));
         let Hall { connections, turned_away, .. } = hall;
         Ok(SinkReport {
             schema: SINK_SCHEMA.into(),
@@ -150,8 +151,8 @@ impl<'a, F: FnMut(&Connection)> Hall<'a, F> {
         stop: Option<BorrowedFd<'_>>,
         mut bell: io::PipeReader,
         inbox: &Receiver<Connection>,
-        desk: &Desk,
-    ) -> Result<SinkEndedBy, LoadError>
+        desk: &'scope Desk,
+    ) -> SinkEndedBy
     where
         'a: 'scope,
     {
@@ -169,7 +170,7 @@ impl<'a, F: FnMut(&Connection)> Hall<'a, F> {
             let ready = |index: usize| fds.get(index).and_then(PollFd::any) == Some(true);
             let (knock, rung, stopped) = (ready(0), ready(1), ready(2));
             if knock {
-                self.accept(scope, desk)?;
+                self.accept(scope, desk);
             }
             if rung {
                 // One byte per result; reading more than one at a time only saves calls.
@@ -195,34 +196,36 @@ impl<'a, F: FnMut(&Connection)> Hall<'a, F> {
             let Ok(connection) = inbox.recv() else { break };
             self.take(connection);
         }
-        Ok(ended_by)
+        ended_by
     }
 
-    fn accept<'scope>(&mut self, scope: &'scope Scope<'scope, '_>, desk: &Desk) -> Result<(), LoadError>
+    fn accept<'scope>(&mut self, scope: &'scope Scope<'scope, '_>, desk: &'scope Desk)
     where
         'a: 'scope,
     {
         let (socket, peer) = match self.sink.listener.accept() {
             Ok((socket, peer)) => (socket, name_of(&peer)),
-            // The peer changed its mind between poll and accept.
-            Err(_) => return Ok(()),
+            Err(_) => {
+                std::thread::sleep(ACCEPT_PAUSE);
+                return;
+            }
         };
         if self.open >= MAX_CONNECTIONS {
             self.turned_away += 1;
-            return Ok(());
+            return;
         }
-        let cannot = |error| LoadError::failed("cannot start a receiving thread", error);
-        let desk = Desk { results: desk.results.clone(), bell: desk.bell.try_clone().map_err(cannot)? };
         let (shared, mode) = (self.shared, self.mode);
-        scope.spawn(move || {
+        let body = move || {
             let connection = discard(&socket, peer, mode, shared);
             drop(socket);
-            let Desk { results, mut bell } = desk;
-            let _ = results.send(connection);
-            let _ = bell.write_all(&[1]);
-        });
+            let _ = desk.results.send(connection);
+            let _ = (&desk.bell).write_all(&[1]);
+        };
+        if std::thread::Builder::new().spawn_scoped(scope, body).is_err() {
+            self.turned_away += 1;
+            return;
+        }
         self.open += 1;
-        Ok(())
     }
 
     fn take(&mut self, connection: Connection) {

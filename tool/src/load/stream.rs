@@ -2,7 +2,6 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -11,6 +10,7 @@ use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 use socket2::Socket;
 
+use super::gate::Gate;
 use super::path::{PathEntry, SendPath, Setup, Step, Tally, poll_socket};
 use super::{cpu, sys};
 
@@ -22,8 +22,8 @@ const SETTLE_PAUSE: Duration = Duration::from_micros(100);
 
 /// What all streams of a run share.
 pub(super) struct Shared {
-    /// Passed twice by everybody: when all are ready, and to start.
-    pub(super) barrier: Barrier,
+    /// Where streams wait until all are ready.
+    pub(super) gate: Gate,
     /// Stop sending.
     pub(super) stop: AtomicBool,
 }
@@ -86,8 +86,7 @@ pub(super) fn run(job: &Job<'_>) -> Outcome {
     if opened.is_err() {
         job.shared.stop.store(true, Relaxed);
     }
-    job.shared.barrier.wait();
-    job.shared.barrier.wait();
+    job.shared.gate.pass();
     let begin = Instant::now();
     let cpu_before = cpu::thread_ns();
     let mut outcome = Outcome {

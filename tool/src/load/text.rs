@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::result::{Completions, EndedBy, LoadReport};
-use super::units::{bytes, count, ns, size};
+use super::units::{bytes, count, ns, rate, size};
 
 /// Told-copied share above which a run may not be called zero-copy.
 const COPIED_LIMIT: f64 = 0.01;
@@ -73,11 +73,11 @@ fn sent(report: &LoadReport) -> String {
     let open =
         if lost == 0 { String::new() } else { format!(", {} of them never acknowledged", bytes(lost)) };
     format!(
-        "{} ({} B) in {}: {:.2} Gbit/s acknowledged{open}",
+        "{} ({} B) in {}: {} acknowledged{open}",
         bytes(report.bytes),
         count(report.bytes),
         ns(total),
-        report.gbit_s
+        rate(report.gbit_s)
     )
 }
 

@@ -52,6 +52,15 @@ pub fn bytes(n: u64) -> String {
     scaled(n, &[("B", 1), ("kB", 1_000), ("MB", 1_000_000), ("GB", 1_000_000_000), ("TB", 1_000_000_000_000)])
 }
 
+/// A rate for people: `12.3 Gbit/s`.
+#[must_use]
+pub fn rate(gbit_s: f64) -> String {
+    scaled(
+        (gbit_s * 1e9) as u64,
+        &[("bit/s", 1), ("kbit/s", 1_000), ("Mbit/s", 1_000_000), ("Gbit/s", 1_000_000_000)],
+    )
+}
+
 /// Nanoseconds for people: `128 us`.
 #[must_use]
 pub fn ns(n: u64) -> String {
@@ -124,6 +133,7 @@ mod tests {
     #[test]
     fn figures_for_people() {
         assert_eq!([bytes(0), bytes(999), bytes(12_345_678_901)], ["0 B", "999 B", "12.3 GB"]);
+        assert_eq!([rate(0.0), rate(0.000_96), rate(41.44)], ["0 bit/s", "960 kbit/s", "41.4 Gbit/s"]);
         assert_eq!([ns(950), ns(128_400), ns(3_300_000)], ["950 ns", "128 us", "3.30 ms"]);
         assert_eq!([size(65_536), size(1000), size(1 << 30)], ["64K", "1000", "1G"]);
         assert_eq!([count(7), count(1234), count(1_234_567)], ["7", "1,234", "1,234,567"]);

@@ -1,7 +1,5 @@
 //! An account: the counters of one subject (all traffic, a process, a socket, a device) per path, with rates.
 
-use std::collections::BTreeMap;
-
 use zcscope_common::Path;
 
 use super::copies::{Growth, Kinds};
@@ -48,6 +46,13 @@ pub(super) fn rate(amount: u64, ns: u64) -> u64 {
     u64::try_from(per_second).unwrap_or(u64::MAX)
 }
 
+/// Most sockets use one path and know one kind of copy: the first element comes without spare room.
+fn make_room<T>(list: &mut Vec<T>) {
+    if list.is_empty() {
+        list.reserve_exact(1);
+    }
+}
+
 #[derive(Clone, Debug)]
 struct PathAccount {
     path: Path,
@@ -67,7 +72,8 @@ struct CopyAccount {
 pub(super) struct Account {
     /// In the order of [`Path`].
     paths: Vec<PathAccount>,
-    copies: BTreeMap<(Path, u32), CopyAccount>,
+    /// By path and number of the kind, in that order.
+    copies: Vec<((Path, u32), CopyAccount)>,
 }
 
 impl Account {
@@ -101,7 +107,13 @@ impl Account {
     /// Copy events grew in sample `tick`.
     pub(super) fn copied(&mut self, tick: u64, growth: Growth) {
         self.path_mut(growth.path);
-        let account = self.copies.entry((growth.path, growth.kind)).or_default();
+        let key = (growth.path, growth.kind);
+        let at = self.copies.binary_search_by_key(&key, |(key, _)| *key).unwrap_or_else(|at| {
+            make_room(&mut self.copies);
+            self.copies.insert(at, (key, CopyAccount::default()));
+            at
+        });
+        let account = &mut self.copies[at].1;
         account.mark.touch(tick, account.bytes);
         account.count += growth.count;
         account.bytes += growth.bytes;
@@ -112,6 +124,7 @@ impl Account {
             Ok(at) => at,
             Err(at) => {
                 let new = PathAccount { path, sums: Sums::default(), mark: Mark::default() };
+                make_room(&mut self.paths);
                 self.paths.insert(at, new);
                 at
             }
@@ -146,7 +159,8 @@ impl Account {
     fn copy_figures(&self, path: Path, view: &View<'_>) -> Vec<CopyFigures> {
         let mut figures: Vec<_> = self
             .copies
-            .range((path, 0)..=(path, u32::MAX))
+            .iter()
+            .filter(|((of, _), _)| *of == path)
             .filter_map(|((_, kind), account)| {
                 Some(CopyFigures {
                     kind: view.kinds.get(*kind)?.clone(),

@@ -1,10 +1,12 @@
 //! Copy events: each kind gets a number once, each socket remembers the rows it had, so that only changes travel.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use zcscope_common::Path;
 
+use super::hash::FastHasher;
 use super::sample::{CopyKind, CopySample};
 
 /// Kinds told apart; later ones lose caller and device, so that devices coming and going cannot fill the memory.
@@ -13,13 +15,13 @@ const MAX_KINDS: usize = 4_096;
 /// Every kind of copy seen, numbered.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Kinds {
-    list: Vec<CopyKind>,
-    numbers: HashMap<CopyKind, u32>,
+    list: Vec<Arc<CopyKind>>,
+    numbers: HashMap<Arc<CopyKind>, u32>,
 }
 
 impl Kinds {
     /// The kind with this number.
-    pub(super) fn get(&self, number: u32) -> Option<&CopyKind> {
+    pub(super) fn get(&self, number: u32) -> Option<&Arc<CopyKind>> {
         self.list.get(number as usize)
     }
 
@@ -32,8 +34,9 @@ impl Kinds {
             return self.number(&CopyKind { dev: None, caller: None, ..kind.clone() });
         }
         let number = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
-        self.list.push(kind.clone());
-        self.numbers.insert(kind.clone(), number);
+        let kind = Arc::new(kind.clone());
+        self.list.push(Arc::clone(&kind));
+        self.numbers.insert(kind, number);
         number
     }
 }
@@ -75,7 +78,7 @@ impl Row {
 
 /// Takes one cumulative row in and returns what it grew by, `None` when it did not.
 pub(super) fn take(rows: &mut Vec<Row>, kinds: &mut Kinds, sample: &CopySample) -> Option<Growth> {
-    let mut hasher = DefaultHasher::new();
+    let mut hasher = FastHasher::default();
     (sample.path, &sample.kind).hash(&mut hasher);
     let key = hasher.finish();
     let at = rows.iter().position(|row| row.key == key).unwrap_or_else(|| {

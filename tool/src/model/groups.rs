@@ -1,9 +1,9 @@
 //! Sockets grouped by process or by device: accounts that outlive the sockets, in bounded number.
 
-use std::collections::HashMap;
 use std::hash::Hash;
 
 use super::account::Account;
+use super::hash::FastMap;
 
 /// One process or device.
 #[derive(Clone, Debug, Default)]
@@ -19,14 +19,14 @@ pub(super) struct Group {
 /// Groups by key.
 #[derive(Clone, Debug)]
 pub(super) struct Groups<K> {
-    map: HashMap<K, Group>,
+    map: FastMap<K, Group>,
     limit: usize,
 }
 
 impl<K: Clone + Eq + Hash + Ord> Groups<K> {
     /// Keeps about `limit` groups; those with living sockets always.
     pub(super) fn new(limit: usize) -> Self {
-        Self { map: HashMap::new(), limit }
+        Self { map: FastMap::default(), limit }
     }
 
     /// A socket joins.

@@ -3,6 +3,7 @@
 mod account;
 mod copies;
 mod groups;
+mod hash;
 mod history;
 mod known;
 mod ledger;

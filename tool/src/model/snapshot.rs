@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use zcscope_common::{Path, Reason};
 
@@ -15,7 +16,7 @@ pub struct Snapshot {
     pub session: Session,
     /// Nanoseconds since tracing began.
     pub duration_ns: u64,
-    /// Nanoseconds since the snapshot before; rates are over exactly this.
+    /// Nanoseconds between the two latest samples; rates are over exactly this.
     pub interval_ns: u64,
     /// What was lost.
     pub lost: Lost,
@@ -24,7 +25,8 @@ pub struct Snapshot {
     /// The same per process, ended ones included; most bytes first.
     pub processes: Vec<ProcessFigures>,
     /// The same per socket, ended ones included; most bytes first.
-    pub sockets: Vec<SocketFigures>,
+    /// Shared with the model: most are idle and the same in every snapshot.
+    pub sockets: Vec<Arc<SocketFigures>>,
     /// The same per device.
     pub devices: Vec<DeviceFigures>,
     /// Throughput per path over time.
@@ -112,7 +114,7 @@ pub struct Ledger {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CopyFigures {
     /// Which kind.
-    pub kind: CopyKind,
+    pub kind: Arc<CopyKind>,
     /// Events.
     pub count: u64,
     /// Bytes; a byte copied twice counts twice.

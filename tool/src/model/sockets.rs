@@ -1,10 +1,11 @@
 //! Every socket in detail: the living ones, and the ten thousand that ended last.
 
-use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::account::{Account, View};
 use super::copies::Row;
+use super::hash::ById;
 use super::sample::SocketSample;
 use super::snapshot::SocketFigures;
 
@@ -14,30 +15,11 @@ pub(super) const MAX_ENDED: usize = 10_000;
 /// Samples after its end in which a socket's copy rows may still come.
 const GRACE: u64 = 2;
 
-/// Spreads ids that count up from one; nobody outside chooses them.
-#[derive(Default)]
-pub(super) struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|b| self.write_u64(u64::from(*b)));
-    }
-    fn write_u64(&mut self, n: u64) {
-        self.0 = (self.0.rotate_left(5) ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-}
-
-/// A map keyed by socket id.
-pub(super) type ById<V> = HashMap<u64, V, BuildHasherDefault<IdHasher>>;
-
 /// One socket.
 #[derive(Clone, Debug)]
 pub(super) struct Socket {
     /// Who and where; its figures as of sample `built`.
-    figures: SocketFigures,
+    figures: Arc<SocketFigures>,
     /// Its counters.
     pub(super) account: Account,
     /// Its copy rows as last seen.
@@ -63,6 +45,7 @@ impl Socket {
             alive: true,
             paths: Vec::new(),
         };
+        let figures = Arc::new(figures);
         Self { figures, account: Account::default(), rows: Vec::new(), bytes: 0, changed: 0, built: 0 }
     }
 
@@ -89,23 +72,24 @@ impl Socket {
 
     /// It is routed over another device from sample `tick` on.
     pub(super) fn move_to(&mut self, dev: Option<String>, tick: u64) {
-        self.figures.dev = dev;
+        Arc::make_mut(&mut self.figures).dev = dev;
         self.changed = tick;
     }
 
     /// Later facts: the cookie appears when somebody asks the kernel for it.
     pub(super) fn learn(&mut self, sample: &SocketSample, tick: u64) {
         if self.figures.cookie.is_none() && sample.cookie.is_some() {
-            self.figures.cookie = sample.cookie;
+            Arc::make_mut(&mut self.figures).cookie = sample.cookie;
             self.changed = tick;
         }
     }
 
     /// Figures built while nothing changed hold until something changes; those with a rate only for one sample.
-    fn refresh(&mut self, view: &View<'_>) -> &SocketFigures {
+    fn refresh(&mut self, view: &View<'_>) -> &Arc<SocketFigures> {
         let current = self.built == view.tick || (self.built > 0 && self.changed < self.built);
         if !current {
-            self.figures.paths = self.account.figures(view);
+            let paths = self.account.figures(view);
+            Arc::make_mut(&mut self.figures).paths = paths;
             self.built = view.tick;
         }
         &self.figures
@@ -150,7 +134,7 @@ impl Sockets {
         if !socket.figures.alive {
             return false;
         }
-        socket.figures.alive = false;
+        Arc::make_mut(&mut socket.figures).alive = false;
         socket.changed = tick;
         self.ended.push_back((tick, slot));
         true
@@ -178,7 +162,7 @@ impl Sockets {
     }
 
     /// The figures of every socket, most bytes first.
-    pub(super) fn figures(&mut self, view: &View<'_>) -> Vec<SocketFigures> {
+    pub(super) fn figures(&mut self, view: &View<'_>) -> Vec<Arc<SocketFigures>> {
         let slots = &self.slots;
         self.order.sort_by_key(|slot| {
             let socket = slots.get(*slot as usize).and_then(Option::as_ref);
@@ -187,7 +171,7 @@ impl Sockets {
         let mut out = Vec::with_capacity(self.order.len());
         for slot in &self.order {
             if let Some(Some(socket)) = self.slots.get_mut(*slot as usize) {
-                out.push(socket.refresh(view).clone());
+                out.push(Arc::clone(socket.refresh(view)));
             }
         }
         out

@@ -8,12 +8,13 @@ use zcscope_common::{FlowCounters, Hist, Path};
 use super::account::{Account, View, rate};
 use super::copies::{self, Kinds, Row};
 use super::groups::Groups;
+use super::hash::ById;
 use super::history::Points;
 use super::known::Known;
 use super::ledger::{self, Sums};
 use super::sample::{CopySample, LatencyKind, Sample, SocketSample};
 use super::snapshot::{DeviceFigures, Lost, PathFigures, Percentiles, ProcessFigures, Session, Snapshot};
-use super::sockets::{ById, Socket, Sockets};
+use super::sockets::{Socket, Sockets};
 
 /// Processes, and devices, kept in detail; those with living sockets always are.
 const MAX_GROUPS: usize = 1_000;

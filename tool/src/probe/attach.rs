@@ -185,6 +185,7 @@ fn chain(error: &dyn std::error::Error) -> String {
         return text;
     }
     let line = text.lines().next().unwrap_or_default();
+    let line = line.split(". Verifier output").next().unwrap_or_default();
     line.chars().take(200).collect()
 }
 

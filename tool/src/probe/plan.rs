@@ -15,16 +15,6 @@ pub(super) enum Kind {
     Tracepoint,
 }
 
-impl Kind {
-    /// The back end a hook of this kind belongs to.
-    pub(super) const fn source(self) -> Source {
-        match self {
-            Kind::Fentry | Kind::Fexit => Source::Fentry,
-            Kind::Kprobe | Kind::Kretprobe => Source::Kprobe,
-            Kind::Tracepoint => Source::Tracepoint,
-        }
-    }
-}
 
 /// Name of a back end, as in `sources` and on the command line.
 pub(super) const fn source_name(source: Source) -> &'static str {

@@ -10,7 +10,7 @@ use crate::commands::Failure;
 use crate::model::snapshot::Snapshot;
 use crate::probe::Probe;
 
-use super::pending::{Model, diagnose, report, tui};
+use crate::{diagnose, model::Model, report, tui};
 
 /// How often the counters are read without a screen.
 const TICK: Duration = Duration::from_millis(250);

@@ -1,0 +1,181 @@
+//! The one table of keys. Dispatch, the help overlay and the footer hints all come from it.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+
+use super::app::Intent;
+
+/// One binding.
+pub(super) struct Binding {
+    /// Keys that do it; any of them.
+    keys: &'static [(KeyModifiers, KeyCode)],
+    /// The keys as text.
+    pub(super) label: &'static str,
+    /// One word for the footer; empty keeps it out of the footer.
+    pub(super) hint: &'static str,
+    /// The keys as text in the footer.
+    pub(super) short: &'static str,
+    /// What it does.
+    pub(super) help: &'static str,
+    /// What it asks of the screen.
+    pub(super) intent: Intent,
+}
+
+const NONE: KeyModifiers = KeyModifiers::NONE;
+const CTRL: KeyModifiers = KeyModifiers::CONTROL;
+
+const fn plain(c: char) -> (KeyModifiers, KeyCode) {
+    (NONE, KeyCode::Char(c))
+}
+
+/// Every key, in the order of the help overlay.
+pub(super) const BINDINGS: &[Binding] = &[
+    Binding {
+        keys: &[plain('q'), (CTRL, KeyCode::Char('c'))],
+        label: "q, Ctrl-C",
+        hint: "quit",
+        short: "q",
+        help: "quit",
+        intent: Intent::Quit,
+    },
+    Binding {
+        keys: &[plain(' '), plain('p')],
+        label: "space, p",
+        hint: "pause",
+        short: "space",
+        help: "freeze the screen; counting goes on behind it",
+        intent: Intent::Pause,
+    },
+    Binding {
+        keys: &[plain('h'), plain('?')],
+        label: "h, ?",
+        hint: "help",
+        short: "?",
+        help: "this help; what is not known here, and why",
+        intent: Intent::Help,
+    },
+    Binding {
+        keys: &[(NONE, KeyCode::Tab)],
+        label: "Tab",
+        hint: "panel",
+        short: "tab",
+        help: "next panel: the arrows scroll it, and small screens show it",
+        intent: Intent::NextPanel,
+    },
+    Binding {
+        keys: &[(KeyModifiers::SHIFT, KeyCode::BackTab), (NONE, KeyCode::BackTab)],
+        label: "Shift-Tab",
+        hint: "",
+        short: "",
+        help: "panel before",
+        intent: Intent::PreviousPanel,
+    },
+    Binding {
+        keys: &[plain('s')],
+        label: "s",
+        hint: "sort",
+        short: "s",
+        help: "sort sockets by rate, bytes, copied bytes, pid",
+        intent: Intent::Sort,
+    },
+    Binding {
+        keys: &[(NONE, KeyCode::Up), plain('k')],
+        label: "Up, k",
+        hint: "",
+        short: "",
+        help: "one row up",
+        intent: Intent::Scroll(-1),
+    },
+    Binding {
+        keys: &[(NONE, KeyCode::Down), plain('j')],
+        label: "Down, j",
+        hint: "scroll",
+        short: "↑↓",
+        help: "one row down",
+        intent: Intent::Scroll(1),
+    },
+    Binding {
+        keys: &[(NONE, KeyCode::PageUp)],
+        label: "PgUp",
+        hint: "",
+        short: "",
+        help: "ten rows up",
+        intent: Intent::Scroll(-10),
+    },
+    Binding {
+        keys: &[(NONE, KeyCode::PageDown)],
+        label: "PgDn",
+        hint: "",
+        short: "",
+        help: "ten rows down",
+        intent: Intent::Scroll(10),
+    },
+    Binding {
+        keys: &[(NONE, KeyCode::Home)],
+        label: "Home",
+        hint: "",
+        short: "",
+        help: "first row",
+        intent: Intent::Scroll(isize::MIN),
+    },
+    Binding {
+        keys: &[(NONE, KeyCode::End)],
+        label: "End",
+        hint: "",
+        short: "",
+        help: "last row",
+        intent: Intent::Scroll(isize::MAX),
+    },
+    Binding {
+        keys: &[(NONE, KeyCode::Esc)],
+        label: "Esc",
+        hint: "",
+        short: "",
+        help: "close the help",
+        intent: Intent::Close,
+    },
+];
+
+/// What a key asks for, if anything. Shift is ignored on characters: `?` needs it on most keyboards.
+pub(super) fn intent(key: KeyEvent) -> Option<Intent> {
+    if key.kind == KeyEventKind::Release {
+        return None;
+    }
+    let modifiers = match key.code {
+        KeyCode::Char(_) => key.modifiers.difference(KeyModifiers::SHIFT),
+        _ => key.modifiers,
+    };
+    BINDINGS.iter().find(|binding| binding.keys.contains(&(modifiers, key.code))).map(|b| b.intent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_is_bound_twice() {
+        let all: Vec<_> = BINDINGS.iter().flat_map(|b| b.keys).collect();
+        for (i, key) in all.iter().enumerate() {
+            assert!(!all[i + 1..].contains(key), "{key:?} twice");
+        }
+    }
+
+    #[test]
+    fn keys_reach_their_intent() {
+        let press = |m, c| intent(KeyEvent::new(c, m));
+        assert_eq!(press(NONE, KeyCode::Char('q')), Some(Intent::Quit));
+        assert_eq!(press(CTRL, KeyCode::Char('c')), Some(Intent::Quit));
+        assert_eq!(press(NONE, KeyCode::Char('c')), None);
+        assert_eq!(press(KeyModifiers::SHIFT, KeyCode::Char('?')), Some(Intent::Help));
+        assert_eq!(press(NONE, KeyCode::PageDown), Some(Intent::Scroll(10)));
+        assert_eq!(press(NONE, KeyCode::Char('x')), None);
+        let release =
+            KeyEvent { kind: KeyEventKind::Release, ..KeyEvent::new(KeyCode::Char('q'), KeyModifiers::NONE) };
+        assert_eq!(intent(release), None);
+    }
+
+    #[test]
+    fn every_footer_hint_names_its_key() {
+        assert!(BINDINGS.iter().all(|b| b.hint.is_empty() == b.short.is_empty()));
+        assert!(BINDINGS.iter().all(|b| !b.help.is_empty() && !b.label.is_empty()));
+    }
+}

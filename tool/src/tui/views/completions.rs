@@ -1,0 +1,114 @@
+//! Ends of zero-copy sends: how many, how many copied, and after what time; the kernel's view and what the
+//! application read stand one below the other.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::Line;
+
+use super::{Scene, panel};
+use crate::model::snapshot::{PathFigures, Percentiles};
+use crate::tui::app::Panel;
+use crate::tui::table::{Column, Table, figures, names};
+use crate::tui::totals::{Sends, kernel_sends, told_sends};
+use crate::tui::units;
+
+const COLUMNS: &[Column] = &[
+    names("path", 13, 19, 9),
+    names("until", 8, 8, 8),
+    figures("sends", 6, 3),
+    figures("copied", 8, 6),
+    figures("p50", 7, 5),
+    figures("p90", 7, 1),
+    figures("p99", 7, 7),
+    figures("p99.9", 7, 2),
+    figures("max", 7, 4),
+];
+
+/// One row: one path, one view.
+struct Row {
+    path: &'static str,
+    until: &'static str,
+    sends: Option<Sends>,
+    latency: Option<Percentiles>,
+    differs: bool,
+}
+
+pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
+    let rows: Vec<Row> =
+        scene.snapshot.paths.iter().filter(|p| p.path.has_completion()).flat_map(path_rows).collect();
+    let inner = panel::focusable(
+        scene,
+        Panel::Completions,
+        "copied: kernel's flag, then what the app read",
+        area,
+        buf,
+    );
+    if rows.is_empty() {
+        panel::centred("no path with completions in use", scene.theme.dim, inner, buf);
+        return;
+    }
+    let table = Table::new(COLUMNS, inner.width);
+    let visible = usize::from(inner.height.saturating_sub(1));
+    let first = scene.app.scroll(Panel::Completions).clamp(rows.len(), visible);
+    let shown = rows.iter().skip(first).take(visible).map(|row| line(scene, &table, row));
+    panel::lines(std::iter::once(table.heading(scene.theme.heading)).chain(shown), inner, buf);
+}
+
+/// The kernel's view and the application's.
+fn path_rows(figures: &PathFigures) -> [Row; 2] {
+    let completions = figures.completions.as_ref();
+    let kernel = completions.map(kernel_sends);
+    let told = completions.and_then(told_sends);
+    let differs = matches!((kernel, told), (Some(k), Some(t)) if k.copied != t.copied);
+    [
+        Row {
+            path: figures.path.name(),
+            until: "kernel",
+            sends: kernel,
+            latency: completions.and_then(|c| c.latency),
+            differs,
+        },
+        Row {
+            path: "",
+            until: "app read",
+            sends: told,
+            latency: completions.and_then(|c| c.app_read_latency),
+            differs,
+        },
+    ]
+}
+
+fn line(scene: Scene<'_>, table: &Table, row: &Row) -> Line<'static> {
+    let theme = scene.theme;
+    let sends = |n: Option<u64>| n.map_or_else(|| units::UNKNOWN.into(), units::count_short);
+    let copied = if row.differs { theme.warn } else { theme.text };
+    // The mark stands where the two views can be compared: on the second of the two rows.
+    let mark = if row.differs && row.path.is_empty() { "≠ " } else { "" };
+    let at = |of: fn(&Percentiles) -> u64| latency(row.latency.as_ref(), of, theme.text, theme.dim);
+    table.row(|column, _| match column {
+        0 => (row.path.into(), theme.text),
+        1 => (row.until.into(), theme.dim),
+        2 => (sends(row.sends.map(|s| s.all)), theme.text),
+        3 => (format!("{mark}{}", sends(row.sends.map(|s| s.copied))), copied),
+        4 => at(|p| p.p50),
+        5 => at(|p| p.p90),
+        6 => at(|p| p.p99),
+        7 => at(|p| p.p999),
+        _ => at(|p| p.max),
+    })
+}
+
+/// A percentile; unknown without a histogram, without meaning when nothing has been measured yet.
+fn latency(
+    percentiles: Option<&Percentiles>,
+    of: fn(&Percentiles) -> u64,
+    text: Style,
+    dim: Style,
+) -> (String, Style) {
+    match percentiles {
+        None => (units::UNKNOWN.into(), dim),
+        Some(Percentiles { count: 0, .. }) => (units::NOT_APPLICABLE.into(), dim),
+        Some(percentiles) => (units::duration(of(percentiles)), text),
+    }
+}

@@ -1,0 +1,151 @@
+//! One row per socket. Only the visible rows are ordered and formatted: ten thousand sockets cost what ten do.
+
+use std::cmp::Reverse;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::Line;
+
+use super::{Scene, panel};
+use std::sync::Arc;
+
+use crate::model::snapshot::{PathFigures, SocketFigures};
+use crate::tui::app::{Panel, Sort};
+use crate::tui::table::{Column, Table, figures, hungry, names};
+use crate::tui::totals::Totals;
+use crate::tui::{text, units};
+
+const COLUMNS: &[Column] = &[
+    figures("pid", 7, 6),
+    names("name", 8, 16, 7),
+    names("local", 13, 47, 2),
+    names("remote", 13, 47, 5),
+    names("dev", 6, 15, 1),
+    hungry("path", 13, 21, 2, 4),
+    figures("rate", 11, 9),
+    figures("bytes", 8, 3),
+    figures("copied", 6, 8),
+    names("top reason", 16, 24, 4),
+];
+
+pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
+    let sockets = &scene.snapshot.sockets;
+    let borders = if scene.boxed { 2 } else { 1 };
+    let visible = usize::from(area.height.saturating_sub(borders + 1));
+    let first = scene.app.scroll(Panel::Sockets).clamp(sockets.len(), visible);
+    let note = format!("{} · by {}", panel::position(first, visible, sockets.len()), scene.app.sort.name());
+    let inner = panel::focusable(scene, Panel::Sockets, &note, area, buf);
+    if sockets.is_empty() {
+        panel::centred("no socket has sent anything yet", scene.theme.dim, inner, buf);
+        return;
+    }
+    let table = Table::new(COLUMNS, inner.width);
+    let shown = ordered(sockets, scene.app.sort, first, visible);
+    let rows = shown.iter().map(|&i| row(scene, &table, &sockets[i]));
+    panel::lines(std::iter::once(table.heading(scene.theme.heading)).chain(rows), inner, buf);
+}
+
+/// What a socket is ordered by; smallest first, its place in the snapshot last, so that the order is total.
+type Key = (Reverse<u64>, Reverse<u64>, usize);
+
+/// The places in the snapshot of the rows `first..first + visible` in the wanted order, in time linear in their number.
+fn ordered(sockets: &[Arc<SocketFigures>], sort: Sort, first: usize, visible: usize) -> Vec<usize> {
+    let mut keys: Vec<Key> = sockets.iter().enumerate().map(|(i, socket)| key(socket, sort, i)).collect();
+    let end = (first + visible).min(keys.len());
+    if end < keys.len() {
+        keys.select_nth_unstable(end);
+        keys.truncate(end);
+    }
+    if first >= end {
+        return Vec::new();
+    }
+    if first > 0 {
+        keys.select_nth_unstable(first);
+    }
+    let shown = &mut keys[first..];
+    shown.sort_unstable();
+    shown.iter().map(|(.., i)| *i).collect()
+}
+
+fn key(socket: &SocketFigures, sort: Sort, place: usize) -> Key {
+    let sum = |of: fn(&PathFigures) -> u64| socket.paths.iter().map(of).sum::<u64>();
+    let bytes = sum(|p| p.bytes);
+    let by = match sort {
+        Sort::Rate => sum(|p| p.bytes_per_s),
+        Sort::Bytes => bytes,
+        Sort::Copied => sum(|p| p.ledger.and_then(|l| l.copied_bytes).unwrap_or(0)),
+        Sort::Pid => u64::MAX - u64::from(socket.pid),
+    };
+    (Reverse(by), Reverse(bytes), place)
+}
+
+fn row(scene: Scene<'_>, table: &Table, socket: &SocketFigures) -> Line<'static> {
+    let theme = scene.theme;
+    let totals = Totals::of(&socket.paths);
+    let text = if socket.alive { theme.text } else { theme.dim };
+    let copied = theme.copied(totals.copied, totals.requested).unwrap_or(text);
+    table.row(|column, width| match column {
+        0 => (socket.pid.to_string(), text),
+        1 => (socket.comm.clone(), text),
+        2 => (units::address(socket.local, width), text),
+        3 => (units::address(socket.remote, width), text),
+        4 => (socket.dev.clone().unwrap_or_else(|| units::UNKNOWN.into()), text),
+        5 => (path(&socket.paths, width), text),
+        6 if !socket.alive => ("ended".into(), text),
+        6 => (units::rate(totals.bytes_per_s), text),
+        7 => (units::bytes(totals.bytes), text),
+        8 => (totals.copied_share(), copied),
+        _ => (top_reason(&socket.paths), copied),
+    })
+}
+
+/// The path with most bytes, and how many others.
+fn path(paths: &[PathFigures], width: usize) -> String {
+    let Some(most) = paths.iter().max_by_key(|p| p.bytes) else { return String::new() };
+    match paths.len() - 1 {
+        0 => most.path.name().into(),
+        others => {
+            let others = format!("+{others}");
+            text::cut(most.path.name(), width.saturating_sub(others.len())).0 + &others
+        }
+    }
+}
+
+/// The reason with most copied bytes; `~` when concluded and not seen.
+fn top_reason(paths: &[PathFigures]) -> String {
+    paths.iter().flat_map(|p| &p.copies).max_by_key(|c| c.bytes).map_or_else(String::new, |copy| {
+        let inferred = if copy.kind.inferred { "~" } else { "" };
+        format!("{inferred}{}", copy.kind.reason.name())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::fixtures;
+    use super::*;
+
+    #[test]
+    fn every_window_equals_the_fully_sorted_list() {
+        let sockets = fixtures::many(300).sockets;
+        for sort in [Sort::Rate, Sort::Bytes, Sort::Copied, Sort::Pid] {
+            let mut keys: Vec<Key> = sockets.iter().enumerate().map(|(i, s)| key(s, sort, i)).collect();
+            keys.sort_unstable();
+            let all: Vec<usize> = keys.into_iter().map(|(.., i)| i).collect();
+            for (first, visible) in
+                [(0, 10), (0, 0), (5, 20), (290, 10), (299, 1), (0, 300), (0, 900), (400, 5)]
+            {
+                let window: Vec<usize> = all.iter().copied().skip(first).take(visible).collect();
+                assert_eq!(ordered(&sockets, sort, first, visible), window, "{sort:?} {first}+{visible}");
+            }
+        }
+    }
+
+    #[test]
+    fn pids_ascend_and_rates_descend() {
+        let sockets = fixtures::many(50).sockets;
+        let pids: Vec<u32> = ordered(&sockets, Sort::Pid, 0, 50).iter().map(|&i| sockets[i].pid).collect();
+        assert!(pids.is_sorted());
+        let rate = |i: &usize| Totals::of(&sockets[*i].paths).bytes_per_s;
+        assert!(ordered(&sockets, Sort::Rate, 0, 50).iter().map(rate).is_sorted_by(|a, b| a >= b));
+    }
+}

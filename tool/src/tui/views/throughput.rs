@@ -1,0 +1,106 @@
+//! Throughput per path: current rate beside its copied share, a sparkline, and all paths together as a chart.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use super::chart::{self, Stacked};
+use super::{Scene, panel};
+use crate::model::snapshot::{History, PathFigures};
+use crate::tui::app::Panel;
+use crate::tui::table::{Column, Table, figures, names};
+use crate::tui::totals::Totals;
+use crate::tui::units;
+
+const COLUMNS: &[Column] = &[
+    names("path", 13, 19, 9),
+    figures("rate", 11, 8),
+    figures("copied", 6, 7),
+    figures("bytes", 8, 2),
+    figures("calls", 9, 1),
+    names("", 8, u16::MAX, 5),
+];
+
+pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
+    let snapshot = scene.snapshot;
+    let total: u64 = snapshot.paths.iter().map(|p| p.bytes_per_s).sum();
+    let inner = panel::focusable(scene, Panel::Throughput, &units::rate(total), area, buf);
+    if snapshot.paths.is_empty() {
+        panel::centred("waiting for the first send", scene.theme.dim, inner, buf);
+        return;
+    }
+    let table = Table::new(COLUMNS, inner.width);
+    let visible = usize::from(inner.height.saturating_sub(1));
+    let first = scene.app.scroll(Panel::Throughput).clamp(snapshot.paths.len(), visible);
+    let shown = snapshot.paths.iter().skip(first).take(visible);
+    let rows = shown.map(|figures| row(scene, &table, figures));
+    panel::lines(std::iter::once(table.heading(scene.theme.heading)).chain(rows), inner, buf);
+
+    let used = 1 + snapshot.paths.len() as u16;
+    // A blank line, the legend, and at least two lines of chart.
+    if inner.height >= used + 4 {
+        let rest = Rect { y: inner.y + used + 1, height: inner.height - used - 1, ..inner };
+        draw_chart(scene, rest, buf);
+    }
+}
+
+fn row(scene: Scene<'_>, table: &Table, figures: &PathFigures) -> Line<'static> {
+    let theme = scene.theme;
+    let totals = Totals::of(std::slice::from_ref(figures));
+    table.row(|column, width| match column {
+        0 => (figures.path.name().into(), theme.text),
+        1 => (units::rate(figures.bytes_per_s), theme.text),
+        2 => (totals.copied_share(), theme.copied(totals.copied, totals.requested).unwrap_or(theme.text)),
+        3 => (units::bytes(figures.bytes), theme.text),
+        4 => (units::count(figures.calls), theme.dim),
+        _ => {
+            let points = scene.snapshot.history.bytes_per_s.get(&figures.path);
+            (chart::sparkline(points.map_or(&[], Vec::as_slice), width), theme.accent)
+        }
+    })
+}
+
+/// All paths together, the copied part below.
+fn draw_chart(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
+    let theme = scene.theme;
+    let history = &scene.snapshot.history;
+    let total = all_paths(history);
+    let stacked = Stacked {
+        total: &total,
+        part: &history.copied_per_s,
+        total_style: theme.accent,
+        part_style: theme.bad,
+    };
+    let copied = match Totals::of(&scene.snapshot.paths).copied {
+        Some(_) => Span::styled(format!("{} copied", chart::PART), theme.bad),
+        None => Span::styled("copied n/a", theme.warn),
+    };
+    let peak = units::rate(stacked.peak(area.width));
+    let span = units::duration(visible_ns(history, usize::from(area.width)));
+    let legend = Line::from(vec![
+        Span::styled(format!("all paths over {span}, peak {peak}   "), theme.dim),
+        Span::styled("█ sent  ", theme.accent),
+        copied,
+    ]);
+    buf.set_line(area.x, area.y, &legend, area.width);
+    stacked.draw(Rect { y: area.y + 1, height: area.height - 1, ..area }, buf);
+}
+
+/// The time between the oldest and the newest of the visible points.
+fn visible_ns(history: &History, columns: usize) -> u64 {
+    let points = &history.at_ns[history.at_ns.len().saturating_sub(columns)..];
+    points.last().zip(points.first()).map_or(0, |(newest, oldest)| newest.saturating_sub(*oldest))
+}
+
+/// Bytes per second of all paths together, one per point of time.
+fn all_paths(history: &History) -> Vec<u64> {
+    let mut total = vec![0u64; history.at_ns.len()];
+    for points in history.bytes_per_s.values() {
+        // A path that began later may have fewer points: they are the newest.
+        let offset = total.len().saturating_sub(points.len());
+        for (sum, point) in total[offset..].iter_mut().zip(points) {
+            *sum = sum.saturating_add(*point);
+        }
+    }
+    total
+}

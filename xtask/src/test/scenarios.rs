@@ -1,0 +1,141 @@
+//! The whole-system scenarios, on this kernel and in guests. A scenario may be skipped where the kernel or the machine
+//! cannot do it, but one that no kernel of a run could do is reported: it would otherwise stay untested for ever.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+
+use super::Context;
+use super::step::{Log, Outcome, Tally};
+use crate::lab::{self, Guest, Nic};
+use crate::sh;
+
+/// One run of all scenarios, on slow emulated processors.
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// Names of scenarios, by whether they ran anywhere.
+#[derive(Debug, Default)]
+pub(crate) struct Coverage {
+    ran: BTreeSet<String>,
+    skipped: BTreeSet<String>,
+}
+
+pub(crate) fn native(context: &mut Context, log: &mut Log) -> Result<Outcome> {
+    build(log)?;
+    let program = sh::workspace().join("target/debug/zcscope-tests");
+    let mut command = sh::as_root(program);
+    if !sh::is_root() && !sudo_works() {
+        return Ok(Outcome::Impossible("this needs root, and sudo asks for a password".into()));
+    }
+    let result = log.run(command.args(words(context, "tracepoint")), LIMIT);
+    judge(context, log, result)
+}
+
+pub(crate) fn guest(context: &mut Context, log: &mut Log, kernel: &str, backend: &str) -> Result<Outcome> {
+    build(log)?;
+    if let Err(error) = lab::prepare(kernel) {
+        return Ok(Outcome::Impossible(format!("{error:#}")));
+    }
+    let mut guest = Guest::new(kernel).with_programs();
+    guest.cables = vec![Nic::Vmxnet3, Nic::Virtio];
+    guest.timeout = LIMIT;
+    let command = [&["zcscope-tests".to_owned()], words(context, backend).as_slice()].concat();
+    let result = match guest.run(&command, log) {
+        Ok(0) => Ok(()),
+        Ok(status) => Err(anyhow::anyhow!("zcscope-tests ended with status {status}")),
+        Err(error) => Err(error),
+    };
+    judge(context, log, result)
+}
+
+/// Looks at all runs before it.
+pub(crate) fn all_ran(context: &mut Context, log: &mut Log) -> Result<Outcome> {
+    let Coverage { ran, skipped } = &context.coverage;
+    let never: Vec<_> = skipped.difference(ran).cloned().collect();
+    if never.is_empty() {
+        return Ok(Outcome::passed(format!("{} scenarios ran on at least one kernel", ran.len())));
+    }
+    let sentence = format!("no kernel of this run could do: {}", never.join(" "));
+    if context.ci {
+        bail!(sentence);
+    }
+    log.write(sentence.as_bytes());
+    Ok(Outcome::Impossible(sentence))
+}
+
+fn build(log: &mut Log) -> Result<()> {
+    let mut build = sh::cargo(&["build", "--quiet", "-p", "zcscope", "-p", "zcscope-tests"]);
+    log.run(&mut build, Duration::from_secs(1200))
+}
+
+fn words(context: &Context, backend: &str) -> Vec<String> {
+    ["run", "--backend", backend, "--only", &context.scenario].map(str::to_owned).to_vec()
+}
+
+fn sudo_works() -> bool {
+    sh::output(Command::new("sudo").args(["-n", "true"])).is_ok()
+}
+
+/// The verdicts of a run are its lines; the exit status must agree with them.
+fn judge(context: &mut Context, log: &Log, result: Result<()>) -> Result<Outcome> {
+    let tally = read(&log.text(), &mut context.coverage);
+    if tally.failed == 0 {
+        result?;
+    }
+    if tally == Tally::default() {
+        bail!("no scenario ran; is `{}` the name of one?", context.scenario);
+    }
+    Ok(Outcome::Done(tally.text(), tally))
+}
+
+/// Reads the lines `ok NAME`, `FAIL NAME: why`, `skip NAME: why`; failures are shown at once.
+fn read(text: &str, coverage: &mut Coverage) -> Tally {
+    let mut tally = Tally::default();
+    for line in text.lines() {
+        let Some((verdict, rest)) = line.split_once(' ') else { continue };
+        let name = rest.split([':', ' ']).next().unwrap_or_default().to_owned();
+        match verdict {
+            "ok" => {
+                tally.passed += 1;
+                coverage.ran.insert(name);
+            }
+            "FAIL" => {
+                tally.failed += 1;
+                coverage.ran.insert(name);
+            }
+            "skip" => {
+                tally.skipped += 1;
+                coverage.skipped.insert(name);
+            }
+            _ => {}
+        }
+    }
+    tally
+}
+
+impl lab::Sink for Log {
+    fn stdout(&mut self, bytes: &[u8]) {
+        self.write(bytes);
+    }
+
+    fn stderr(&mut self, bytes: &[u8]) {
+        self.write(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verdicts_are_counted_and_names_remembered() {
+        let text = "ok lo_copy (1.2 s)\nFAIL veth: 3 bytes by copy, the application says 4\nskip nic: no cable\n\
+                    scenarios: 1 passed, 1 failed, 1 skipped\n";
+        let mut coverage = Coverage::default();
+        assert_eq!(read(text, &mut coverage), Tally { passed: 1, failed: 1, skipped: 1 });
+        assert_eq!(coverage.ran.into_iter().collect::<Vec<_>>(), ["lo_copy", "veth"]);
+        assert_eq!(coverage.skipped.into_iter().collect::<Vec<_>>(), ["nic"]);
+    }
+}
