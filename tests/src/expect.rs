@@ -17,9 +17,6 @@ pub(crate) enum Backend {
     Tracepoint,
 }
 
-/// The fact no version follows everywhere.
-const URING: &str = "uring_completion";
-
 impl Backend {
     /// The name on the command line and in the report's sources.
     pub(crate) const fn name(self) -> &'static str {
@@ -46,16 +43,18 @@ impl Backend {
         }
     }
 
-    /// Facts this back end may not know here. The ends of io_uring sends are no part of these scenarios.
-    fn may_miss(self) -> &'static [&'static str] {
-        match self {
-            Backend::Fentry | Backend::Kprobe => &[URING],
-            Backend::Tracepoint if kernel::has(Since::SendTracepoint) => {
-                &["attach", "frags", "copy_site", URING]
+    /// True when this back end cannot know this fact on this kernel.
+    fn may_miss(self, fact: &str) -> bool {
+        match fact {
+            // The ends of io_uring sends are no part of these scenarios.
+            "uring_completion" => true,
+            // Pages of a file came one by one and merged out of sight.
+            "splice_frags" => !kernel::has(Since::SplicePages),
+            "attach" | "frags" | "copy_site" => self == Backend::Tracepoint,
+            "copy" | "completion" | "told" | "refused" => {
+                self == Backend::Tracepoint && !kernel::has(Since::SendTracepoint)
             }
-            Backend::Tracepoint => {
-                &["attach", "frags", "copy_site", "copy", "completion", "told", "refused", URING]
-            }
+            _ => false,
         }
     }
 }
@@ -231,7 +230,7 @@ fn path(
         wrong.extend(reasons(expect, figures, backend));
     }
     wrong.extend(refusals(expect, figures, sent, stat));
-    wrong.extend(attached(expect, figures, backend));
+    wrong.extend(attached(expect, figures, stat, backend));
     if sent.path == SendPath::MsgZerocopy {
         wrong.extend(ends(figures, sent, stat));
         wrong.extend(silence(expect, figures, sent));
@@ -251,7 +250,7 @@ fn sources(stat: &Stat, forced: Option<Backend>) -> Vec<String> {
         wrong.push(format!("`{fact}` should be listed as missing"));
     }
     for missing in &stat.missing {
-        if !backend.may_miss().contains(&missing.fact.as_str()) {
+        if !backend.may_miss(&missing.fact) {
             let (name, why) = (backend.name(), &missing.why);
             wrong.push(format!("`{}` should be known by {name} ({why})", missing.fact));
         }
@@ -394,7 +393,7 @@ fn refusals(expect: &Expect, figures: &PathFigures, sent: &Sent, stat: &Stat) ->
     wrong
 }
 
-fn attached(expect: &Expect, figures: &PathFigures, backend: Option<Backend>) -> Vec<String> {
+fn attached(expect: &Expect, figures: &PathFigures, stat: &Stat, backend: Option<Backend>) -> Vec<String> {
     let mut wrong = Vec::new();
     match figures.attached_bytes {
         Some(bytes) if !expect.attached.holds(bytes, figures.bytes) => wrong.push(format!(
@@ -403,10 +402,12 @@ fn attached(expect: &Expect, figures: &PathFigures, backend: Option<Backend>) ->
         )),
         _ => {}
     }
+    let file = figures.path != SendPath::MsgZerocopy.name();
     match (backend, figures.frags) {
         (Some(Backend::Tracepoint), Some(frags)) => {
             wrong.push(format!("tracepoints cannot count frags, but the report has {frags}"));
         }
+        (Some(Backend::Fentry | Backend::Kprobe), None) if file && stat.misses("splice_frags") => {}
         (Some(Backend::Fentry | Backend::Kprobe), None) => wrong.push("frags are not known".into()),
         (Some(Backend::Fentry | Backend::Kprobe), Some(0)) if figures.attached_bytes.unwrap_or(0) > 0 => {
             wrong.push("bytes were attached without a frag".into());
