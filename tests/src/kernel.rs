@@ -22,11 +22,17 @@ pub(crate) enum Since {
     SendTracepoint,
     /// A tracepoint tells the result of every send; before, the tracepoint back end sees no sends.
     SendLength,
+    /// `sendfile` hands TCP many pages at once.
+    SplicePages,
 }
 
 /// The one table of expectations that depend on the release.
-const SINCE: [(Since, (u32, u32)); 3] =
-    [(Since::CopyOnDelivery, (6, 17)), (Since::SendTracepoint, (6, 16)), (Since::SendLength, (6, 4))];
+const SINCE: [(Since, (u32, u32)); 4] = [
+    (Since::CopyOnDelivery, (6, 17)),
+    (Since::SendTracepoint, (6, 16)),
+    (Since::SendLength, (6, 4)),
+    (Since::SplicePages, (6, 5)),
+];
 
 /// True when the running kernel is new enough.
 pub(crate) fn has(behaviour: Since) -> bool {
