@@ -12,6 +12,10 @@ use crate::{sh, tools};
 
 /// The kernel's virtual machine, little endian.
 pub(crate) const TARGET: &str = "bpfel-unknown-none";
+/// `v3` has atomic operations with a result (Linux 5.12). The registers of kprobes are those of the traced machine,
+/// which must not depend on the building one.
+const RUSTFLAGS: &[&str] =
+    &["-Ctarget-cpu=v3", "-Cdebuginfo=2", "-Clink-arg=--btf", "--cfg=bpf_target_arch=\"x86_64\""];
 const LINKER_VERSION: &str = "0.13.0";
 const DEBIAN_LLVM: &str = "/usr/lib/llvm-22";
 const DEBIAN_SOURCE: &str = "/usr/lib/rustlib/src/rust/library";
@@ -100,9 +104,10 @@ impl Toolchain {
         command
     }
 
-    /// Flags that link with bpf-linker, keep BTF, and keep this machine's paths out of the object.
+    /// Flags that link with bpf-linker, keep BTF, and keep this machine's paths and kind out of the object.
     pub(crate) fn rustflags(&self, root: &Path) -> Result<Vec<String>> {
-        let mut flags = vec![format!("-Clinker={}", self.linker.display()), "-Clink-arg=--btf".into()];
+        let mut flags: Vec<String> = RUSTFLAGS.iter().map(ToString::to_string).collect();
+        flags.push(format!("-Clinker={}", self.linker.display()));
         let mut remap =
             |from: &Path, to: &str| flags.push(format!("--remap-path-prefix={}={to}", from.display()));
         remap(root, ".");

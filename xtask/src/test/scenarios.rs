@@ -85,12 +85,15 @@ fn judge(context: &mut Context, log: &Log, result: Result<()>) -> Result<Outcome
         result?;
     }
     if tally == Tally::default() {
-        bail!("no scenario ran; is `{}` the name of one?", context.scenario);
+        bail!(
+            "no scenario ran{}",
+            if context.scenario.is_empty() { "" } else { "; does one have that name?" }
+        );
     }
     Ok(Outcome::Done(tally.text(), tally))
 }
 
-/// Reads the lines `ok NAME`, `FAIL NAME: why`, `skip NAME: why`; failures are shown at once.
+/// Counts the lines `ok NAME`, `FAIL NAME: why`, `skip NAME: why`, and remembers the names.
 fn read(text: &str, coverage: &mut Coverage) -> Tally {
     let mut tally = Tally::default();
     for line in text.lines() {

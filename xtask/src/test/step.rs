@@ -105,10 +105,11 @@ impl Log {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// Prints the end of the log.
+    /// Prints the end of the log, without the scenarios that were as they should be.
     pub(crate) fn show(&self) {
         let text = self.text();
-        let lines: Vec<_> = text.lines().collect();
+        let quiet = |line: &&str| !line.starts_with("ok ") && !line.starts_with("skip ");
+        let lines: Vec<_> = text.lines().filter(quiet).collect();
         let from = lines.len().saturating_sub(SHOWN_LINES);
         if from > 0 {
             println!("    | ... the whole log is in {}", self.path.display());
