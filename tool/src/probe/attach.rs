@@ -7,8 +7,8 @@ use aya::programs::{Program, ProgramError};
 use aya::{Ebpf, EbpfLoader};
 use zcscope_common::{Config, Source};
 
-use super::plan::{self, FACTS, Fact, Hook, Kernel, Kind, Way};
 use super::Backend;
+use super::plan::{self, FACTS, Fact, Hook, Kernel, Kind, Way};
 use crate::model::snapshot::Missing;
 
 /// The kernel programs, built by `cargo xtask ebpf`.

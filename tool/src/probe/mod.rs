@@ -107,8 +107,9 @@ impl Probe {
         let symbols = Symbols::load().ok();
         let kernel = Kernel { btf: &types.ours, symbols: symbols.as_ref() };
         let config = configure(&kernel, &options.filter)?;
-        let attached = attach::attach(&kernel, &types.ayas, &config, options.backend, options.filter.children)
-            .map_err(CannotTrace)?;
+        let attached =
+            attach::attach(&kernel, &types.ayas, &config, options.backend, options.filter.children)
+                .map_err(CannotTrace)?;
         let session = session(&attached, &kernel);
         let mut ebpf = attached.ebpf;
         let processes = ebpf
@@ -116,7 +117,8 @@ impl Probe {
             .context("the object has no map PROCS")
             .and_then(|map| Ok(BpfHash::try_from(map)?))
             .map_err(|error| CannotTrace(format!("{error:#}")))?;
-        let reader = read::Reader::new(&mut ebpf, symbols).map_err(|error| CannotTrace(format!("{error:#}")))?;
+        let reader =
+            read::Reader::new(&mut ebpf, symbols).map_err(|error| CannotTrace(format!("{error:#}")))?;
         let mut probe = Probe { _ebpf: ebpf, reader, processes, session, started: Instant::now() };
         for pid in &options.filter.pids {
             probe.add_process(*pid).map_err(|error| CannotTrace(format!("{error:#}")))?;
@@ -156,7 +158,9 @@ impl Probe {
     /// # Errors
     /// The process table cannot be written.
     pub fn add_process(&mut self, pid: u32) -> anyhow::Result<()> {
-        self.processes.insert(pid, 1, 0).with_context(|| format!("putting process {pid} into the process table"))
+        self.processes
+            .insert(pid, 1, 0)
+            .with_context(|| format!("putting process {pid} into the process table"))
     }
 }
 
@@ -170,8 +174,9 @@ fn read_btf(options: &Options) -> Result<Types, CannotTrace> {
     let path = options.btf.clone().unwrap_or_else(|| PathBuf::from(VMLINUX));
     let shown = path.display();
     let help = "zcscope needs the kernel's type information (CONFIG_DEBUG_INFO_BTF)";
-    let data = std::fs::read(&path)
-        .map_err(|error| CannotTrace(format!("the kernel types in {shown} cannot be read ({error}); {help}")))?;
+    let data = std::fs::read(&path).map_err(|error| {
+        CannotTrace(format!("the kernel types in {shown} cannot be read ({error}); {help}"))
+    })?;
     let bad = |why: String| CannotTrace(format!("{shown} holds no usable kernel types ({why}); {help}"));
     let ayas = aya::Btf::parse(&data, aya_obj_endianness()).map_err(|error| bad(error.to_string()));
     let ours = Btf::parse(data).map_err(bad)?;
@@ -186,7 +191,9 @@ const fn aya_obj_endianness() -> aya::Endianness {
 /// Everything the kernel programs must know before load, but where facts come from.
 fn configure(kernel: &Kernel<'_>, filter: &Filter) -> Result<Config, CannotTrace> {
     let unknown = |what: String| {
-        CannotTrace(format!("this kernel is laid out in a way zcscope does not know ({what}); please report it"))
+        CannotTrace(format!(
+            "this kernel is laid out in a way zcscope does not know ({what}); please report it"
+        ))
     };
     let mut config = Config { off: offsets::resolve(kernel.btf).map_err(unknown)?, ..Config::default() };
     config.mode.splice_pages = u32::from(kernel.splice_pages());

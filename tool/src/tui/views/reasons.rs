@@ -279,7 +279,7 @@ mod tests {
     #[test]
     fn inferred_places_are_marked() {
         let snapshot = fixtures::copied();
-        let kinds: Vec<&CopyKind> = snapshot.paths.iter().flat_map(|p| &p.copies).map(|c| &c.kind).collect();
+        let kinds: Vec<&CopyKind> = snapshot.paths.iter().flat_map(|p| &p.copies).map(|c| &*c.kind).collect();
         assert!(kinds.iter().any(|k| k.inferred));
         assert!(kinds.iter().all(|k| place(k).starts_with('~') == k.inferred));
     }
