@@ -11,9 +11,10 @@ use crate::load::engine::{self, MAX_DEPTH, MAX_SIZE, MAX_STREAMS, Plan, Progress
 use crate::load::interrupt::Interrupt;
 use crate::load::path::{PATHS, PathEntry};
 use crate::load::result::LoadReport;
-use crate::load::units::{count, parse_duration, parse_size, rate};
+
 use crate::load::{Family, LoadError, resolve, text};
 use crate::probe::{Filter, Options, Probe};
+use crate::units::{bit_rate, exact, parse_duration, parse_size, percent};
 
 /// Time limit when nothing limits the run.
 const DEFAULT_DURATION: Duration = Duration::from_secs(10);
@@ -166,14 +167,13 @@ fn progress_lines() -> impl FnMut(&Progress) {
 fn progress_line(before: &Progress, now: &Progress) -> String {
     let span = (now.elapsed - before.elapsed).as_nanos().max(1) as f64;
     let gbit_s = (now.bytes - before.bytes) as f64 * 8.0 / span;
-    let mut line = format!("{:4.0} s  {:>11}", now.elapsed.as_secs_f64(), rate(gbit_s));
+    let mut line = format!("{:4.0} s  {:>11}", now.elapsed.as_secs_f64(), bit_rate(gbit_s * 1e9));
     if now.ended > 0 {
         let (ended, copied) = (now.ended - before.ended, now.copied - before.copied);
-        let percent = 100.0 * copied as f64 / ended.max(1) as f64;
-        line.push_str(&format!("  told copied {percent:5.1} % of {} sends", count(ended)));
+        line.push_str(&format!("  told copied {:>6} of {} sends", percent(copied, ended), exact(ended)));
     }
     if now.enobufs > before.enobufs {
-        line.push_str(&format!("  ENOBUFS {}", count(now.enobufs - before.enobufs)));
+        line.push_str(&format!("  ENOBUFS {}", exact(now.enobufs - before.enobufs)));
     }
     line
 }
@@ -211,6 +211,6 @@ mod tests {
             enobufs: 0,
         };
         let line = progress_line(&at(1, 1_000_000_000, 100, 100), &at(2, 2_250_000_000, 200, 125));
-        assert_eq!(line, "   2 s  10.0 Gbit/s  told copied  25.0 % of 100 sends");
+        assert_eq!(line, "   2 s  10.0 Gbit/s  told copied 25.0 % of 100 sends");
     }
 }

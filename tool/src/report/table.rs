@@ -6,7 +6,7 @@ use crate::diagnose::Finding;
 use crate::model::snapshot::{
     Completions, CopyFigures, Ledger, PathFigures, Percentiles, Snapshot, SocketFigures,
 };
-use crate::model::units::{bit_rate, bytes, duration, percent};
+use crate::units::{bytes, duration, percent, rate};
 
 /// Rows of copies per path, of processes, and of sockets.
 const TOP: usize = 10;
@@ -68,9 +68,9 @@ fn nothing_sent() -> Vec<String> {
 
 fn path_block(path: &PathFigures, duration_ns: u64) -> Vec<String> {
     let mean = u128::from(path.bytes) * 1_000_000_000 / u128::from(duration_ns.max(1));
-    let rate = bit_rate(u64::try_from(mean).unwrap_or(u64::MAX));
+    let mean = rate(u64::try_from(mean).unwrap_or(u64::MAX));
     let mut lines =
-        vec![format!("{}: {} calls, {}, {rate} mean", path.path.name(), path.calls, bytes(path.bytes))];
+        vec![format!("{}: {} calls, {}, {mean} mean", path.path.name(), path.calls, bytes(path.bytes))];
     if let Some(ledger) = path.ledger {
         lines.extend(ledger_lines(&ledger, path));
     }

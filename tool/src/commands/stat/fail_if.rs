@@ -2,7 +2,7 @@
 
 use crate::commands::Failure;
 use crate::model::snapshot::{Ledger, PathFigures, Snapshot};
-use crate::model::units::{bytes, percent};
+use crate::units::{bytes, percent};
 
 /// A figure a check can name.
 #[derive(Debug)]

@@ -15,8 +15,9 @@ use crate::model::sample::CopyKind;
 use crate::model::snapshot::PathFigures;
 use crate::tui::app::Panel;
 use crate::tui::table::{Column, Table, figures, hungry, names};
+use crate::tui::text;
 use crate::tui::totals::Totals;
-use crate::tui::{text, units};
+use crate::units;
 
 const COLUMNS: &[Column] = &[
     names("reason", 16, 23, 9),

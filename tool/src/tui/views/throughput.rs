@@ -10,7 +10,7 @@ use crate::model::snapshot::{History, PathFigures};
 use crate::tui::app::Panel;
 use crate::tui::table::{Column, Table, figures, names};
 use crate::tui::totals::Totals;
-use crate::tui::units;
+use crate::units;
 
 const COLUMNS: &[Column] = &[
     names("path", 13, 19, 9),
