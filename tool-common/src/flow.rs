@@ -293,14 +293,12 @@ pub struct Unit {
     pub clone_bytes: u64,
     /// Tracepoint back end: bytes seen on their way to a local receiver, a copy only if the end says so.
     pub rx_bytes: u64,
-    /// Their number of skbs.
-    pub rx_count: u64,
+    /// 1 when they were addressed to another host: only a packet tap can have copied them.
+    pub rx_for_other: u64,
     /// Device they were received on.
     pub rx_dev: u64,
     /// Tracepoint back end: bytes that passed a packet tap, a copy only if the end says so.
     pub tap_bytes: u64,
-    /// Their number of skbs.
-    pub tap_count: u64,
     /// Device of the tap.
     pub tap_dev: u64,
 }

@@ -14,8 +14,8 @@ use crate::{
 };
 
 /// The most sends of one notification that are looked up one by one. The kernel bounds a unit by 512 KiB, so
-/// this is reached only by sends under 1 KiB.
-const MAX_RANGE: u32 = 512;
+/// this is reached only by sends under 128 bytes.
+const MAX_RANGE: u32 = 4096;
 const PATH: u32 = Path::MsgZerocopy as u32;
 
 /// What became of one send: nothing known of it, or its bytes and whether its call had returned.
@@ -241,26 +241,26 @@ pub unsafe fn consumed(skb: *const u8, location: u64) {
             return;
         }
         let sk: u64 = read(skb.wrapping_add(conf!(off.skb_sk) as usize));
-        if sk == 0 || known(sk).is_none() {
-            return;
-        }
+        let Some(entry) = known(sk) else { return };
         let by_completion =
             location >= conf!(zerocopy_callback.start) && location < conf!(zerocopy_callback.end);
-        let notice = skb::notice(skb);
-        if by_completion && conf!(mode.completion) == Source::Tracepoint as u32 {
-            match notice {
-                Some(notice) => ended(sk, skb as u64, &notice),
-                // Dead socket: the control block still holds the unit itself.
-                None => callback(skb.wrapping_add(conf!(off.skb_cb) as usize)),
+        let notice = match skb::notice(skb) {
+            Some(notice) => notice,
+            // A dead socket gets no notification: the control block still holds the unit itself.
+            None if by_completion => {
+                let ubuf = skb::ubuf(skb.wrapping_add(conf!(off.skb_cb) as usize));
+                skb::Notice { lo: ubuf.lo, hi: ubuf.lo.wrapping_add(ubuf.len).wrapping_sub(1), copied: ubuf.copied }
             }
-        } else if !by_completion && let Some(notice) = notice {
-            if conf!(mode.told) == Source::Tracepoint as u32 {
-                told(sk, &notice);
-            }
-            if conf!(mode.completion) == Source::Tracepoint as u32 {
-                // Read before the report was seen: whatever of it is still in flight has ended.
-                ended(sk, skb as u64, &notice);
-            }
+            None => return,
+        };
+        if !by_completion && conf!(mode.told) == Source::Tracepoint as u32 {
+            told(sk, &notice);
+        }
+        // A notification that is read has ended before, by its report; only when it was read so fast that the
+        // report found the queue empty this is the first we hear of it. What was merged into it has its own skb.
+        let reported = entry.tail_skb == skb as u64 && entry.tail_lo == u64::from(notice.lo);
+        if conf!(mode.completion) == Source::Tracepoint as u32 && (by_completion || !reported) {
+            ended(sk, skb as u64, &notice);
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     complete::finish_if_done,
     config::conf,
     copy,
-    maps::{CALLS, SENDS, UNITS, lost},
+    maps::{CALLS, SENDS, UNITS, active, lost},
     mem::{Direct, Mem, Probe, add, fetch_add, swap},
     skb,
     socket::{self, Owner, current_tid},
@@ -129,6 +129,9 @@ fn known_call(tid: u64) -> Option<&'static mut CallState> {
 /// Begins a call whose path needs more than its return value. Returns the state for the tracepoint back end.
 #[inline(always)]
 unsafe fn begin<M: Mem>(sk: *const u8, msg: *const u8, class: Class) -> Option<&'static mut CallState> {
+    if !active() {
+        return None;
+    }
     let Some(state) = call_state() else {
         lost(Lost::CallState, 1);
         return None;
@@ -234,6 +237,11 @@ pub unsafe fn leave_tracepoint(sk: *const u8, ret: i64) {
         let class = class_by_syscall(sk);
         state.path = class.path as u32;
         state.start_copy = u32::from(class.start_copy);
+        let zerocopy = state.path == Path::MsgZerocopy as u32 && !class.start_copy;
+        if zerocopy && ret > 0 && conf!(mode.send_has_tp) != 0 {
+            // It began before tracing did: its id is unknown, so its end would never be.
+            return;
+        }
         if ret == -ENOBUFS && conf!(mode.refused) == Source::Tracepoint as u32 {
             state.memlock = u32::from(!optmem_exhausted(sk));
         }
@@ -398,6 +406,9 @@ pub unsafe fn sendpages_leave(ret: i64) {
 /// Books one finished call.
 #[inline(always)]
 unsafe fn end<M: Mem>(sk: *const u8, state: &mut CallState, ret: i64) {
+    if !active() {
+        return;
+    }
     let mask = conf!(filter.path_mask);
     if mask != 0 && mask & (1 << (state.path & 31)) == 0 {
         return forget(sk, state);
