@@ -380,7 +380,6 @@ pub const LOST_CAUSES: [&str; Lost::COUNT] = [
     "device_table_full",
     "ring_full",
     "call_state_lost",
-    "range_too_long",
     "process_table_full",
 ];
 
@@ -404,15 +403,13 @@ pub enum Lost {
     Ring = 6,
     /// The end of a call found no beginning.
     CallState = 7,
-    /// A notification covered more sends than are looked up one by one.
-    RangeTooLong = 8,
     /// A forked process found no room in the process filter.
-    ProcessTable = 9,
+    ProcessTable = 8,
 }
 
 impl Lost {
     /// Number of causes.
-    pub const COUNT: usize = 10;
+    pub const COUNT: usize = 9;
 }
 
 const _: () = assert!(Path::COUNT <= 32, "spill_mask has 32 bits");

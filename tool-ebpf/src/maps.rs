@@ -61,7 +61,6 @@ static ZERO_SOCK: Array<SockEntry> = Array::with_max_entries(1, 0);
 #[map]
 static ZERO_SPILL: Array<SpillEntry> = Array::with_max_entries(1, 0);
 
-
 /// Whether everything is attached.
 #[inline(always)]
 pub fn active() -> bool {

@@ -1,8 +1,6 @@
 //! Send calls: which path, how many bytes, which errors, what was attached, and the id of a zero-copy send.
 
-use aya_ebpf::{
-    helpers::{bpf_get_current_task_btf, bpf_ktime_get_ns, bpf_task_pt_regs},
-};
+use aya_ebpf::helpers::{bpf_get_current_task_btf, bpf_ktime_get_ns, bpf_task_pt_regs};
 use zcscope_common::{
     CallState, CopyKey, Err, FlowCounters, Lost, Path, SendEntry, SendKey, Site, Source, Unit,
 };
@@ -326,7 +324,12 @@ unsafe fn took_id<M: Mem>(state: &mut CallState, sk: *const u8, size: u64) {
     state.send_id = next.wrapping_sub(1);
     state.has_id = 1;
     let key = SendKey { sk: sk as u64, id: u64::from(state.send_id) };
-    let send = SendEntry { start_ns: state.start_ns, bytes: size, path: u64::from(state.path), ..SendEntry::default() };
+    let send = SendEntry {
+        start_ns: state.start_ns,
+        bytes: size,
+        path: u64::from(state.path),
+        ..SendEntry::default()
+    };
     // An id recycled after an aborted send overwrites its dead record.
     if SENDS.insert(key, send, 0).is_err() {
         state.has_id = 0;
@@ -496,4 +499,3 @@ fn refuse(flow: &mut FlowCounters, state: &CallState, ret: i64) {
         }
     }
 }
-

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use super::{Failure, Outcome};
 use crate::host::link::{self, End};
+use crate::load::units::parse_duration;
 use crate::privilege;
 use crate::probe::{Backend, Filter, Options, Probe};
 use ending::Ending;
-use crate::load::units::parse_duration;
 use traffic::{Pace, Traffic};
 use watch::Watch;
 

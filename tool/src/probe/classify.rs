@@ -130,7 +130,14 @@ mod tests {
     }
 
     fn of(site: Site, caller: &str, dev: &DevInfo) -> Reason {
-        reason(&Event { site, caller: Some(caller), module: None, dev: Some(dev), partial: false, size: 1448 })
+        reason(&Event {
+            site,
+            caller: Some(caller),
+            module: None,
+            dev: Some(dev),
+            partial: false,
+            size: 1448,
+        })
     }
 
     #[test]

@@ -115,7 +115,8 @@ impl Probe {
             .context("the object has no map PROCS")
             .and_then(|map| Ok(BpfHash::try_from(map)?))
             .map_err(|error| CannotTrace(format!("{error:#}")))?;
-        let reader = read::Reader::new(&mut ebpf, symbols).map_err(|error| CannotTrace(format!("{error:#}")))?;
+        let reader =
+            read::Reader::new(&mut ebpf, symbols).map_err(|error| CannotTrace(format!("{error:#}")))?;
         Ok(Probe { _ebpf: ebpf, reader, processes, session, started: Instant::now() })
     }
 
@@ -151,7 +152,9 @@ impl Probe {
     /// # Errors
     /// The process table cannot be written.
     pub fn add_process(&mut self, pid: u32) -> anyhow::Result<()> {
-        self.processes.insert(pid, 1, 0).with_context(|| format!("putting process {pid} into the process table"))
+        self.processes
+            .insert(pid, 1, 0)
+            .with_context(|| format!("putting process {pid} into the process table"))
     }
 }
 
@@ -165,8 +168,9 @@ fn read_btf(options: &Options) -> Result<Types, CannotTrace> {
     let path = options.btf.clone().unwrap_or_else(|| PathBuf::from(VMLINUX));
     let shown = path.display();
     let help = "zcscope needs the kernel's type information (CONFIG_DEBUG_INFO_BTF)";
-    let data = std::fs::read(&path)
-        .map_err(|error| CannotTrace(format!("the kernel types in {shown} cannot be read ({error}); {help}")))?;
+    let data = std::fs::read(&path).map_err(|error| {
+        CannotTrace(format!("the kernel types in {shown} cannot be read ({error}); {help}"))
+    })?;
     let bad = |why: String| CannotTrace(format!("{shown} holds no usable kernel types ({why}); {help}"));
     let ayas = aya::Btf::parse(&data, aya_obj_endianness()).map_err(|error| bad(error.to_string()));
     let ours = Btf::parse(data).map_err(bad)?;
@@ -181,7 +185,9 @@ const fn aya_obj_endianness() -> aya::Endianness {
 /// Everything the kernel programs must know before load, but where facts come from.
 fn configure(kernel: &Kernel<'_>, filter: &Filter) -> Result<Config, CannotTrace> {
     let unknown = |what: String| {
-        CannotTrace(format!("this kernel is laid out in a way zcscope does not know ({what}); please report it"))
+        CannotTrace(format!(
+            "this kernel is laid out in a way zcscope does not know ({what}); please report it"
+        ))
     };
     let mut config = Config { off: offsets::resolve(kernel.btf).map_err(unknown)?, ..Config::default() };
     config.mode.splice_pages = u32::from(kernel.splice_pages());

@@ -15,7 +15,6 @@ pub(super) enum Kind {
     Tracepoint,
 }
 
-
 /// Name of a back end, as in `sources` and on the command line.
 pub(super) const fn source_name(source: Source) -> &'static str {
     match source {

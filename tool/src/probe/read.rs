@@ -54,7 +54,8 @@ impl Reader {
             Map::HashMap(data) | Map::LruHashMap(data) => Ok(data),
             _ => bail!("map {name} has an unexpected type"),
         };
-        let mut take = |name: &str| ebpf.take_map(name).with_context(|| format!("the object has no map {name}"));
+        let mut take =
+            |name: &str| ebpf.take_map(name).with_context(|| format!("the object has no map {name}"));
         Ok(Reader {
             socks: data(take("SOCKS")?, "SOCKS")?,
             spill: data(take("SPILL")?, "SPILL")?,
@@ -283,4 +284,3 @@ fn text(bytes: &[u8; 16]) -> String {
     let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
     String::from_utf8_lossy(&bytes[..end]).into_owned()
 }
-
