@@ -293,14 +293,12 @@ pub struct Unit {
     pub clone_bytes: u64,
     /// Tracepoint back end: bytes seen on their way to a local receiver, a copy only if the end says so.
     pub rx_bytes: u64,
-    /// Their number of skbs.
-    pub rx_count: u64,
+    /// 1 when they were addressed to another host: only a packet tap can have copied them.
+    pub rx_for_other: u64,
     /// Device they were received on.
     pub rx_dev: u64,
     /// Tracepoint back end: bytes that passed a packet tap, a copy only if the end says so.
     pub tap_bytes: u64,
-    /// Their number of skbs.
-    pub tap_count: u64,
     /// Device of the tap.
     pub tap_dev: u64,
 }
@@ -382,7 +380,6 @@ pub const LOST_CAUSES: [&str; Lost::COUNT] = [
     "device_table_full",
     "ring_full",
     "call_state_lost",
-    "range_too_long",
     "process_table_full",
 ];
 
@@ -406,15 +403,13 @@ pub enum Lost {
     Ring = 6,
     /// The end of a call found no beginning.
     CallState = 7,
-    /// A notification covered more sends than are looked up one by one.
-    RangeTooLong = 8,
     /// A forked process found no room in the process filter.
-    ProcessTable = 9,
+    ProcessTable = 8,
 }
 
 impl Lost {
     /// Number of causes.
-    pub const COUNT: usize = 10;
+    pub const COUNT: usize = 9;
 }
 
 const _: () = assert!(Path::COUNT <= 32, "spill_mask has 32 bits");

@@ -2,7 +2,8 @@
 #![allow(unsafe_code, reason = "aya::Pod is an unsafe marker trait")]
 
 use crate::{
-    Config, CopyKey, CopyTotals, DevInfo, FlowCounters, FlowKey, Hist, SendEntry, SendKey, SockEntry, SpillEntry, Unit,
+    Config, CopyKey, CopyTotals, DevInfo, FlowCounters, FlowKey, Hist, SendEntry, SendKey, SockEntry,
+    SpillEntry, Unit,
 };
 
 macro_rules! pod {
@@ -13,4 +14,17 @@ macro_rules! pod {
     )+ };
 }
 
-pod!(Config, CopyKey, CopyTotals, DevInfo, FlowCounters, FlowKey, Hist, SendEntry, SendKey, SockEntry, SpillEntry, Unit);
+pod!(
+    Config,
+    CopyKey,
+    CopyTotals,
+    DevInfo,
+    FlowCounters,
+    FlowKey,
+    Hist,
+    SendEntry,
+    SendKey,
+    SockEntry,
+    SpillEntry,
+    Unit
+);

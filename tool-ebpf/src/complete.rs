@@ -1,27 +1,37 @@
 //! Ends of zero-copy sends: which sends a notification covers, how long the kernel held them, how much of them
 //! was copied, and what the application was told.
 
-use aya_ebpf::helpers::bpf_ktime_get_ns;
-use zcscope_common::{HIST_BUCKETS, Lost, Path, SendEntry, SendKey, SockEntry, Source, bucket_of, sock_flags};
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::{bpf_ktime_get_ns, bpf_loop};
+use zcscope_common::{HIST_BUCKETS, Path, SendEntry, SendKey, SockEntry, Source, bucket_of, sock_flags};
 
 use crate::{
     config::conf,
     infer, lifecycle,
+    maps::{LATENCY, SENDS, SOCKS, UNITS},
     mem::{Direct, Mem, Probe, add, fetch_add, read, swap},
-    maps::{LATENCY, SENDS, SOCKS, UNITS, lost},
     skb,
     socket::{self, known},
 };
 
-/// The most sends of one notification that are looked up one by one. The kernel bounds a unit by 512 KiB, so
-/// this is reached only by sends under 1 KiB.
-const MAX_RANGE: u32 = 512;
 const PATH: u32 = Path::MsgZerocopy as u32;
 
-/// What became of one send: nothing known of it, or its bytes and whether its call had returned.
-const FOUND: u64 = 1;
-const FINISHED: u64 = 2;
-const FLAG_BITS: u32 = 2;
+/// What the loop over the sends of one notification needs and finds.
+#[repr(C)]
+#[derive(Default)]
+struct Range {
+    sk: u64,
+    now: u64,
+    lo: u32,
+    pad: u32,
+    /// Sends that were in flight, and their bytes.
+    sends: u64,
+    bytes: u64,
+    /// Those of them whose call has returned.
+    finished: u64,
+    finished_bytes: u64,
+}
 
 /// `__msg_zerocopy_callback(uarg)`, all kernels: the last reference to a unit is gone.
 #[inline(always)]
@@ -40,26 +50,12 @@ pub unsafe fn callback(uarg: *const u8) {
 #[inline(never)]
 pub unsafe fn range(sk: u64, uarg: u64, lo: u32, len: u32, copied: bool) {
     let Some(entry) = known(sk) else { return };
-    // The same number, without the pointer type a global function would refuse.
-    // SAFETY: a field of a map value.
-    let sk = unsafe { core::ptr::read_volatile(&raw const entry.sk) };
     // SAFETY: helper without preconditions.
     let now = unsafe { bpf_ktime_get_ns() };
-    let (mut sends, mut bytes, mut finished, mut finished_bytes) = (0u64, 0u64, 0u64, 0u64);
-    let mut i = 0;
-    while i < MAX_RANGE && i < len {
-        let found = zcscope_release(sk, lo.wrapping_add(i), now);
-        // Without branches: the verifier walks every iteration, and each branch would double its paths.
-        let (size, is_found, is_finished) = (found >> FLAG_BITS, found & FOUND, (found & FINISHED) >> 1);
-        sends += is_found;
-        bytes += size;
-        finished += is_finished;
-        finished_bytes += size & is_finished.wrapping_neg();
-        i += 1;
-    }
-    if len > MAX_RANGE {
-        lost(Lost::RangeTooLong, u64::from(len - MAX_RANGE));
-    }
+    let mut sum = Range { sk, now, lo, ..Range::default() };
+    // SAFETY: the callback matches the helper's contract and `sum` outlives the loop.
+    unsafe { bpf_loop(len, release as *mut c_void, (&raw mut sum).cast(), 0) };
+    let Range { sends, bytes, finished, finished_bytes, .. } = sum;
     if sends == 0 {
         return;
     }
@@ -97,41 +93,40 @@ pub unsafe fn range(sk: u64, uarg: u64, lo: u32, len: u32, copied: bool) {
     }
 }
 
-/// Marks one send as released. Returns its bytes shifted by two, with [`FOUND`] when it was in flight and
-/// [`FINISHED`] when its call has returned as well.
-///
-/// Exported, because that makes it a global function: the verifier checks it once, not once per iteration.
-#[unsafe(no_mangle)]
+/// Callback of `bpf_loop`: marks the send `lo + index` as released. A loop of the program's own would be walked
+/// by the verifier iteration by iteration.
 #[inline(never)]
-pub extern "C" fn zcscope_release(sk: u64, id: u32, now: u64) -> u64 {
-    let key = SendKey { sk, id: u64::from(id) };
+extern "C" fn release(index: u32, range: *mut Range) -> i64 {
+    // SAFETY: the context given to `bpf_loop`.
+    let range = unsafe { &mut *range };
+    let key = SendKey { sk: range.sk, id: u64::from(range.lo.wrapping_add(index)) };
     let Some(send) = SENDS.get_ptr_mut(key) else { return 0 };
     // SAFETY: a map value, valid while the program runs; both flags are exchanged atomically because the call
     // may return on another CPU right now.
     unsafe {
-        if swap(&raw mut (*send).done_ns, now) != 0 {
+        if swap(&raw mut (*send).done_ns, range.now) != 0 {
             return 0;
         }
-        let bytes = (*send).bytes << FLAG_BITS;
-        if core::ptr::read_volatile(&raw const (*send).accepted) == 0 {
-            return bytes | FOUND;
+        let (start, path, bytes) = ((*send).start_ns, (*send).path, (*send).bytes);
+        range.sends += 1;
+        range.bytes += bytes;
+        // When the call's end saw the release first, it has removed and booked the send.
+        if core::ptr::read_volatile(&raw const (*send).accepted) != 0 && SENDS.remove(key).is_ok() {
+            range.finished += 1;
+            range.finished_bytes += bytes;
+            latency(path, range.now.saturating_sub(start));
         }
-        let (start, path) = ((*send).start_ns, (*send).path);
-        if SENDS.remove(key).is_err() {
-            // The call's end saw the release first and has booked it.
-            return bytes | FOUND;
-        }
-        latency(path, now.saturating_sub(start));
-        bytes | FOUND | FINISHED
     }
+    0
 }
 
 /// Called when a send's call has returned: ends the send if its completion came first.
 #[inline(always)]
 pub fn finish_if_done(key: SendKey, send: *mut SendEntry) {
     // SAFETY: a map value, valid while the program runs.
-    let (done, start, bytes, path) =
-        unsafe { (core::ptr::read_volatile(&raw const (*send).done_ns), (*send).start_ns, (*send).bytes, (*send).path) };
+    let (done, start, bytes, path) = unsafe {
+        (core::ptr::read_volatile(&raw const (*send).done_ns), (*send).start_ns, (*send).bytes, (*send).path)
+    };
     if done == 0 || SENDS.remove(key).is_err() {
         return;
     }
@@ -241,26 +236,30 @@ pub unsafe fn consumed(skb: *const u8, location: u64) {
             return;
         }
         let sk: u64 = read(skb.wrapping_add(conf!(off.skb_sk) as usize));
-        if sk == 0 || known(sk).is_none() {
-            return;
-        }
+        let Some(entry) = known(sk) else { return };
         let by_completion =
             location >= conf!(zerocopy_callback.start) && location < conf!(zerocopy_callback.end);
-        let notice = skb::notice(skb);
-        if by_completion && conf!(mode.completion) == Source::Tracepoint as u32 {
-            match notice {
-                Some(notice) => ended(sk, skb as u64, &notice),
-                // Dead socket: the control block still holds the unit itself.
-                None => callback(skb.wrapping_add(conf!(off.skb_cb) as usize)),
+        let notice = match skb::notice(skb) {
+            Some(notice) => notice,
+            // A dead socket gets no notification: the control block still holds the unit itself.
+            None if by_completion => {
+                let ubuf = skb::ubuf(skb.wrapping_add(conf!(off.skb_cb) as usize));
+                skb::Notice {
+                    lo: ubuf.lo,
+                    hi: ubuf.lo.wrapping_add(ubuf.len).wrapping_sub(1),
+                    copied: ubuf.copied,
+                }
             }
-        } else if !by_completion && let Some(notice) = notice {
-            if conf!(mode.told) == Source::Tracepoint as u32 {
-                told(sk, &notice);
-            }
-            if conf!(mode.completion) == Source::Tracepoint as u32 {
-                // Read before the report was seen: whatever of it is still in flight has ended.
-                ended(sk, skb as u64, &notice);
-            }
+            None => return,
+        };
+        if !by_completion && conf!(mode.told) == Source::Tracepoint as u32 {
+            told(sk, &notice);
+        }
+        // A notification that is read has ended before, by its report; only when it was read so fast that the
+        // report found the queue empty this is the first we hear of it. What was merged into it has its own skb.
+        let reported = entry.tail_skb == skb as u64 && entry.tail_lo == u64::from(notice.lo);
+        if conf!(mode.completion) == Source::Tracepoint as u32 && (by_completion || !reported) {
+            ended(sk, skb as u64, &notice);
         }
     }
 }

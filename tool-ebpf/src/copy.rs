@@ -111,8 +111,13 @@ pub unsafe fn pull_tail<M: Mem>(ctx: *mut c_void, skb: *const u8, delta: i32) {
         let paged: u32 = M::read(skb, conf!(off.skb_data_len));
         let partial = (delta as u32) < paged;
         let function = Range { start: conf!(pull_tail.start), end: conf!(pull_tail.end) };
-        let event =
-            Event { site: Site::PskbPullTail, function, bytes: u64::from(delta as u32), told: !partial, partial };
+        let event = Event {
+            site: Site::PskbPullTail,
+            function,
+            bytes: u64::from(delta as u32),
+            told: !partial,
+            partial,
+        };
         book::<M>(ctx, skb, &event, ZEROCOPY_ENABLE | SHARED_FRAG);
     }
 }

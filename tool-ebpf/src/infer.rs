@@ -56,7 +56,7 @@ pub unsafe fn queued(skb: *const u8) {
 pub unsafe fn transmitted(skb: *const u8, dev: *const u8) {
     unsafe {
         let Some(shared) = skb::shared::<Direct>(skb) else { return };
-        if shared.flags & ZEROCOPY_ENABLE == 0 || !tapped(dev) {
+        if shared.flags & ZEROCOPY_ENABLE == 0 || !tapped(dev, Direction::Outgoing) {
             return;
         }
         let Some(victim) = copy::victim::<Direct>(skb, &shared) else { return };
@@ -64,29 +64,35 @@ pub unsafe fn transmitted(skb: *const u8, dev: *const u8) {
         socket::remember_device(dev);
         if let Some(unit) = victim.unit {
             add(&mut unit.tap_bytes, bytes);
-            add(&mut unit.tap_count, 1);
             unit.tap_dev = dev as u64;
         }
     }
 }
 
-/// Whether a packet socket that wants outgoing packets listens on the device or in its namespace.
+/// Which packets a tap must want.
+#[derive(Clone, Copy, PartialEq)]
+enum Direction {
+    Incoming,
+    Outgoing,
+}
+
+/// Whether a packet socket that wants such packets listens on the device or in its namespace.
 #[inline(always)]
-unsafe fn tapped(dev: *const u8) -> bool {
+unsafe fn tapped(dev: *const u8, direction: Direction) -> bool {
     unsafe {
-        if list_has_tap(dev.wrapping_add(conf!(off.dev_ptype_all) as usize)) {
+        if list_has_tap(dev.wrapping_add(conf!(off.dev_ptype_all) as usize), direction) {
             return true;
         }
         if conf!(off.net_ptype_all) == Offsets::ABSENT {
             return false;
         }
         let net: u64 = Probe::read(dev, conf!(off.dev_nd_net));
-        list_has_tap((net as *const u8).wrapping_add(conf!(off.net_ptype_all) as usize))
+        list_has_tap((net as *const u8).wrapping_add(conf!(off.net_ptype_all) as usize), direction)
     }
 }
 
 #[inline(always)]
-unsafe fn list_has_tap(head: *const u8) -> bool {
+unsafe fn list_has_tap(head: *const u8, direction: Direction) -> bool {
     let mut node: u64 = unsafe { read(head) };
     let mut i = 0;
     while i < MAX_TAPS {
@@ -95,7 +101,7 @@ unsafe fn list_has_tap(head: *const u8) -> bool {
         }
         let packet_type = (node as *const u8).wrapping_sub(conf!(off.packet_type_list) as usize);
         let ignores: u8 = unsafe { Probe::read(packet_type, conf!(off.packet_type_ignore_outgoing)) };
-        if ignores == 0 {
+        if ignores == 0 || direction == Direction::Incoming {
             return true;
         }
         node = unsafe { read(node as *const u8) };
@@ -105,7 +111,7 @@ unsafe fn list_has_tap(head: *const u8) -> bool {
 }
 
 /// Tracepoint `net:netif_receive_skb(skb)`: a zero-copy skb arrives on this host. A local receiver makes the
-/// kernel copy it; a frame for somebody else is dropped or forwarded.
+/// kernel copy it, and so does a packet tap; a frame for somebody else is otherwise dropped.
 #[inline(always)]
 pub unsafe fn received(skb: *const u8) {
     unsafe {
@@ -114,16 +120,17 @@ pub unsafe fn received(skb: *const u8) {
             return;
         }
         let bits: u8 = Probe::read(skb, conf!(off.skb_pkt_type));
-        if (bits >> (conf!(off.skb_pkt_type_shift) & 7)) & 7 == PACKET_OTHERHOST {
+        let for_other = (bits >> (conf!(off.skb_pkt_type_shift) & 7)) & 7 == PACKET_OTHERHOST;
+        let dev: u64 = Probe::read(skb, conf!(off.skb_dev));
+        if for_other && !tapped(dev as *const u8, Direction::Incoming) {
             return;
         }
         let Some(victim) = copy::victim::<Direct>(skb, &shared) else { return };
         let bytes = u64::from(Direct::read::<u32>(skb, conf!(off.skb_data_len)));
-        let dev: u64 = Probe::read(skb, conf!(off.skb_dev));
         socket::remember_device(dev as *const u8);
         if let Some(unit) = victim.unit {
             add(&mut unit.rx_bytes, bytes);
-            add(&mut unit.rx_count, 1);
+            unit.rx_for_other = u64::from(for_other);
             unit.rx_dev = dev;
         }
     }
@@ -135,7 +142,8 @@ pub fn settle(entry: &mut SockEntry, unit: &mut Unit, bytes: u64) {
     let base = CopyKey { id: entry.id, path: unit.path as u8, told: 1, inferred: 1, ..CopyKey::default() };
     if unit.rx_bytes != 0 {
         let copied = unit.rx_bytes.min(bytes);
-        copy::count(CopyKey { dev: unit.rx_dev, site: Site::LocalReceive as u8, ..base }, copied);
+        let site = if unit.rx_for_other != 0 { Site::DeliverSkb } else { Site::LocalReceive };
+        copy::count(CopyKey { dev: unit.rx_dev, site: site as u8, ..base }, copied);
         unit.wire_bytes += copied;
     }
     if unit.tap_bytes != 0 {

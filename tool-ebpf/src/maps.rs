@@ -48,6 +48,9 @@ pub static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(Lost::COUNT as
 /// Ended sockets.
 #[map]
 pub static ENDED: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
+/// 1 once everything is attached: until then nothing is counted, so that no call is seen by half the programs.
+#[map]
+static ACTIVE: Array<u32> = Array::with_max_entries(1, 0);
 /// Source of socket numbers.
 #[map]
 pub static NEXT_ID: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
@@ -58,6 +61,11 @@ static ZERO_SOCK: Array<SockEntry> = Array::with_max_entries(1, 0);
 #[map]
 static ZERO_SPILL: Array<SpillEntry> = Array::with_max_entries(1, 0);
 
+/// Whether everything is attached.
+#[inline(always)]
+pub fn active() -> bool {
+    ACTIVE.get(0).is_some_and(|active| *active != 0)
+}
 
 /// Counts a loss.
 #[inline(always)]

@@ -1,8 +1,6 @@
 //! Send calls: which path, how many bytes, which errors, what was attached, and the id of a zero-copy send.
 
-use aya_ebpf::{
-    helpers::{bpf_get_current_task_btf, bpf_ktime_get_ns, bpf_task_pt_regs},
-};
+use aya_ebpf::helpers::{bpf_get_current_task_btf, bpf_ktime_get_ns, bpf_task_pt_regs};
 use zcscope_common::{
     CallState, CopyKey, Err, FlowCounters, Lost, Path, SendEntry, SendKey, Site, Source, Unit,
 };
@@ -11,7 +9,7 @@ use crate::{
     complete::finish_if_done,
     config::conf,
     copy,
-    maps::{CALLS, SENDS, UNITS, lost},
+    maps::{CALLS, SENDS, UNITS, active, lost},
     mem::{Direct, Mem, Probe, add, fetch_add, swap},
     skb,
     socket::{self, Owner, current_tid},
@@ -129,6 +127,9 @@ fn known_call(tid: u64) -> Option<&'static mut CallState> {
 /// Begins a call whose path needs more than its return value. Returns the state for the tracepoint back end.
 #[inline(always)]
 unsafe fn begin<M: Mem>(sk: *const u8, msg: *const u8, class: Class) -> Option<&'static mut CallState> {
+    if !active() {
+        return None;
+    }
     let Some(state) = call_state() else {
         lost(Lost::CallState, 1);
         return None;
@@ -234,6 +235,11 @@ pub unsafe fn leave_tracepoint(sk: *const u8, ret: i64) {
         let class = class_by_syscall(sk);
         state.path = class.path as u32;
         state.start_copy = u32::from(class.start_copy);
+        let zerocopy = state.path == Path::MsgZerocopy as u32 && !class.start_copy;
+        if zerocopy && ret > 0 && conf!(mode.send_has_tp) != 0 {
+            // It began before tracing did: its id is unknown, so its end would never be.
+            return;
+        }
         if ret == -ENOBUFS && conf!(mode.refused) == Source::Tracepoint as u32 {
             state.memlock = u32::from(!optmem_exhausted(sk));
         }
@@ -318,7 +324,12 @@ unsafe fn took_id<M: Mem>(state: &mut CallState, sk: *const u8, size: u64) {
     state.send_id = next.wrapping_sub(1);
     state.has_id = 1;
     let key = SendKey { sk: sk as u64, id: u64::from(state.send_id) };
-    let send = SendEntry { start_ns: state.start_ns, bytes: size, path: u64::from(state.path), ..SendEntry::default() };
+    let send = SendEntry {
+        start_ns: state.start_ns,
+        bytes: size,
+        path: u64::from(state.path),
+        ..SendEntry::default()
+    };
     // An id recycled after an aborted send overwrites its dead record.
     if SENDS.insert(key, send, 0).is_err() {
         state.has_id = 0;
@@ -398,6 +409,9 @@ pub unsafe fn sendpages_leave(ret: i64) {
 /// Books one finished call.
 #[inline(always)]
 unsafe fn end<M: Mem>(sk: *const u8, state: &mut CallState, ret: i64) {
+    if !active() {
+        return;
+    }
     let mask = conf!(filter.path_mask);
     if mask != 0 && mask & (1 << (state.path & 31)) == 0 {
         return forget(sk, state);
@@ -485,4 +499,3 @@ fn refuse(flow: &mut FlowCounters, state: &CallState, ret: i64) {
         }
     }
 }
-

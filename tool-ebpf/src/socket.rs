@@ -62,23 +62,29 @@ pub unsafe fn sending<M: Mem>(sk: *const u8, path: u32) -> Owner {
         if !new && entry.flags & sock_flags::IGNORED == 0 {
             lifecycle::publish(entry);
         }
-        unsafe { identify(entry, sk, tgid, path) };
+        entry.sk = sk as u64;
+        entry.tgid = tgid;
+        zcscope_identify(entry, path);
     }
     let dst: u64 = unsafe { M::read(sk, conf!(off.sock_dst_cache)) };
     if dst != entry.dst {
         entry.dst = dst;
-        unsafe { route(entry, dst) };
+        zcscope_route(entry);
     }
     if entry.flags & sock_flags::IGNORED != 0 { Owner::Unwanted } else { Owner::Known(entry) }
 }
 
-/// Fills in everything about a socket but its route. Rare, so every read goes through the helper.
+/// Fills in everything about the socket `entry.sk` of process `entry.tgid` but its route. Rare, so every read goes
+/// through the helper. Exported, because that makes it a global function, which the verifier checks once and not
+/// on every way that leads to it; such a function gets a pointer that may be null.
+#[unsafe(no_mangle)]
 #[inline(never)]
-unsafe fn identify(entry: &mut SockEntry, sk: *const u8, tgid: u32, path: u32) {
+pub extern "C" fn zcscope_identify(entry: *mut SockEntry, path: u32) -> u64 {
+    // SAFETY: null or a map value.
+    let Some(entry) = (unsafe { entry.as_mut() }) else { return 0 };
+    let (sk, tgid) = (entry.sk as *const u8, entry.tgid);
     unsafe {
         entry.id = next_id();
-        entry.sk = sk as u64;
-        entry.tgid = tgid;
         entry.home_path = path;
         entry.spill_mask = 0;
         entry.flags = 0;
@@ -95,6 +101,7 @@ unsafe fn identify(entry: &mut SockEntry, sk: *const u8, tgid: u32, path: u32) {
             entry.flags |= sock_flags::IGNORED;
         }
     }
+    0
 }
 
 /// Whether the filter wants this socket, as far as it does not depend on the route.
@@ -116,19 +123,24 @@ fn same_name(a: [u8; 16], b: [u8; 16]) -> bool {
     u128::from_ne_bytes(a) == u128::from_ne_bytes(b)
 }
 
-/// Reads the device of the cached route and applies the device filter.
+/// Reads the device of the cached route `entry.dst` and applies the device filter. Exported like
+/// [`zcscope_identify`].
+#[unsafe(no_mangle)]
 #[inline(never)]
-unsafe fn route(entry: &mut SockEntry, dst: u64) {
-    if dst == 0 {
-        return;
+pub extern "C" fn zcscope_route(entry: *mut SockEntry) -> u64 {
+    // SAFETY: null or a map value.
+    let Some(entry) = (unsafe { entry.as_mut() }) else { return 0 };
+    if entry.dst == 0 {
+        return 0;
     }
     unsafe {
-        entry.dev = Probe::read(dst as *const u8, conf!(off.dst_dev));
+        entry.dev = Probe::read(entry.dst as *const u8, conf!(off.dst_dev));
         let name = remember_device(entry.dev as *const u8);
         if conf!(filter.dev[0]) != 0 && !same_name(conf!(filter.dev), name) {
             entry.flags |= sock_flags::IGNORED;
         }
     }
+    0
 }
 
 #[inline(always)]

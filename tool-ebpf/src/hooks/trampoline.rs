@@ -6,7 +6,11 @@ use aya_ebpf::{
     programs::{FEntryContext, FExitContext},
 };
 
-use crate::{complete, copy, mem::{Direct, Probe}, send};
+use crate::{
+    complete, copy,
+    mem::{Direct, Probe},
+    send,
+};
 
 /// Declares one program around one handler call; the program never fails.
 macro_rules! hook {

@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aya::maps::{Array, HashMap};
 use aya::programs::{Program, ProgramError};
 use aya::{Ebpf, EbpfLoader};
 use zcscope_common::{Config, Source};
 
-use super::Backend;
 use super::plan::{self, FACTS, Fact, Hook, Kernel, Kind, Way};
+use super::{Backend, Options};
 use crate::model::snapshot::Missing;
 
 /// The kernel programs, built by `cargo xtask ebpf`.
@@ -36,9 +37,9 @@ pub(super) fn attach(
     kernel: &Kernel<'_>,
     btf: &aya::Btf,
     config: &Config,
-    backend: Backend,
-    follow_forks: bool,
+    options: &Options,
 ) -> Result<Attached, String> {
+    let (backend, follow_forks) = (options.backend, options.filter.children);
     let mut failures = known_failures(kernel, backend);
     loop {
         let choice = choose(&failures);
@@ -53,9 +54,12 @@ pub(super) fn attach(
             .load(OBJECT)
             .map_err(|error| format!("the kernel programs cannot be loaded: {}", chain(&error)))?;
         let before = failures.len();
+        // Before anything is attached: a socket is judged once, at its first send.
+        enter_processes(&mut ebpf, &options.filter.pids)?;
         attach_base(&mut ebpf, btf, follow_forks)?;
         attach_choice(&mut ebpf, btf, kernel, &choice, &mut failures);
         if failures.len() == before {
+            activate(&mut ebpf)?;
             return Ok(Attached {
                 ebpf,
                 sources: sources(&choice),
@@ -112,6 +116,20 @@ fn set_modes(config: &mut Config, choice: &Choice) {
             _ => {}
         }
     }
+}
+
+/// Puts the processes to trace into their table.
+fn enter_processes(ebpf: &mut Ebpf, pids: &[u32]) -> Result<(), String> {
+    let map = ebpf.map_mut("PROCS").ok_or("the object has no map PROCS")?;
+    let mut processes = HashMap::<_, u32, u8>::try_from(map).map_err(|error| chain(&error))?;
+    pids.iter().try_for_each(|pid| processes.insert(pid, 1, 0)).map_err(|error| chain(&error))
+}
+
+/// Everything is attached: count from now on.
+fn activate(ebpf: &mut Ebpf) -> Result<(), String> {
+    let map = ebpf.map_mut("ACTIVE").ok_or("the object has no map ACTIVE")?;
+    let mut active = Array::<_, u32>::try_from(map).map_err(|error| chain(&error))?;
+    active.set(0, 1, 0).map_err(|error| chain(&error))
 }
 
 fn attach_base(ebpf: &mut Ebpf, btf: &aya::Btf, follow_forks: bool) -> Result<(), String> {

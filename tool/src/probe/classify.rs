@@ -4,6 +4,8 @@ use zcscope_common::{DevInfo, Reason, Site};
 
 const IFF_LOOPBACK: u32 = 8;
 const NETIF_F_SG: u64 = 1;
+/// A driver that wants its headers linear pulls no more than this, even if it empties a tiny skb with it.
+const HEADERS: u64 = 256;
 
 /// Everything known about one kind of copy event.
 pub(super) struct Event<'a> {
@@ -15,6 +17,8 @@ pub(super) struct Event<'a> {
     pub(super) dev: Option<&'a DevInfo>,
     /// Less than all paged data was pulled.
     pub(super) partial: bool,
+    /// Bytes of one such copy, on average.
+    pub(super) size: u64,
 }
 
 /// What a matching caller means.
@@ -62,6 +66,7 @@ pub(super) fn reason(event: &Event<'_>) -> Reason {
         Site::SkbSegment | Site::ValidateXmit => device_lacks(event.dev),
         Site::LocalReceive => local(event.dev),
         Site::TapClone => Reason::PacketTap,
+        Site::DeliverSkb => Reason::PacketTapRx,
         Site::Unknown => Reason::UnknownCaller,
         Site::SkbCopyUbufs | Site::PskbPullTail => by_caller(event),
     }
@@ -82,10 +87,12 @@ fn by_caller(event: &Event<'_>) -> Reason {
 /// A transmit function that pulls: headers it wants linear, or a whole skb it cannot map.
 fn by_driver(event: &Event<'_>, caller: &str) -> Reason {
     let driver = event.module.is_some() || caller.contains("xmit");
-    match (driver, event.partial) {
-        (true, true) => Reason::HeaderPull,
-        (true, false) => Reason::DriverLimit,
-        (false, _) => Reason::UnknownCaller,
+    if !driver {
+        Reason::UnknownCaller
+    } else if event.partial || event.size <= HEADERS {
+        Reason::HeaderPull
+    } else {
+        Reason::DriverLimit
     }
 }
 
@@ -123,7 +130,14 @@ mod tests {
     }
 
     fn of(site: Site, caller: &str, dev: &DevInfo) -> Reason {
-        reason(&Event { site, caller: Some(caller), module: None, dev: Some(dev), partial: false })
+        reason(&Event {
+            site,
+            caller: Some(caller),
+            module: None,
+            dev: Some(dev),
+            partial: false,
+            size: 1448,
+        })
     }
 
     #[test]
@@ -145,15 +159,17 @@ mod tests {
     #[test]
     fn drivers_pull_headers_or_everything() {
         let dev = dev(9, 0);
-        let pull = |partial| Event {
+        let pull = |partial, size| Event {
             site: Site::PskbPullTail,
             caller: Some("vmxnet3_xmit_frame"),
             module: Some("vmxnet3"),
             dev: Some(&dev),
             partial,
+            size,
         };
-        assert_eq!(reason(&pull(true)), Reason::HeaderPull);
-        assert_eq!(reason(&pull(false)), Reason::DriverLimit);
+        assert_eq!(reason(&pull(true, 56)), Reason::HeaderPull);
+        assert_eq!(reason(&pull(false, 16)), Reason::HeaderPull);
+        assert_eq!(reason(&pull(false, 4096)), Reason::DriverLimit);
     }
 
     #[test]

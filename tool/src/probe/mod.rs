@@ -107,9 +107,7 @@ impl Probe {
         let symbols = Symbols::load().ok();
         let kernel = Kernel { btf: &types.ours, symbols: symbols.as_ref() };
         let config = configure(&kernel, &options.filter)?;
-        let attached =
-            attach::attach(&kernel, &types.ayas, &config, options.backend, options.filter.children)
-                .map_err(CannotTrace)?;
+        let attached = attach::attach(&kernel, &types.ayas, &config, options).map_err(CannotTrace)?;
         let session = session(&attached, &kernel);
         let mut ebpf = attached.ebpf;
         let processes = ebpf
@@ -119,11 +117,7 @@ impl Probe {
             .map_err(|error| CannotTrace(format!("{error:#}")))?;
         let reader =
             read::Reader::new(&mut ebpf, symbols).map_err(|error| CannotTrace(format!("{error:#}")))?;
-        let mut probe = Probe { _ebpf: ebpf, reader, processes, session, started: Instant::now() };
-        for pid in &options.filter.pids {
-            probe.add_process(*pid).map_err(|error| CannotTrace(format!("{error:#}")))?;
-        }
-        Ok(probe)
+        Ok(Probe { _ebpf: ebpf, reader, processes, session, started: Instant::now() })
     }
 
     /// Host, kernel, back end, sources of every fact and what is missing.

@@ -178,6 +178,7 @@ impl Reader {
             module: caller.as_ref().and_then(|(_, module)| module.as_deref()),
             dev,
             partial: key.partial != 0,
+            size: totals.bytes / totals.count.max(1),
         });
         let clone = key.clone != 0;
         let kind = CopyKind {

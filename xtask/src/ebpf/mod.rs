@@ -2,6 +2,7 @@
 //! The object is kept in the tree so that building zcscope needs stable Rust only.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -113,12 +114,22 @@ fn compile(root: &Path, toolchain: &Toolchain) -> Result<Vec<u8>> {
     sh::run(&mut toolchain.cargo(root, &["fetch", "--target", toolchain::TARGET]))?;
     let mut build = toolchain.cargo(root, &["build", "--quiet", "--release", "-Z", "build-std=core"]);
     build.args(["--target", toolchain::TARGET, "--target-dir"]).arg(&dir);
+    build.env("RUSTC_WRAPPER", wrapper(&dir)?);
     build.env("CARGO_ENCODED_RUSTFLAGS", toolchain.rustflags(root)?.join("\x1f"));
     sh::run(&mut build).context("the kernel programs did not build")?;
     let full = dir.join(toolchain::TARGET).join("release/zcscope");
     let small = dir.join("zcscope.bpf.o");
     sh::output(Command::new(toolchain.strip()?).args(STRIP).arg(&small).arg(&full))?;
     Ok(fs::read(small)?)
+}
+
+/// Writes the script that stands before rustc; see there for why.
+fn wrapper(dir: &Path) -> Result<PathBuf> {
+    let path = dir.join("rustc.sh");
+    fs::create_dir_all(dir)?;
+    fs::write(&path, include_bytes!("rustc.sh"))?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+    Ok(path)
 }
 
 fn read_manifest(root: &Path) -> Result<Manifest> {
