@@ -8,9 +8,10 @@ use crate::units::{bit_rate, bytes, duration, exact, percent, size};
 /// Told-copied share above which a run may not be called zero-copy.
 const COPIED_LIMIT: f64 = 0.01;
 
-/// The report as lines, with a newline at the end.
+/// The report as lines, with a newline at the end. `kernel` is a block of lines (or nothing) on what the kernel did;
+/// it stands before the warnings.
 #[must_use]
-pub fn render(report: &LoadReport) -> String {
+pub fn render(report: &LoadReport, kernel: &str) -> String {
     let mut out = heading(report);
     for (name, value) in rows(report) {
         for (index, line) in value.lines().enumerate() {
@@ -18,6 +19,7 @@ pub fn render(report: &LoadReport) -> String {
             let _ = writeln!(out, "  {name:<9} {line}");
         }
     }
+    out.push_str(kernel);
     for warning in warnings(report) {
         let _ = writeln!(out, "\nwarning: {warning}");
     }
@@ -51,15 +53,12 @@ fn rows(report: &LoadReport) -> Vec<(&'static str, String)> {
         let every = completions.reap_every;
         rows.push((
             "latency",
-            format!("{figures}   (send call to notification read; the queue is read every {every} sends)"),
+            format!("{figures}\n(send call to notification read; the queue is read every {every} sends)"),
         ));
     }
     if let Some(device) = &report.device {
         let verdict = if device.verified { "verified" } else { "NOT verified" };
         rows.push(("device", format!("{}: {verdict}: {}", device.name, device.why)));
-    }
-    if let Some(kernel) = &report.kernel {
-        rows.push(("kernel", serde_json::to_string(kernel).unwrap_or_default()));
     }
     if let Some(why) = &report.kernel_missing {
         rows.push(("kernel", format!("not traced: {why}")));
@@ -98,7 +97,7 @@ fn cpu(report: &LoadReport) -> String {
         format!("senders {}{}", duration(report.cpu.thread_ns), per_gb(report.cpu.thread_s_per_gb));
     if let Some(machine) = report.cpu.machine_ns {
         let per_gb = per_gb(report.cpu.machine_s_per_gb);
-        let _ = write!(line, ", whole machine with all that runs on it {}{per_gb}", duration(machine));
+        let _ = write!(line, "\nwhole machine with all that runs on it {}{per_gb}", duration(machine));
     }
     line
 }
@@ -138,9 +137,9 @@ fn warnings(report: &LoadReport) -> Vec<String> {
         && share(c.told_copied, c.sends) > COPIED_LIMIT
     {
         warnings.push(format!(
-            "this was not zero-copy: the kernel told that {:.1} % of the sends were copied, so no gain may be read \
-             from these rates (loopback and delivery on the same host always copy MSG_ZEROCOPY)",
-            100.0 * share(c.told_copied, c.sends)
+            "this was not zero-copy: the kernel told that {} of the sends were copied;\n\
+             read no gain from these rates (delivery on the same host always copies MSG_ZEROCOPY)",
+            percent(c.told_copied, c.sends)
         ));
     }
     if report.so_zerocopy == Some(false) {
@@ -223,9 +222,9 @@ mod tests {
     #[test]
     fn copied_sends_are_never_called_zero_copy() {
         let mut r = report();
-        assert!(!render(&r).contains("warning"), "{}", render(&r));
+        assert!(!render(&r, "").contains("warning"), "{}", render(&r, ""));
         r.completions.as_mut().unwrap().told_copied = 10;
-        let text = render(&r);
+        let text = render(&r, "");
         assert!(
             text.contains("10 told copied (100 %)") && text.contains("warning: this was not zero-copy"),
             "{text}"
@@ -241,6 +240,10 @@ mod tests {
             verified: false,
             why: "nothing passed".into(),
         });
-        assert!(render(&r).contains("warning: the traffic did not leave through eth9"), "{}", render(&r));
+        assert!(
+            render(&r, "").contains("warning: the traffic did not leave through eth9"),
+            "{}",
+            render(&r, "")
+        );
     }
 }
