@@ -233,7 +233,8 @@ fn missing(snapshot: &Snapshot) -> Vec<String> {
     }
     let facts = snapshot.session.missing.iter();
     let heading = ["".to_owned(), "Not known here".to_owned()];
-    heading.into_iter().chain(facts.map(|m| format!("  {}: {}", m.fact, m.why))).collect()
+    let lines = facts.flat_map(|m| wrap(&format!("{}: {}", m.fact, m.why), "  ", "    "));
+    heading.into_iter().chain(lines).collect()
 }
 
 /// Breaks a text at spaces so that no line is longer than [`WIDTH`], if its words allow.
@@ -283,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_fit_eighty_columns_but_for_commands_and_facts() {
+    fn lines_fit_eighty_columns_but_for_commands() {
         for line in text(&full()).lines().filter(|line| !line.contains("fix: ")) {
             assert!(line.chars().count() <= WIDTH, "{line:?}");
         }

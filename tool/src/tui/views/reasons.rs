@@ -10,6 +10,7 @@ use ratatui::text::{Line, Span};
 use zcscope_common::{Path, Reason};
 
 use super::{Scene, panel};
+use crate::diagnose::{self, Finding, Severity};
 use crate::model::reason;
 use crate::model::sample::CopyKind;
 use crate::model::snapshot::PathFigures;
@@ -79,7 +80,26 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
         lines.push(line(scene, &table, row, &totals));
         lines.extend(fixes.lines(scene, row, width));
     }
+    lines.extend(contradictions(scene, width).into_iter().take(fixes.free));
     panel::lines(lines, inner, buf);
+}
+
+/// Findings that no row shows: where the application and the kernel disagree.
+const CONTRADICTIONS: [&str; 4] = ["silent_copies", "told_disagrees", "told_more_than_copied", "slow_reader"];
+
+/// One line each, the most severe first.
+fn contradictions(scene: Scene<'_>, width: usize) -> Vec<Line<'static>> {
+    let found = diagnose::findings(scene.snapshot);
+    let shown = found.iter().filter(|finding| CONTRADICTIONS.contains(&finding.id.as_str()));
+    let line = |finding: &Finding| {
+        let style = match finding.severity {
+            Severity::Critical => scene.theme.alarm,
+            Severity::Warning => scene.theme.warn,
+            Severity::Info => scene.theme.dim,
+        };
+        Line::from(Span::styled(text::cut(&format!("! {}", finding.title), width).0, style))
+    };
+    shown.map(line).collect()
 }
 
 /// No rows: say whether that means no copies, or that copies cannot be seen.
