@@ -20,12 +20,6 @@ pub(crate) const ALL: &[Procedure] = &[
     ("load_copy", |bench| one_path(bench, "copy")),
     ("load_msg_zerocopy", |bench| one_path(bench, "msg_zerocopy")),
     ("load_sendfile", |bench| one_path(bench, "sendfile")),
-    ("load_splice", |bench| one_path(bench, "splice")),
-    ("load_vmsplice", |bench| one_path(bench, "vmsplice")),
-    ("load_uring_send", |bench| one_path(bench, "uring_send")),
-    ("load_uring_send_zc", |bench| one_path(bench, "uring_send_zc")),
-    ("load_uring_send_zc_fixed", |bench| one_path(bench, "uring_send_zc_fixed")),
-    ("load_uring_sendmsg_zc", |bench| one_path(bench, "uring_sendmsg_zc")),
 ];
 
 /// What is used of the report `zcscope.load/1`.
@@ -62,9 +56,6 @@ fn one_path(bench: &Bench, path: &str) -> anyhow::Result<Verdict> {
     command.args(["load", path, "--to", &to, "--size", "64K", "--bytes", &BYTES.to_string()]);
     command.args(["--streams", "2", "--json", "--no-trace"]);
     let output = netns.start(&mut command)?.finish(Duration::from_secs(60))?;
-    if output.code == 2 && output.stderr.contains("<PATH>") {
-        return Ok(Verdict::Skipped(format!("load does not offer the path: {}", output.complaint())));
-    }
     if output.code != 0 {
         bail!("exit code {}: {}", output.code, output.complaint());
     }

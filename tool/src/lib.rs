@@ -1,6 +1,7 @@
 //! zcscope: what the Linux kernel really does with bytes a program meant to send without a copy.
 //!
-//! One room per job; arrows only point down this list (see ARCHITECTURE.md).
+//! One room per job; arrows only point down this list (see ARCHITECTURE.md). `units` is
+//! below all of them: figures as text, and the sizes and times people write.
 
 pub mod cli;
 pub mod commands;
@@ -12,3 +13,4 @@ pub mod privilege;
 pub mod probe;
 pub mod report;
 pub mod tui;
+pub mod units;

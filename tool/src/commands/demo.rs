@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use super::{Failure, Outcome};
 use crate::host::link::{self, End};
-use crate::load::units::parse_duration;
 use crate::privilege;
 use crate::probe::{Backend, Filter, Options, Probe};
+use crate::units::parse_duration;
 use ending::Ending;
 use traffic::{Pace, Traffic};
 use watch::Watch;

@@ -1,8 +1,9 @@
-//! The verb `load`: generates bounded load on one send path and reports what the application was told.
+//! The verb `load`: generates bounded load on one send path and reports what the application was told, beside what
+//! the kernel did.
 
 use std::io::{IsTerminal, Write};
 use std::os::fd::AsFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
@@ -10,15 +11,23 @@ use super::{Failure, Outcome};
 use crate::load::engine::{self, MAX_DEPTH, MAX_SIZE, MAX_STREAMS, Plan, Progress};
 use crate::load::interrupt::Interrupt;
 use crate::load::path::{PATHS, PathEntry};
-use crate::load::result::LoadReport;
-use crate::load::units::{count, parse_duration, parse_size, rate};
+use crate::load::result::Completions;
+
 use crate::load::{Family, LoadError, resolve, text};
+use crate::model::Model;
+use crate::model::snapshot::Snapshot;
 use crate::probe::{Filter, Options, Probe};
+use crate::report::beside::{self, KernelDoc, Told};
+use crate::units::{bit_rate, exact, parse_duration, parse_size, percent};
 
 /// Time limit when nothing limits the run.
 const DEFAULT_DURATION: Duration = Duration::from_secs(10);
 /// Time limit when the bytes do.
 const DURATION_WITH_BYTES: Duration = Duration::from_secs(600);
+
+/// Time the kernel's last events get to be counted after the sockets have closed, and how often that is looked at.
+const DRAIN: Duration = Duration::from_secs(1);
+const DRAIN_TICK: Duration = Duration::from_millis(20);
 
 /// Arguments of `load`.
 #[derive(Clone, Debug, clap::Args)]
@@ -125,14 +134,36 @@ pub fn run(args: Args) -> Outcome {
     let interrupt = Interrupt::new().map_err(anyhow::Error::from)?;
     let probe = start_probe(no_trace);
     let mut report = engine::run(&plan, Some(interrupt.as_fd()), progress_lines())?;
-    match probe.and_then(|probe| kernel_view(probe, &report)) {
-        Ok(view) => report.kernel = Some(view),
-        Err(why) => report.kernel_missing = Some(why),
-    }
-    print(&report, json)?;
+    let kernel = match probe.and_then(kernel_view) {
+        Ok(snapshot) => Some(snapshot),
+        Err(why) => {
+            report.kernel_missing = Some(why);
+            None
+        }
+    };
+    let text = if json {
+        if let Some(snapshot) = &kernel {
+            let document = KernelDoc::of(snapshot);
+            report.kernel = Some(serde_json::to_value(document).map_err(anyhow::Error::from)?);
+        }
+        serde_json::to_string(&report).map_err(anyhow::Error::from)? + "\n"
+    } else {
+        let told = report.completions.as_ref().map(told);
+        text::render(&report, &kernel.map(|snapshot| beside::render(&snapshot, told)).unwrap_or_default())
+    };
+    write_out(&text)?;
     match report.error {
         Some(error) => Err(Failure::Failed(error)),
         None => Ok(0),
+    }
+}
+
+const fn told(completions: &Completions) -> Told {
+    Told {
+        sends: completions.sends,
+        bytes: completions.bytes,
+        copied: completions.told_copied,
+        copied_bytes: completions.told_copied_bytes,
     }
 }
 
@@ -145,10 +176,20 @@ fn start_probe(no_trace: bool) -> Result<Probe, String> {
     Probe::start(&Options { filter, ..Options::default() }).map_err(|error| error.to_string())
 }
 
-/// What the kernel did with the sends of `report`: the paths of `zcscope.stat/1` for this process.
-fn kernel_view(mut probe: Probe, _report: &LoadReport) -> Result<serde_json::Value, String> {
-    let _sample = probe.read().map_err(|error| format!("{error:#}"))?;
-    Err("this build does not connect the kernel's ledger to load yet".into())
+/// What the kernel did with the sends of this process; all of them have ended, or are given a moment to.
+fn kernel_view(mut probe: Probe) -> Result<Snapshot, String> {
+    let mut model = Model::new(probe.session());
+    let patience = Instant::now() + DRAIN;
+    loop {
+        model.absorb(probe.read().map_err(|error| format!("{error:#}"))?);
+        let snapshot = model.snapshot();
+        let open = snapshot.paths.iter().filter_map(|path| path.in_flight).any(|open| open.sends > 0);
+        let settled = !open && snapshot.sockets.iter().all(|socket| !socket.alive);
+        if settled || Instant::now() >= patience {
+            return Ok(snapshot);
+        }
+        std::thread::sleep(DRAIN_TICK);
+    }
 }
 
 /// One plain line a second, when somebody watches.
@@ -166,25 +207,15 @@ fn progress_lines() -> impl FnMut(&Progress) {
 fn progress_line(before: &Progress, now: &Progress) -> String {
     let span = (now.elapsed - before.elapsed).as_nanos().max(1) as f64;
     let gbit_s = (now.bytes - before.bytes) as f64 * 8.0 / span;
-    let mut line = format!("{:4.0} s  {:>11}", now.elapsed.as_secs_f64(), rate(gbit_s));
+    let mut line = format!("{:4.0} s  {:>11}", now.elapsed.as_secs_f64(), bit_rate(gbit_s * 1e9));
     if now.ended > 0 {
         let (ended, copied) = (now.ended - before.ended, now.copied - before.copied);
-        let percent = 100.0 * copied as f64 / ended.max(1) as f64;
-        line.push_str(&format!("  told copied {percent:5.1} % of {} sends", count(ended)));
+        line.push_str(&format!("  told copied {:>6} of {} sends", percent(copied, ended), exact(ended)));
     }
     if now.enobufs > before.enobufs {
-        line.push_str(&format!("  ENOBUFS {}", count(now.enobufs - before.enobufs)));
+        line.push_str(&format!("  ENOBUFS {}", exact(now.enobufs - before.enobufs)));
     }
     line
-}
-
-fn print(report: &LoadReport, json: bool) -> Result<(), Failure> {
-    let mut text =
-        if json { serde_json::to_string(report).map_err(anyhow::Error::from)? } else { text::render(report) };
-    if json {
-        text.push('\n');
-    }
-    write_out(&text)
 }
 
 /// Writes to stdout; a reader that has gone is no failure.
@@ -211,6 +242,6 @@ mod tests {
             enobufs: 0,
         };
         let line = progress_line(&at(1, 1_000_000_000, 100, 100), &at(2, 2_250_000_000, 200, 125));
-        assert_eq!(line, "   2 s  10.0 Gbit/s  told copied  25.0 % of 100 sends");
+        assert_eq!(line, "   2 s  10.0 Gbit/s  told copied 25.0 % of 100 sends");
     }
 }

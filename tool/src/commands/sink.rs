@@ -10,7 +10,7 @@ use super::{Failure, Outcome};
 use crate::load::interrupt::Interrupt;
 use crate::load::result::{Connection, SinkReport};
 use crate::load::sink::{Bounds, Mode, Sink};
-use crate::load::units::{bytes, ns, parse_duration, parse_size, rate};
+use crate::units::{bit_rate, bytes, duration, parse_duration, parse_size};
 
 /// Arguments of `sink`.
 #[derive(Clone, Debug, clap::Args)]
@@ -55,7 +55,7 @@ pub fn run(args: Args) -> Outcome {
         "listening on {} ({}), for {} at most",
         sink.local_addr(),
         args.mode.name(),
-        ns_of(args.duration)
+        duration(u64::try_from(args.duration.as_nanos()).unwrap_or(u64::MAX))
     );
     if let Some(file) = args.ready_file {
         announce(&file, sink.local_addr())?;
@@ -86,8 +86,15 @@ fn announce(file: &Path, address: SocketAddr) -> Result<(), Failure> {
 }
 
 fn line(c: &Connection) -> String {
-    let rate = c.gbit_s.map(|g| format!(", {}", rate(g))).unwrap_or_default();
-    format!("{}: {} ({} B) in {}{rate}, {}\n", c.peer, bytes(c.bytes), c.bytes, ns(c.duration_ns), c.end)
+    let rate = c.gbit_s.map(|g| format!(", {}", bit_rate(g * 1e9))).unwrap_or_default();
+    format!(
+        "{}: {} ({} B) in {}{rate}, {}\n",
+        c.peer,
+        bytes(c.bytes),
+        c.bytes,
+        duration(c.duration_ns),
+        c.end
+    )
 }
 
 fn total(report: &SinkReport) -> String {
@@ -101,11 +108,6 @@ fn total(report: &SinkReport) -> String {
         bytes(report.bytes),
         report.bytes,
         if n == 1 { "" } else { "s" },
-        ns(report.thread_ns)
+        duration(report.thread_ns)
     )
-}
-
-fn ns_of(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    if seconds > 0 { format!("{seconds} s") } else { format!("{} ms", duration.as_millis()) }
 }

@@ -16,6 +16,7 @@ use crate::diagnose::findings;
 use crate::model::snapshot::Snapshot;
 use crate::probe::Probe;
 use crate::report::{json, table};
+use crate::units::parse_duration;
 
 /// Arguments of `stat`.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -42,20 +43,6 @@ pub struct Args {
     /// Trace exactly this command and what it starts, and exit with its status.
     #[arg(last = true, value_name = "CMD")]
     pub command: Vec<String>,
-}
-
-/// A time with a unit: `500ms`, `10s`, `2m`, `1h`; a bare number is seconds.
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    const UNITS: [(&str, f64); 4] = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3_600.0)];
-    let (number, factor) = UNITS
-        .iter()
-        .find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, *factor)))
-        .unwrap_or((text, 1.0));
-    let seconds = number.trim().parse::<f64>().ok().map(|n| n * factor);
-    seconds
-        .filter(|s| *s > 0.0)
-        .and_then(|s| Duration::try_from_secs_f64(s).ok())
-        .ok_or_else(|| "a time is a number above 0 with a unit: 500ms, 10s, 2m or 1h".into())
 }
 
 /// Runs it.

@@ -8,13 +8,14 @@ use crate::model::Model;
 use crate::model::snapshot::Snapshot;
 use crate::probe::Probe;
 use crate::tui;
+use crate::units::parse_duration;
 
 /// Arguments of `top`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     trace: TraceArgs,
-    /// End by itself after this time (90, 10s, 500ms, 5m).
+    /// End by itself after this time.
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     duration: Option<Duration>,
 }
@@ -52,37 +53,5 @@ impl tui::Feed for ProbeFeed {
     fn next(&mut self) -> anyhow::Result<Snapshot> {
         self.model.absorb(self.probe.read()?);
         Ok(self.model.snapshot())
-    }
-}
-
-/// A time with a unit; without one, seconds.
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    const UNITS: [(&str, f64); 4] = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
-    let (number, seconds) = UNITS
-        .iter()
-        .find_map(|(unit, seconds)| text.strip_suffix(unit).map(|number| (number, *seconds)))
-        .unwrap_or((text, 1.0));
-    number
-        .trim()
-        .parse()
-        .ok()
-        .and_then(|n: f64| Duration::try_from_secs_f64(n * seconds).ok())
-        .filter(|duration| !duration.is_zero())
-        .ok_or_else(|| format!("{text:?} is no time; write it as 10s, 500ms or 5m"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations() {
-        assert_eq!(parse_duration("10s"), Ok(Duration::from_secs(10)));
-        assert_eq!(parse_duration("90"), Ok(Duration::from_secs(90)));
-        assert_eq!(parse_duration("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(parse_duration("1.5m"), Ok(Duration::from_secs(90)));
-        for wrong in ["", "s", "-1s", "0", "ten", "inf", "nan"] {
-            assert!(parse_duration(wrong).is_err(), "{wrong:?}");
-        }
     }
 }

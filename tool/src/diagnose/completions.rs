@@ -5,7 +5,7 @@ use zcscope_common::Reason;
 use super::{Finding, Severity, steps};
 use crate::model::reason::{fix_for, info};
 use crate::model::snapshot::{PathFigures, Snapshot};
-use crate::model::units::bytes;
+use crate::units::bytes;
 
 /// Unread notifications below this number are the ordinary delay between two reads.
 const MIN_BACKLOG: u64 = 64;

@@ -7,7 +7,7 @@ use zcscope_common::{Path, Reason};
 use super::{Finding, Severity, requested, steps};
 use crate::model::reason::{fix_for, info};
 use crate::model::snapshot::{CopyFigures, PathFigures, Snapshot};
-use crate::model::units::{bytes, percent};
+use crate::units::{bytes, percent};
 
 /// Devices named in one finding.
 const MAX_DEVICES: usize = 4;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::LoadError;
 use super::connect::no_device;
 use super::result::DeviceCheck;
-use super::units::bytes;
+use crate::units::bytes;
 
 /// Some drivers refresh their counters only about once a second.
 const REFRESH: Duration = Duration::from_millis(1500);

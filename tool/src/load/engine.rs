@@ -21,8 +21,8 @@ use super::result::{
     Completions, Cpu, EndedBy, LOAD_SCHEMA, Latency, LoadReport, Phases, StreamFigures, gbit_s, s_per_gb,
 };
 use super::stream::{self, Job, Live, Outcome, Shared};
-use super::units::{bytes, size};
 use super::{LoadError, cpu};
+use crate::units::{bytes, size};
 
 /// Most connections of one load.
 pub const MAX_STREAMS: u32 = 256;
@@ -403,6 +403,6 @@ mod tests {
             pin: false,
         };
         let error = run(&plan, None, |_| {}).unwrap_err();
-        assert!(matches!(&error, LoadError::Usage(text) if text.contains("17.2 GB")), "{error}");
+        assert!(matches!(&error, LoadError::Usage(text) if text.contains("16.0 GiB")), "{error}");
     }
 }

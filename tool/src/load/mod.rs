@@ -11,7 +11,6 @@ pub mod path;
 pub mod result;
 pub mod sink;
 pub mod text;
-pub mod units;
 
 mod connect;
 mod copy;

@@ -3,14 +3,15 @@
 use std::fmt::Write;
 
 use super::result::{Completions, EndedBy, LoadReport};
-use super::units::{bytes, count, ns, rate, size};
+use crate::units::{bit_rate, bytes, duration, exact, percent, size};
 
 /// Told-copied share above which a run may not be called zero-copy.
 const COPIED_LIMIT: f64 = 0.01;
 
-/// The report as lines, with a newline at the end.
+/// The report as lines, with a newline at the end. `kernel` is a block of lines (or nothing) on what the kernel did;
+/// it stands before the warnings.
 #[must_use]
-pub fn render(report: &LoadReport) -> String {
+pub fn render(report: &LoadReport, kernel: &str) -> String {
     let mut out = heading(report);
     for (name, value) in rows(report) {
         for (index, line) in value.lines().enumerate() {
@@ -18,6 +19,7 @@ pub fn render(report: &LoadReport) -> String {
             let _ = writeln!(out, "  {name:<9} {line}");
         }
     }
+    out.push_str(kernel);
     for warning in warnings(report) {
         let _ = writeln!(out, "\nwarning: {warning}");
     }
@@ -47,19 +49,16 @@ fn rows(report: &LoadReport) -> Vec<(&'static str, String)> {
     if let Some(completions) = &report.completions
         && let Some(l) = completions.latency_ns.figures
     {
-        let figures = format!("p50 {}   p99 {}   max {}", ns(l.p50), ns(l.p99), ns(l.max));
+        let figures = format!("p50 {}   p99 {}   max {}", duration(l.p50), duration(l.p99), duration(l.max));
         let every = completions.reap_every;
         rows.push((
             "latency",
-            format!("{figures}   (send call to notification read; the queue is read every {every} sends)"),
+            format!("{figures}\n(send call to notification read; the queue is read every {every} sends)"),
         ));
     }
     if let Some(device) = &report.device {
         let verdict = if device.verified { "verified" } else { "NOT verified" };
         rows.push(("device", format!("{}: {verdict}: {}", device.name, device.why)));
-    }
-    if let Some(kernel) = &report.kernel {
-        rows.push(("kernel", serde_json::to_string(kernel).unwrap_or_default()));
     }
     if let Some(why) = &report.kernel_missing {
         rows.push(("kernel", format!("not traced: {why}")));
@@ -75,29 +74,30 @@ fn sent(report: &LoadReport) -> String {
     format!(
         "{} ({} B) in {}: {} acknowledged{open}",
         bytes(report.bytes),
-        count(report.bytes),
-        ns(total),
-        rate(report.gbit_s)
+        exact(report.bytes),
+        duration(total),
+        bit_rate(report.gbit_s * 1e9)
     )
 }
 
 fn calls(report: &LoadReport) -> String {
-    let mut line = count(report.calls);
+    let mut line = exact(report.calls);
     if report.partial_calls > 0 {
-        let _ = write!(line, ", {} partial", count(report.partial_calls));
+        let _ = write!(line, ", {} partial", exact(report.partial_calls));
     }
     for (errno, n) in &report.errors {
-        let _ = write!(line, ", {errno} {}", count(*n));
+        let _ = write!(line, ", {errno} {}", exact(*n));
     }
     line
 }
 
 fn cpu(report: &LoadReport) -> String {
     let per_gb = |value: Option<f64>| value.map(|s| format!(" ({s:.3} s/GB)")).unwrap_or_default();
-    let mut line = format!("senders {}{}", ns(report.cpu.thread_ns), per_gb(report.cpu.thread_s_per_gb));
+    let mut line =
+        format!("senders {}{}", duration(report.cpu.thread_ns), per_gb(report.cpu.thread_s_per_gb));
     if let Some(machine) = report.cpu.machine_ns {
         let per_gb = per_gb(report.cpu.machine_s_per_gb);
-        let _ = write!(line, ", whole machine with all that runs on it {}{per_gb}", ns(machine));
+        let _ = write!(line, "\nwhole machine with all that runs on it {}{per_gb}", duration(machine));
     }
     line
 }
@@ -114,19 +114,19 @@ fn told(report: &LoadReport) -> String {
 
 fn ends(c: &Completions, calls: u64) -> String {
     let mut text = format!(
-        "{} of {} sends ended, in {} notifications\n{} told copied ({:.1} %), {}",
-        count(c.sends),
-        count(calls),
-        count(c.notifications),
-        count(c.told_copied),
-        100.0 * share(c.told_copied, c.sends),
+        "{} of {} sends ended, in {} notifications\n{} told copied ({}), {}",
+        exact(c.sends),
+        exact(calls),
+        exact(c.notifications),
+        exact(c.told_copied),
+        percent(c.told_copied, c.sends),
         bytes(c.told_copied_bytes)
     );
     if c.outstanding > 0 {
-        let _ = write!(text, "\n{} still held by the kernel when we gave up waiting", count(c.outstanding));
+        let _ = write!(text, "\n{} still held by the kernel when we gave up waiting", exact(c.outstanding));
     }
     if c.unexpected > 0 {
-        let _ = write!(text, "\n{} ends told of sends that were not outstanding", count(c.unexpected));
+        let _ = write!(text, "\n{} ends told of sends that were not outstanding", exact(c.unexpected));
     }
     text
 }
@@ -137,9 +137,9 @@ fn warnings(report: &LoadReport) -> Vec<String> {
         && share(c.told_copied, c.sends) > COPIED_LIMIT
     {
         warnings.push(format!(
-            "this was not zero-copy: the kernel told that {:.1} % of the sends were copied, so no gain may be read \
-             from these rates (loopback and delivery on the same host always copy MSG_ZEROCOPY)",
-            100.0 * share(c.told_copied, c.sends)
+            "this was not zero-copy: the kernel told that {} of the sends were copied;\n\
+             read no gain from these rates (delivery on the same host always copies MSG_ZEROCOPY)",
+            percent(c.told_copied, c.sends)
         ));
     }
     if report.so_zerocopy == Some(false) {
@@ -222,11 +222,11 @@ mod tests {
     #[test]
     fn copied_sends_are_never_called_zero_copy() {
         let mut r = report();
-        assert!(!render(&r).contains("warning"), "{}", render(&r));
+        assert!(!render(&r, "").contains("warning"), "{}", render(&r, ""));
         r.completions.as_mut().unwrap().told_copied = 10;
-        let text = render(&r);
+        let text = render(&r, "");
         assert!(
-            text.contains("10 told copied (100.0 %)") && text.contains("warning: this was not zero-copy"),
+            text.contains("10 told copied (100 %)") && text.contains("warning: this was not zero-copy"),
             "{text}"
         );
     }
@@ -240,6 +240,10 @@ mod tests {
             verified: false,
             why: "nothing passed".into(),
         });
-        assert!(render(&r).contains("warning: the traffic did not leave through eth9"), "{}", render(&r));
+        assert!(
+            render(&r, "").contains("warning: the traffic did not leave through eth9"),
+            "{}",
+            render(&r, "")
+        );
     }
 }

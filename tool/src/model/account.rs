@@ -147,7 +147,7 @@ impl Account {
             bytes: sums.c.bytes,
             bytes_per_s: account.mark.per_second(sums.c.bytes, view),
             attached_bytes: (zerocopy && known.attach).then_some(sums.c.attached_bytes),
-            frags: (zerocopy && known.frags).then_some(sums.c.frags),
+            frags: (zerocopy && known.frags_of(path)).then_some(sums.c.frags),
             ledger: ledger::ledger(path, sums, known),
             copies: self.copy_figures(path, view),
             refused: ledger::refused(sums, known),

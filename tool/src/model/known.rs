@@ -9,6 +9,7 @@ use super::snapshot::Session;
 pub(super) struct Known {
     pub(super) attach: bool,
     pub(super) frags: bool,
+    pub(super) splice_frags: bool,
     pub(super) refused: bool,
     pub(super) completion: bool,
     pub(super) told: bool,
@@ -22,12 +23,19 @@ impl Known {
         Self {
             attach: known("attach"),
             frags: known("frags"),
+            splice_frags: known("splice_frags"),
             refused: known("refused"),
             completion: known("completion"),
             told: known("told"),
             copy: known("copy"),
             uring_completion: known("uring_completion"),
         }
+    }
+
+    /// True when new frags are counted on this path.
+    pub(super) fn frags_of(&self, path: Path) -> bool {
+        let spliced = matches!(path, Path::Sendfile | Path::Splice | Path::Vmsplice | Path::Kernel);
+        self.frags && (self.splice_frags || !spliced)
     }
 
     /// True when the ends of sends on this path are seen.

@@ -12,6 +12,5 @@ pub mod sample;
 pub mod snapshot;
 mod sockets;
 mod state;
-pub mod units;
 
 pub use state::Model;

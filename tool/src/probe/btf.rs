@@ -1,8 +1,6 @@
 //! Reads BTF, the kernel's description of its own types: member offsets, enum values, which functions and
 //! tracepoints exist. Format: Documentation/bpf/btf.rst in the kernel tree.
 
-use std::collections::HashMap;
-
 const MAGIC: u16 = 0xeb9f;
 const KIND_INT: u32 = 1;
 const KIND_ARRAY: u32 = 3;
@@ -27,11 +25,16 @@ pub(super) struct Btf {
     strings: usize,
     /// Byte position of each type; index 0 (void) is unused.
     types: Vec<u32>,
-    structs: HashMap<Vec<u8>, u32>,
-    functions: HashMap<Vec<u8>, u32>,
-    typedefs: HashMap<Vec<u8>, u32>,
-    enums: HashMap<Vec<u8>, i64>,
+    structs: Names,
+    functions: Names,
+    typedefs: Names,
+    /// Byte positions of enum types.
+    enums: Vec<u32>,
 }
+
+/// Where names of one kind stand in the string table, and the types that bear them. A list, not a map: a kernel
+/// has a hundred thousand names, of which a few dozen are ever asked for.
+type Names = Vec<(u32, u32)>;
 
 /// Where a member stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,10 +89,10 @@ impl Btf {
             data,
             strings,
             types: vec![0],
-            structs: HashMap::new(),
-            functions: HashMap::new(),
-            typedefs: HashMap::new(),
-            enums: HashMap::new(),
+            structs: Names::new(),
+            functions: Names::new(),
+            typedefs: Names::new(),
+            enums: Vec::new(),
         };
         let mut at = type_start;
         while at < type_end {
@@ -103,18 +106,11 @@ impl Btf {
         let id = self.types.len() as u32;
         self.types.push(at as u32);
         let header = self.header_at(at)?;
-        let name = self.string(header.name)?.to_vec();
         match header.kind {
-            KIND_STRUCT | KIND_UNION if !name.is_empty() => {
-                self.structs.entry(name).or_insert(id);
-            }
-            KIND_FUNC => {
-                self.functions.entry(name).or_insert(id);
-            }
-            KIND_TYPEDEF => {
-                self.typedefs.entry(name).or_insert(id);
-            }
-            KIND_ENUM => self.index_enum(at, &header)?,
+            KIND_STRUCT | KIND_UNION if header.name != 0 => self.structs.push((header.name, id)),
+            KIND_FUNC => self.functions.push((header.name, id)),
+            KIND_TYPEDEF => self.typedefs.push((header.name, id)),
+            KIND_ENUM => self.enums.push(at as u32),
             _ => {}
         }
         let extra = match header.kind {
@@ -127,13 +123,15 @@ impl Btf {
         Some(at + 12 + extra as usize)
     }
 
-    fn index_enum(&mut self, at: usize, header: &Header) -> Option<()> {
-        for n in 0..header.vlen as usize {
-            let name = self.string(u32_at(&self.data, at + 12 + 8 * n)?)?.to_vec();
-            let value = u32_at(&self.data, at + 16 + 8 * n)?.cast_signed();
-            self.enums.entry(name).or_insert(i64::from(value));
-        }
-        Some(())
+    /// The type of this name.
+    fn find(&self, names: &Names, name: &str) -> Option<u32> {
+        names.iter().find(|(at, _)| self.is_string(*at, name.as_bytes())).map(|(_, id)| *id)
+    }
+
+    /// Whether the string at `offset` is `text`.
+    fn is_string(&self, offset: u32, text: &[u8]) -> bool {
+        let rest = self.data.get(self.strings + offset as usize..).unwrap_or_default();
+        rest.starts_with(text) && rest.get(text.len()) == Some(&0)
     }
 
     fn header_at(&self, at: usize) -> Option<Header> {
@@ -169,7 +167,7 @@ impl Btf {
 
     /// Where `path` (`member` or `member.member`, through anonymous structures and unions) stands in `structure`.
     pub(super) fn field(&self, structure: &str, path: &str) -> Option<Field> {
-        let mut id = *self.structs.get(structure.as_bytes())?;
+        let mut id = self.find(&self.structs, structure)?;
         let mut bit = 0;
         for name in path.split('.') {
             let (member_type, at) = self.member(id, name.as_bytes())?;
@@ -205,23 +203,32 @@ impl Btf {
 
     /// Size of a structure in bytes.
     pub(super) fn size_of(&self, structure: &str) -> Option<u32> {
-        let (_, header) = self.resolve(*self.structs.get(structure.as_bytes())?)?;
+        let (_, header) = self.resolve(self.find(&self.structs, structure)?)?;
         Some(header.size_or_type)
     }
 
     /// Value of an enumerator, whatever its enum.
     pub(super) fn enumerator(&self, name: &str) -> Option<i64> {
-        self.enums.get(name.as_bytes()).copied()
+        self.enums.iter().find_map(|at| self.value_in(*at as usize, name.as_bytes()))
+    }
+
+    /// Value of an enumerator of the enum at byte `at`.
+    fn value_in(&self, at: usize, name: &[u8]) -> Option<i64> {
+        let header = self.header_at(at)?;
+        let found = (0..header.vlen as usize)
+            .map(|n| at + 12 + 8 * n)
+            .find(|at| u32_at(&self.data, *at).is_some_and(|offset| self.is_string(offset, name)))?;
+        u32_at(&self.data, found + 4).map(|value| i64::from(value.cast_signed()))
     }
 
     /// Whether the kernel has this function with a BTF signature.
     pub(super) fn has_function(&self, name: &str) -> bool {
-        self.functions.contains_key(name.as_bytes())
+        self.find(&self.functions, name).is_some()
     }
 
     /// Number of arguments of a tracepoint, `None` when the kernel does not have it.
     pub(super) fn tracepoint_args(&self, name: &str) -> Option<u32> {
-        let typedef = *self.typedefs.get(format!("btf_trace_{name}").as_bytes())?;
+        let typedef = self.find(&self.typedefs, &format!("btf_trace_{name}"))?;
         let (_, pointer) = self.resolve(typedef)?;
         let (_, proto) = self.resolve(pointer.size_or_type)?;
         // The first parameter is the tracepoint's private data.

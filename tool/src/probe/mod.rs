@@ -103,8 +103,12 @@ impl Probe {
     /// No rights, no BTF, or no source at all for the fact `send`.
     pub fn start(options: &Options) -> Result<Probe, CannotTrace> {
         privilege::can_trace().map_err(CannotTrace)?;
-        let types = read_btf(options)?;
-        let symbols = Symbols::load().ok();
+        // Both take tens of milliseconds, most of them the kernel's own: side by side.
+        let (types, symbols) = std::thread::scope(|scope| {
+            let symbols = scope.spawn(|| Symbols::load().ok());
+            (read_btf(options), symbols.join().unwrap_or_default())
+        });
+        let types = types?;
         let kernel = Kernel { btf: &types.ours, symbols: symbols.as_ref() };
         let config = configure(&kernel, &options.filter)?;
         let attached = attach::attach(&kernel, &types.ayas, &config, options).map_err(CannotTrace)?;

@@ -40,7 +40,7 @@ impl<K: Pod, V: Pod> Batch<K, V> {
     ///
     /// # Errors
     /// The system call failed.
-    pub(super) fn read(&mut self, map: BorrowedFd<'_>) -> io::Result<impl Iterator<Item = (&K, &V)>> {
+    pub(super) fn fill(&mut self, map: BorrowedFd<'_>) -> io::Result<()> {
         self.keys.clear();
         self.values.clear();
         // The kernel's cursor: an opaque u32 for hash maps, with room to spare.
@@ -72,7 +72,12 @@ impl<K: Pod, V: Pod> Batch<K, V> {
                 break;
             }
         }
-        Ok(self.keys.iter().zip(&self.values))
+        Ok(())
+    }
+
+    /// What was read last.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.keys.iter().zip(&self.values)
     }
 }
 

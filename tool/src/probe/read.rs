@@ -19,6 +19,12 @@ use crate::model::sample::{CopyKind, CopySample, LatencyKind, LatencySample, Sam
 
 const AF_INET6: u16 = 10;
 
+/// A record of the ring.
+enum Record {
+    Socket(Box<SockEntry>),
+    Spill(Box<SpillEntry>),
+}
+
 /// All maps of the kernel side, and what is remembered between reads.
 pub(super) struct Reader {
     socks: MapData,
@@ -82,13 +88,20 @@ impl Reader {
     /// # Errors
     /// A map can no longer be read.
     pub(super) fn read(&mut self, at_ns: u64) -> Result<Sample> {
-        self.read_devices()?;
         // Sockets before the ring: one that ends in between is in both, and its end wins.
-        let mut sockets = self.read_sockets()?;
-        let ended = self.read_ended()?;
+        self.spill_batch.fill(self.spill.fd().as_fd()).context("reading flows")?;
+        self.sock_batch.fill(self.socks.fd().as_fd()).context("reading sockets")?;
+        let records = self.drain_ring();
+        let Map::HashMap(copies) = &self.copies else { bail!("map COPIES has an unexpected type") };
+        self.copy_batch.fill(copies.fd().as_fd()).context("reading copies")?;
+        // Devices last: whatever was read above names only devices that are in the table by now.
+        self.dev_batch.fill(self.devs.fd().as_fd()).context("reading devices")?;
+        self.devices.extend(self.dev_batch.iter().map(|(address, info)| (*address, *info)));
+
+        let ended = self.ended_sockets(records);
         let gone: HashSet<u64> = ended.iter().map(|socket| socket.id).collect();
-        sockets.retain(|socket| !gone.contains(&socket.id));
-        let copies = self.read_copies()?;
+        let sockets = self.live_sockets(&gone);
+        let copies = self.copy_samples()?;
         self.ended_before = gone;
         Ok(Sample {
             at_ns,
@@ -101,71 +114,69 @@ impl Reader {
         })
     }
 
-    fn read_devices(&mut self) -> Result<()> {
-        for (address, info) in self.dev_batch.read(self.devs.fd().as_fd()).context("reading devices")? {
-            self.devices.insert(*address, *info);
-        }
-        Ok(())
-    }
-
-    fn read_sockets(&mut self) -> Result<Vec<SocketSample>> {
+    fn live_sockets(&self, gone: &HashSet<u64>) -> Vec<SocketSample> {
         let mut spilled: HashMap<u64, Vec<(Path, FlowCounters)>> = HashMap::new();
-        for (key, entry) in self.spill_batch.read(self.spill.fd().as_fd()).context("reading flows")? {
+        for (key, entry) in self.spill_batch.iter() {
             if let Some(path) = path_of(key.path) {
                 spilled.entry(key.id).or_default().push((path, entry.flow));
             }
         }
         let mut seen = HashSet::new();
         let mut sockets = Vec::new();
-        for (_, entry) in self.sock_batch.read(self.socks.fd().as_fd()).context("reading sockets")? {
-            if entry.id == 0 || entry.flags & sock_flags::IGNORED != 0 || !seen.insert(entry.id) {
+        for (_, entry) in self.sock_batch.iter() {
+            let counted = entry.id != 0 && entry.flags & sock_flags::IGNORED == 0;
+            if !counted || gone.contains(&entry.id) || !seen.insert(entry.id) {
                 continue;
             }
             let mut socket = socket_sample(entry, &self.devices);
             socket.flows.extend(spilled.remove(&entry.id).unwrap_or_default());
             sockets.push(socket);
         }
-        Ok(sockets)
+        sockets
     }
 
-    /// Sockets that ended: first the entry, then its spilled flows.
-    fn read_ended(&mut self) -> Result<Vec<SocketSample>> {
-        let mut sockets: Vec<SocketSample> = Vec::new();
-        let mut index: HashMap<u64, usize> = HashMap::new();
+    /// Takes everything out of the ring.
+    fn drain_ring(&mut self) -> Vec<Record> {
+        let mut records = Vec::new();
         while let Some(item) = self.ended.next() {
             if let Some(entry) = raw::value::<SockEntry>(&item) {
-                index.insert(entry.id, sockets.len());
-                sockets.push(socket_sample(&entry, &self.devices));
-            } else if let Some(spill) = raw::value::<SpillEntry>(&item)
-                && let Some(at) = index.get(&spill.id)
-                && let Some(path) = path_of(spill.path)
-            {
-                sockets[*at].flows.push((path, spill.flow));
+                records.push(Record::Socket(Box::new(entry)));
+            } else if let Some(spill) = raw::value::<SpillEntry>(&item) {
+                records.push(Record::Spill(Box::new(spill)));
             } else {
                 self.unreadable += 1;
             }
         }
-        Ok(sockets)
+        records
     }
 
-    fn read_copies(&mut self) -> Result<Vec<CopySample>> {
-        let mut rows: Vec<(CopyKey, CopyTotals)> = Vec::new();
-        let Map::HashMap(data) = &self.copies else { bail!("map COPIES has an unexpected type") };
-        for (key, totals) in self.copy_batch.read(data.fd().as_fd()).context("reading copies")? {
-            rows.push((*key, *totals));
+    /// Sockets that ended: each record of a socket is followed by its spilled flows.
+    fn ended_sockets(&mut self, records: Vec<Record>) -> Vec<SocketSample> {
+        let mut sockets: Vec<SocketSample> = Vec::new();
+        let mut index: HashMap<u64, usize> = HashMap::new();
+        for record in records {
+            match record {
+                Record::Socket(entry) => {
+                    index.insert(entry.id, sockets.len());
+                    sockets.push(socket_sample(&entry, &self.devices));
+                }
+                Record::Spill(spill) => match (index.get(&spill.id), path_of(spill.path)) {
+                    (Some(at), Some(path)) => sockets[*at].flows.push((path, spill.flow)),
+                    _ => self.unreadable += 1,
+                },
+            }
         }
-        let mut copies = Vec::with_capacity(rows.len());
+        sockets
+    }
+
+    fn copy_samples(&mut self) -> Result<Vec<CopySample>> {
+        let rows: Vec<(CopyKey, CopyTotals)> = self.copy_batch.iter().map(|(k, v)| (*k, *v)).collect();
         let mut map = BpfHash::<_, CopyKey, CopyTotals>::try_from(&mut self.copies)?;
         for (key, _) in rows.iter().filter(|(key, _)| self.ended_before.contains(&key.id)) {
             // Already gone is as good.
             let _ = map.remove(key);
         }
-        for (key, totals) in rows {
-            if let Some(copy) = self.copy_sample(&key, &totals) {
-                copies.push(copy);
-            }
-        }
-        Ok(copies)
+        Ok(rows.iter().filter_map(|(key, totals)| self.copy_sample(key, totals)).collect())
     }
 
     fn copy_sample(&mut self, key: &CopyKey, totals: &CopyTotals) -> Option<CopySample> {

@@ -1,5 +1,6 @@
-//! A snapshot in a form for people (`table`) or programs (`json`).
+//! A snapshot in a form for people (`table`) or programs (`json`), and beside what a load was told (`beside`).
 
+pub mod beside;
 pub mod json;
 pub mod table;
 

@@ -6,7 +6,7 @@ use crate::diagnose::Finding;
 use crate::model::snapshot::{
     Completions, CopyFigures, Ledger, PathFigures, Percentiles, Snapshot, SocketFigures,
 };
-use crate::model::units::{bit_rate, bytes, duration, percent};
+use crate::units::{bytes, duration, percent, rate};
 
 /// Rows of copies per path, of processes, and of sockets.
 const TOP: usize = 10;
@@ -68,9 +68,9 @@ fn nothing_sent() -> Vec<String> {
 
 fn path_block(path: &PathFigures, duration_ns: u64) -> Vec<String> {
     let mean = u128::from(path.bytes) * 1_000_000_000 / u128::from(duration_ns.max(1));
-    let rate = bit_rate(u64::try_from(mean).unwrap_or(u64::MAX));
+    let mean = rate(u64::try_from(mean).unwrap_or(u64::MAX));
     let mut lines =
-        vec![format!("{}: {} calls, {}, {rate} mean", path.path.name(), path.calls, bytes(path.bytes))];
+        vec![format!("{}: {} calls, {}, {mean} mean", path.path.name(), path.calls, bytes(path.bytes))];
     if let Some(ledger) = path.ledger {
         lines.extend(ledger_lines(&ledger, path));
     }
@@ -233,7 +233,8 @@ fn missing(snapshot: &Snapshot) -> Vec<String> {
     }
     let facts = snapshot.session.missing.iter();
     let heading = ["".to_owned(), "Not known here".to_owned()];
-    heading.into_iter().chain(facts.map(|m| format!("  {}: {}", m.fact, m.why))).collect()
+    let lines = facts.flat_map(|m| wrap(&format!("{}: {}", m.fact, m.why), "  ", "    "));
+    heading.into_iter().chain(lines).collect()
 }
 
 /// Breaks a text at spaces so that no line is longer than [`WIDTH`], if its words allow.
@@ -283,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_fit_eighty_columns_but_for_commands_and_facts() {
+    fn lines_fit_eighty_columns_but_for_commands() {
         for line in text(&full()).lines().filter(|line| !line.contains("fix: ")) {
             assert!(line.chars().count() <= WIDTH, "{line:?}");
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use zcscope_common::{Path, Reason};
 
@@ -104,12 +105,12 @@ fn kind(reason: Reason, site: &str, caller: Option<&str>, dev: &str) -> CopyKind
 }
 
 fn copies(kind: CopyKind, bytes: u64, bytes_per_s: u64) -> CopyFigures {
-    CopyFigures { kind, count: bytes / 1448, bytes, bytes_per_s }
+    CopyFigures { kind: kind.into(), count: bytes / 1448, bytes, bytes_per_s }
 }
 
-fn socket(id: u64, comm: &str, local: &str, remote: &str, paths: Vec<PathFigures>) -> SocketFigures {
+fn socket(id: u64, comm: &str, local: &str, remote: &str, paths: Vec<PathFigures>) -> Arc<SocketFigures> {
     let address = |text: &str| text.parse().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)));
-    SocketFigures {
+    Arc::new(SocketFigures {
         id,
         cookie: Some(id),
         pid: 4_000 + (id * 7919 % 90_000) as u32,
@@ -119,7 +120,7 @@ fn socket(id: u64, comm: &str, local: &str, remote: &str, paths: Vec<PathFigures
         dev: Some("eth0".into()),
         alive: true,
         paths,
-    }
+    })
 }
 
 /// A wave between 0 and 1 with this period in points.
@@ -231,8 +232,8 @@ pub(super) fn copied() -> Snapshot {
         completions.app_read_latency = None;
     }
     let mut ended = socket(9, "curl", "10.9.0.1:41999", "10.9.0.2:80", vec![copy_path(12 * MIB, 0)]);
-    ended.alive = false;
-    ended.dev = None;
+    let end = Arc::make_mut(&mut ended);
+    (end.alive, end.dev) = (false, None);
     let sockets = vec![
         socket(1, "feedd", "10.9.0.1:41822", "10.9.0.2:9999", vec![zc.clone()]),
         socket(2, "nginx", "[2001:db8::17]:443", "[2001:db8:1:2:3:4:5:6]:51514", vec![sendfile.clone()]),
@@ -275,7 +276,9 @@ pub(super) fn empty() -> Snapshot {
 /// Copies cannot be seen at all.
 pub(super) fn blind() -> Snapshot {
     let mut snapshot = healthy();
-    for figures in snapshot.paths.iter_mut().chain(snapshot.sockets.iter_mut().flat_map(|s| &mut s.paths)) {
+    for figures in
+        snapshot.paths.iter_mut().chain(snapshot.sockets.iter_mut().flat_map(|s| &mut Arc::make_mut(s).paths))
+    {
         figures.copies.clear();
         figures.completions = None;
         figures.in_flight = None;
@@ -311,7 +314,8 @@ pub(super) fn many(n: u64) -> Snapshot {
             };
             let mut socket =
                 socket(id, NAMES[id as usize % NAMES.len()], local, remote, vec![zc, copy_path(id, id)]);
-            socket.dev = Some(if id % 5 == 0 { "enp193s0f0np0.4094" } else { "lo" }.into());
+            Arc::make_mut(&mut socket).dev =
+                Some(if id % 5 == 0 { "enp193s0f0np0.4094" } else { "lo" }.into());
             socket
         })
         .collect();
@@ -325,9 +329,15 @@ pub(super) fn moving(tick: u64, n: u64) -> Snapshot {
     let breathe =
         |rate: &mut u64, n: u64| *rate = (*rate as f64 * (0.6 + 0.4 * wave(tick, 40 + n, n))) as u64;
     snapshot.history = history(&snapshot.paths, 0.8, tick);
-    snapshot.sockets.extend(many(n).sockets.into_iter().map(|s| SocketFigures { id: s.id + 100, ..s }));
-    for (n, figures) in
-        snapshot.paths.iter_mut().chain(snapshot.sockets.iter_mut().flat_map(|s| &mut s.paths)).enumerate()
+    snapshot.sockets.extend(many(n).sockets.into_iter().map(|mut s| {
+        Arc::make_mut(&mut s).id += 100;
+        s
+    }));
+    for (n, figures) in snapshot
+        .paths
+        .iter_mut()
+        .chain(snapshot.sockets.iter_mut().flat_map(|s| &mut Arc::make_mut(s).paths))
+        .enumerate()
     {
         breathe(&mut figures.bytes_per_s, n as u64 * 7);
         figures.bytes += figures.bytes_per_s * tick / 4;

@@ -12,7 +12,6 @@ mod terminal;
 mod text;
 mod theme;
 mod totals;
-mod units;
 mod views;
 
 use std::future::poll_fn;

@@ -1,6 +1,8 @@
 //! Text cut and padded to an exact number of terminal columns. Control characters (a process may put an escape
 //! sequence in its name) never reach the terminal, and a wide character is never cut in half.
 
+use std::net::{IpAddr, SocketAddr};
+
 use ratatui::style::Style;
 use ratatui::text::Span;
 use unicode_width::UnicodeWidthStr as _;
@@ -89,6 +91,21 @@ pub(super) fn wrap(text: &str, columns: usize, max_lines: usize) -> Vec<String> 
     lines.iter().map(|line| cut(line, columns).0).collect()
 }
 
+/// An address of exactly what the application would write: IPv4 carried in IPv6 is shown as IPv4. When it is
+/// longer than `width`, the end of the host part goes first: the port is what tells sockets apart.
+pub(super) fn address(addr: SocketAddr, width: usize) -> String {
+    let ip = addr.ip().to_canonical();
+    let full = SocketAddr::new(ip, addr.port()).to_string();
+    if full.len() <= width {
+        return full;
+    }
+    let port = format!(":{}", addr.port());
+    let close = if matches!(ip, IpAddr::V6(_)) { "…]" } else { "…" };
+    let keep = width.saturating_sub(port.len() + close.chars().count());
+    let host: String = full.chars().take(keep).collect();
+    format!("{host}{close}{port}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,5 +148,16 @@ mod tests {
         assert_eq!(wrap("one two three", 7, 3), ["one two", "three"]);
         assert_eq!(wrap("one two three four", 7, 1), ["one tw…"]);
         assert_eq!(wrap("", 7, 1), [""]);
+    }
+
+    #[test]
+    fn addresses_keep_the_port() {
+        let v4: SocketAddr = "192.168.100.123:44444".parse().expect("address");
+        assert_eq!(address(v4, 40), "192.168.100.123:44444");
+        assert_eq!(address(v4, 15), "192.168.…:44444");
+        let v6: SocketAddr = "[2001:db8:1234:5678:9abc:def0:1234:5678]:65535".parse().expect("address");
+        assert_eq!(address(v6, 20), "[2001:db8:12…]:65535");
+        let mapped: SocketAddr = "[::ffff:10.0.0.1]:80".parse().expect("address");
+        assert_eq!(address(mapped, 40), "10.0.0.1:80");
     }
 }

@@ -94,7 +94,7 @@ impl Totals {
 
     /// Copied share of the requested bytes, as text.
     pub(super) fn copied_share(&self) -> String {
-        use super::units::{NOT_APPLICABLE, UNKNOWN, percent};
+        use crate::units::{NOT_APPLICABLE, UNKNOWN, percent};
         match (self.has_ledger, self.copied) {
             (false, _) => NOT_APPLICABLE.into(),
             (true, None) => UNKNOWN.into(),

@@ -2,7 +2,7 @@
 
 use crate::commands::Failure;
 use crate::model::snapshot::{Ledger, PathFigures, Snapshot};
-use crate::model::units::{bytes, percent};
+use crate::units::{bytes, percent};
 
 /// A figure a check can name.
 #[derive(Debug)]
@@ -293,7 +293,7 @@ mod tests {
         let sentence = parse("copied>1%").unwrap().judge(&snapshot(&[], 10_000_000)).unwrap().unwrap();
         assert_eq!(
             sentence,
-            "the check failed because 'copied>1%': copied is 195.3 KiB, 2.0 % of the bytes requested without a copy"
+            "the check failed because 'copied>1%': copied is 195 KiB, 2.0 % of the bytes requested without a copy"
         );
     }
 }

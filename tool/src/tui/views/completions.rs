@@ -11,7 +11,7 @@ use crate::model::snapshot::{PathFigures, Percentiles};
 use crate::tui::app::Panel;
 use crate::tui::table::{Column, Table, figures, names};
 use crate::tui::totals::{Sends, kernel_sends, told_sends};
-use crate::tui::units;
+use crate::units;
 
 const COLUMNS: &[Column] = &[
     names("path", 13, 19, 9),

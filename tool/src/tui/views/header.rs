@@ -5,7 +5,8 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::Scene;
-use crate::tui::{text, units};
+use crate::tui::text;
+use crate::units;
 
 pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let signs = signs(scene, area.width);

@@ -62,7 +62,7 @@ fn lines(scene: Scene<'_>, width: usize) -> Vec<Line<'static>> {
     if lost.total > 0 {
         page.section("Lost: figures may be too low by what these events would have added");
         for (cause, n) in &lost.by_cause {
-            page.entry(cause, &crate::tui::units::count(*n));
+            page.entry(cause, &crate::units::count(*n));
         }
     }
     page.section("Words");

@@ -10,7 +10,7 @@ use super::{Scene, panel};
 use crate::tui::text::{Align, cut, fit};
 use crate::tui::theme::Theme;
 use crate::tui::totals::{Sends, Totals};
-use crate::tui::units;
+use crate::units;
 
 /// Fill of each part of the bar, so that it reads without colour.
 const ZEROCOPIED: &str = "█";

@@ -10,13 +10,15 @@ use ratatui::text::{Line, Span};
 use zcscope_common::{Path, Reason};
 
 use super::{Scene, panel};
+use crate::diagnose::{self, Finding, Severity};
 use crate::model::reason;
 use crate::model::sample::CopyKind;
 use crate::model::snapshot::PathFigures;
 use crate::tui::app::Panel;
 use crate::tui::table::{Column, Table, figures, hungry, names};
+use crate::tui::text;
 use crate::tui::totals::Totals;
-use crate::tui::{text, units};
+use crate::units;
 
 const COLUMNS: &[Column] = &[
     names("reason", 16, 23, 9),
@@ -78,7 +80,26 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
         lines.push(line(scene, &table, row, &totals));
         lines.extend(fixes.lines(scene, row, width));
     }
+    lines.extend(contradictions(scene, width).into_iter().take(fixes.free));
     panel::lines(lines, inner, buf);
+}
+
+/// Findings that no row shows: where the application and the kernel disagree.
+const CONTRADICTIONS: [&str; 4] = ["silent_copies", "told_disagrees", "told_more_than_copied", "slow_reader"];
+
+/// One line each, the most severe first.
+fn contradictions(scene: Scene<'_>, width: usize) -> Vec<Line<'static>> {
+    let found = diagnose::findings(scene.snapshot);
+    let shown = found.iter().filter(|finding| CONTRADICTIONS.contains(&finding.id.as_str()));
+    let line = |finding: &Finding| {
+        let style = match finding.severity {
+            Severity::Critical => scene.theme.alarm,
+            Severity::Warning => scene.theme.warn,
+            Severity::Info => scene.theme.dim,
+        };
+        Line::from(Span::styled(text::cut(&format!("! {}", finding.title), width).0, style))
+    };
+    shown.map(line).collect()
 }
 
 /// No rows: say whether that means no copies, or that copies cannot be seen.
@@ -279,7 +300,7 @@ mod tests {
     #[test]
     fn inferred_places_are_marked() {
         let snapshot = fixtures::copied();
-        let kinds: Vec<&CopyKind> = snapshot.paths.iter().flat_map(|p| &p.copies).map(|c| &c.kind).collect();
+        let kinds: Vec<&CopyKind> = snapshot.paths.iter().flat_map(|p| &p.copies).map(|c| &*c.kind).collect();
         assert!(kinds.iter().any(|k| k.inferred));
         assert!(kinds.iter().all(|k| place(k).starts_with('~') == k.inferred));
     }

@@ -12,8 +12,9 @@ use std::sync::Arc;
 use crate::model::snapshot::{PathFigures, SocketFigures};
 use crate::tui::app::{Panel, Sort};
 use crate::tui::table::{Column, Table, figures, hungry, names};
+use crate::tui::text;
 use crate::tui::totals::Totals;
-use crate::tui::{text, units};
+use crate::units;
 
 const COLUMNS: &[Column] = &[
     figures("pid", 7, 6),
@@ -87,8 +88,8 @@ fn row(scene: Scene<'_>, table: &Table, socket: &SocketFigures) -> Line<'static>
     table.row(|column, width| match column {
         0 => (socket.pid.to_string(), text),
         1 => (socket.comm.clone(), text),
-        2 => (units::address(socket.local, width), text),
-        3 => (units::address(socket.remote, width), text),
+        2 => (text::address(socket.local, width), text),
+        3 => (text::address(socket.remote, width), text),
         4 => (socket.dev.clone().unwrap_or_else(|| units::UNKNOWN.into()), text),
         5 => (path(&socket.paths, width), text),
         6 if !socket.alive => ("ended".into(), text),

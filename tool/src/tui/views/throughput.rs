@@ -10,7 +10,7 @@ use crate::model::snapshot::{History, PathFigures};
 use crate::tui::app::Panel;
 use crate::tui::table::{Column, Table, figures, names};
 use crate::tui::totals::Totals;
-use crate::tui::units;
+use crate::units;
 
 const COLUMNS: &[Column] = &[
     names("path", 13, 19, 9),
@@ -77,11 +77,15 @@ fn draw_chart(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     };
     let peak = units::rate(stacked.peak(area.width));
     let span = units::duration(visible_ns(history, usize::from(area.width)));
-    let legend = Line::from(vec![
-        Span::styled(format!("all paths over {span}, peak {peak}   "), theme.dim),
-        Span::styled("█ sent  ", theme.accent),
-        copied,
-    ]);
+    // What does not fit is left out whole: the key, then the peak.
+    let key = [Span::styled("   █ sent  ", theme.accent), copied];
+    let mut legend = Line::from(Span::styled(format!("all paths over {span}"), theme.dim));
+    for more in [vec![Span::styled(format!(", peak {peak}"), theme.dim)], key.to_vec()] {
+        let width: usize = more.iter().map(Span::width).sum();
+        if legend.width() + width <= usize::from(area.width) {
+            legend.extend(more);
+        }
+    }
     buf.set_line(area.x, area.y, &legend, area.width);
     stacked.draw(Rect { y: area.y + 1, height: area.height - 1, ..area }, buf);
 }
