@@ -1,5 +1,7 @@
 //! The command line: one table of verbs; each verb's arguments stand with its command.
 
+mod examples;
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -8,7 +10,14 @@ use crate::commands;
 
 /// See, per byte, whether Linux TCP really sends without copying, and why not.
 #[derive(Debug, Parser)]
-#[command(name = "zcscope", version, about, max_term_width = 100, args_conflicts_with_subcommands = true)]
+#[command(
+    name = "zcscope",
+    version,
+    about,
+    max_term_width = 100,
+    args_conflicts_with_subcommands = true,
+    after_help = examples::ALL
+)]
 struct Cli {
     #[command(subcommand)]
     verb: Option<Verb>,
@@ -20,14 +29,19 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Live dashboard (the default).
+    #[command(after_help = examples::TOP)]
     Top(commands::top::Args),
     /// Trace for a time, or for the life of one command, and report.
+    #[command(after_help = examples::STAT)]
     Stat(commands::stat::Args),
     /// Generate load on one send path.
+    #[command(after_help = examples::LOAD)]
     Load(commands::load::Args),
     /// Receive and discard what `load` sends.
+    #[command(after_help = examples::SINK)]
     Sink(commands::sink::Args),
     /// Make live traffic in own network namespaces and watch it.
+    #[command(after_help = examples::DEMO)]
     Demo(commands::demo::Args),
 }
 

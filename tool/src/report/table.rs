@@ -231,9 +231,17 @@ fn missing(snapshot: &Snapshot) -> Vec<String> {
     if snapshot.session.missing.is_empty() {
         return Vec::new();
     }
-    let facts = snapshot.session.missing.iter();
+    // Several facts are often missing for one reason.
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for missing in &snapshot.session.missing {
+        match reasons.iter_mut().find(|(why, _)| *why == missing.why) {
+            Some((_, facts)) => facts.push(&missing.fact),
+            None => reasons.push((&missing.why, vec![&missing.fact])),
+        }
+    }
     let heading = ["".to_owned(), "Not known here".to_owned()];
-    let lines = facts.flat_map(|m| wrap(&format!("{}: {}", m.fact, m.why), "  ", "    "));
+    let lines =
+        reasons.iter().flat_map(|(why, facts)| wrap(&format!("{}: {why}", facts.join(", ")), "  ", "    "));
     heading.into_iter().chain(lines).collect()
 }
 

@@ -130,10 +130,10 @@ fn told_lines(scene: Scene<'_>, totals: &Totals, width: usize, height: u16) -> V
         return vec![Line::styled(cut(&both, width).0, style)];
     }
     let line = |label: &str, sends| {
-        let label_width = width.min(18);
+        let label_width = width.min(17);
         Line::from(vec![
             Span::styled(fit(label, label_width, Align::Left), theme.text),
-            Span::styled(fit(&text(sends), 15.min(width - label_width), Align::Right), style),
+            Span::styled(fit(&text(sends), 16.min(width - label_width), Align::Right), style),
             Span::styled(if width >= 39 { " sends" } else { "" }, theme.dim),
         ])
     };

@@ -19,10 +19,10 @@ use crate::units;
 const COLUMNS: &[Column] = &[
     figures("pid", 7, 6),
     names("name", 8, 16, 7),
-    names("local", 13, 47, 2),
-    names("remote", 13, 47, 5),
+    hungry("local", 13, 47, 2, 2),
+    hungry("remote", 13, 47, 2, 5),
     names("dev", 6, 15, 1),
-    hungry("path", 13, 21, 2, 4),
+    names("path", 13, 21, 4),
     figures("rate", 11, 9),
     figures("bytes", 8, 3),
     figures("copied", 6, 8),

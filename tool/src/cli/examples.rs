@@ -1,0 +1,47 @@
+//! Examples at the end of every help text.
+
+pub(super) const ALL: &str = "\
+Examples:
+  sudo zcscope                               watch all TCP sends of this host
+  sudo zcscope demo                          make traffic and watch it: nothing to prepare
+  sudo zcscope stat --duration 10s           trace ten seconds, then report copies and their fixes
+  zcscope sink --listen '[::]:9000'          receive on one host, and on the other:
+  sudo zcscope load msg_zerocopy --to HOST:9000
+
+Tracing needs root, or CAP_BPF and CAP_PERFMON.
+Exit codes: 0 good, 1 failed or a failed check, 2 wrong usage, 3 cannot trace here.";
+
+pub(super) const TOP: &str = "\
+Examples:
+  sudo zcscope top
+  sudo zcscope top -c nginx -i eth0          one program on one device
+  sudo zcscope top --path sendfile --path msg_zerocopy
+
+Keys: q quits, ? explains keys, words and what is not known here.";
+
+pub(super) const STAT: &str = "\
+Examples:
+  sudo zcscope stat --duration 10s -p 1234
+  sudo zcscope stat --json -o report.json -- ./server --once
+  sudo zcscope stat --fail-if 'copied>1%' --fail-if 'silent>0' -- ./benchmark";
+
+pub(super) const LOAD: &str = "\
+Examples:
+  sudo zcscope load msg_zerocopy --to 10.0.0.2:9000
+  sudo zcscope load sendfile --to 10.0.0.2:9000 --size 1M --streams 4 --duration 30s
+  sudo zcscope load copy --to 10.0.0.2:9000 -i eth0 --bytes 10G --json
+
+As root it also reports what the kernel did with exactly these sends; without, it only sends.";
+
+pub(super) const SINK: &str = "\
+Examples:
+  zcscope sink --listen '[::]:9000'
+  zcscope sink --listen 10.0.0.2:9000 --mode trunc --once";
+
+pub(super) const DEMO: &str = "\
+Examples:
+  sudo zcscope demo
+  sudo zcscope demo --headless --duration 10s
+  sudo zcscope demo --link eth1,eth2         two spare devices joined by a cable
+
+Network namespaces and devices of its own are gone when it ends, however it ends.";
