@@ -257,7 +257,9 @@ impl Reader {
                 lost.insert((*cause).to_owned(), n);
             }
         }
-        for (cause, n) in [("unreadable_record", self.unreadable), ("program_skipped", self.programs.skipped())] {
+        for (cause, n) in
+            [("unreadable_record", self.unreadable), ("program_skipped", self.programs.skipped())]
+        {
             if n != 0 {
                 lost.insert(cause.to_owned(), n);
             }

@@ -19,7 +19,10 @@ impl Programs {
     /// Events skipped so far, all programs together. A kernel that does not tell counts as none; see
     /// [`kprobes_count`].
     pub(super) fn skipped(&self) -> u64 {
-        self.0.iter().filter_map(|fd| misses(&fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?)).sum()
+        self.0
+            .iter()
+            .filter_map(|fd| misses(&fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?))
+            .sum()
     }
 }
 
