@@ -48,8 +48,8 @@ pub(crate) fn guests(context: &mut Context, log: &mut Log, backend: &str, more: 
     command.extend(words(context, backend));
     command.extend(more.iter().map(|word| (*word).to_owned()));
     let runs = std::thread::scope(|scope| {
-        let start = |kernel| (kernel, scope.spawn(|| guest(kernel, backend, &command)));
-        let threads = KERNELS.map(start);
+        let command = &command;
+        let threads = KERNELS.map(|kernel| (kernel, scope.spawn(move || guest(kernel, backend, command))));
         threads.map(|(kernel, thread)| (kernel, thread.join()))
     });
     let mut total = Tally::default();
