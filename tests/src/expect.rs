@@ -50,6 +50,8 @@ impl Backend {
             "uring_completion" => true,
             // Pages of a file came one by one and merged out of sight.
             "splice_frags" => !kernel::has(Since::SplicePages),
+            // Skips of kprobes are counted since 6.7.
+            "skipped_events" => self == Backend::Kprobe,
             "attach" | "frags" | "copy_site" => self == Backend::Tracepoint,
             "copy" | "completion" | "told" | "refused" => {
                 self == Backend::Tracepoint && !kernel::has(Since::SendTracepoint)

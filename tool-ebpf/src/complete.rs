@@ -56,9 +56,12 @@ pub unsafe fn range(sk: u64, uarg: u64, lo: u32, len: u32, copied: bool) {
     // SAFETY: the callback matches the helper's contract and `sum` outlives the loop.
     unsafe { bpf_loop(len, release as *mut c_void, (&raw mut sum).cast(), 0) };
     let Range { sends, bytes, finished, finished_bytes, .. } = sum;
-    if sends == 0 {
+    // Two units can end at once, and the report of one then covers the other, which was merged into it: its sends
+    // are taken already, but what happened to it is known only here.
+    if sends == 0 && UNITS.get_ptr(uarg).is_none() {
         return;
     }
+    let limit = if sends == 0 { u64::MAX } else { bytes };
     let Some(flow) = socket::flow(entry, PATH) else { return };
     add(&mut flow.units, 1);
     if copied {
@@ -70,10 +73,10 @@ pub unsafe fn range(sk: u64, uarg: u64, lo: u32, len: u32, copied: bool) {
         // SAFETY: a map value, valid while the program runs.
         let unit = unsafe { &mut *unit };
         if conf!(mode.copy) == Source::Tracepoint as u32 && copied {
-            infer::settle(entry, unit, bytes);
+            infer::settle(entry, unit, limit);
         }
-        wire = unit.wire_bytes.min(bytes);
-        clone = unit.clone_bytes.min(bytes);
+        wire = unit.wire_bytes.min(limit);
+        clone = unit.clone_bytes.min(limit);
     } else if conf!(mode.copy) == Source::Tracepoint as u32 && copied {
         wire = infer::unexplained(entry, bytes);
     }

@@ -136,7 +136,7 @@ pub unsafe fn received(skb: *const u8) {
     }
 }
 
-/// The kernel flagged a unit of `bytes` as copied: turns what was seen of it into copies.
+/// The kernel flagged a unit of `bytes` (`u64::MAX`: not known) as copied: turns what was seen of it into copies.
 #[inline(always)]
 pub fn settle(entry: &mut SockEntry, unit: &mut Unit, bytes: u64) {
     let base = CopyKey { id: entry.id, path: unit.path as u8, told: 1, inferred: 1, ..CopyKey::default() };
@@ -151,7 +151,7 @@ pub fn settle(entry: &mut SockEntry, unit: &mut Unit, bytes: u64) {
         copy::count(CopyKey { dev: unit.tap_dev, site: Site::TapClone as u8, clone: 1, ..base }, copied);
         unit.clone_bytes += copied;
     }
-    if unit.wire_bytes == 0 && unit.clone_bytes == 0 {
+    if unit.wire_bytes == 0 && unit.clone_bytes == 0 && bytes != u64::MAX {
         unit.wire_bytes = unexplained(entry, bytes);
     }
 }

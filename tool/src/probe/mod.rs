@@ -7,6 +7,7 @@ mod offsets;
 mod plan;
 mod raw;
 mod read;
+mod skipped;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -238,6 +239,15 @@ fn session(attached: &attach::Attached, kernel: &Kernel<'_>) -> Session {
             fact: "splice_frags".into(),
             why: "before Linux 6.5 sendfile adds one page a call and merges it into the frag before, where it cannot \
                   be seen"
+                .into(),
+        });
+    }
+    let kprobes = attached.sources.values().any(|source| source.starts_with("kprobe:"));
+    if kprobes && !skipped::kprobes_count(&identity.kernel) {
+        missing.push(Missing {
+            fact: "skipped_events".into(),
+            why: "a kprobe that hits while another one's program runs on the same CPU is skipped, and before Linux \
+                  6.7 the kernel does not count it; use --backend fentry where it works"
                 .into(),
         });
     }

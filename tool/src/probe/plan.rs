@@ -216,7 +216,7 @@ pub(super) const FACTS: &[Fact] = &[
             way(
                 Source::Tracepoint,
                 &[hook(Tracepoint, "consume_skb")],
-                &[Need::ConsumeLocation, Need::Symbols],
+                &[Need::SendTracepoint, Need::ConsumeLocation, Need::Symbols],
             ),
         ],
         tracepoint_cannot: "",
@@ -224,8 +224,8 @@ pub(super) const FACTS: &[Fact] = &[
     Fact {
         name: "copy",
         ways: &[
-            way(Source::Fentry, COPY_FENTRY, &[]),
-            way(Source::Kprobe, COPY_KPROBE, &[]),
+            way(Source::Fentry, COPY_FENTRY, &[Need::Symbols]),
+            way(Source::Kprobe, COPY_KPROBE, &[Need::Symbols]),
             way(
                 Source::Tracepoint,
                 &[

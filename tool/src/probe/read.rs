@@ -14,6 +14,7 @@ use zcscope_common::{
 
 use super::classify;
 use super::raw::{self, Batch};
+use super::skipped::Programs;
 use crate::host::symbols::Symbols;
 use crate::model::sample::{CopyKind, CopySample, LatencyKind, LatencySample, Sample, SocketSample};
 
@@ -46,6 +47,7 @@ pub(super) struct Reader {
     ended_before: HashSet<u64>,
     /// Callers already looked up.
     callers: HashMap<u64, Option<(String, Option<String>)>>,
+    programs: Programs,
     /// Records of the ring that were not understood.
     unreadable: u64,
 }
@@ -79,6 +81,7 @@ impl Reader {
             devices: HashMap::new(),
             ended_before: HashSet::new(),
             callers: HashMap::new(),
+            programs: Programs::of(ebpf),
             unreadable: 0,
         })
     }
@@ -254,8 +257,12 @@ impl Reader {
                 lost.insert((*cause).to_owned(), n);
             }
         }
-        if self.unreadable != 0 {
-            lost.insert("unreadable_record".to_owned(), self.unreadable);
+        for (cause, n) in
+            [("unreadable_record", self.unreadable), ("program_skipped", self.programs.skipped())]
+        {
+            if n != 0 {
+                lost.insert(cause.to_owned(), n);
+            }
         }
         Ok(lost)
     }

@@ -60,17 +60,11 @@ const STEPS: &[(&str, When, Run)] = &[
     ("dependencies", When::Always, checks::dependencies),
     ("unit tests", When::Always, checks::unit_tests),
     ("scenarios: this kernel, tracepoint", When::Always, scenarios::native),
-    ("scenarios: guest 6.1, fentry", When::NotQuick, |context, log| {
-        scenarios::guest(context, log, "6.1", "fentry")
+    ("scenarios: guests 6.1 and 6.12, fentry", When::NotQuick, |context, log| {
+        scenarios::guests(context, log, "fentry", &[])
     }),
-    ("scenarios: guest 6.1, kprobe", When::NotQuick, |context, log| {
-        scenarios::guest(context, log, "6.1", "kprobe")
-    }),
-    ("scenarios: guest 6.12, fentry", When::NotQuick, |context, log| {
-        scenarios::guest(context, log, "6.12", "fentry")
-    }),
-    ("scenarios: guest 6.12, kprobe", When::NotQuick, |context, log| {
-        scenarios::guest(context, log, "6.12", "kprobe")
+    ("scenarios: guests 6.1 and 6.12, kprobe, the core", When::NotQuick, |context, log| {
+        scenarios::guests(context, log, "kprobe", &["--core"])
     }),
     ("scenarios: none left out everywhere", When::NotQuick, scenarios::all_ran),
 ];

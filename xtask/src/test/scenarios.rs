@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use super::Context;
 use super::step::{Log, Outcome, Tally};
@@ -13,7 +13,7 @@ use crate::lab::{self, Guest, Nic};
 use crate::sh;
 
 /// One run of all scenarios, on slow emulated processors.
-const LIMIT: Duration = Duration::from_secs(600);
+const LIMIT: Duration = Duration::from_secs(1500);
 
 /// Names of scenarios, by whether they ran anywhere.
 #[derive(Debug, Default)]
@@ -33,21 +33,53 @@ pub(crate) fn native(context: &mut Context, log: &mut Log) -> Result<Outcome> {
     judge(context, log, result)
 }
 
-pub(crate) fn guest(context: &mut Context, log: &mut Log, kernel: &str, backend: &str) -> Result<Outcome> {
+/// The guest kernels.
+const KERNELS: [&str; 2] = ["6.1", "6.12"];
+
+/// Runs the scenarios in all guest kernels side by side.
+pub(crate) fn guests(context: &mut Context, log: &mut Log, backend: &str, more: &[&str]) -> Result<Outcome> {
     build(log)?;
-    if let Err(error) = lab::prepare(kernel) {
-        return Ok(Outcome::Impossible(format!("{error:#}")));
+    for kernel in KERNELS {
+        if let Err(error) = lab::prepare(kernel) {
+            return Ok(Outcome::Impossible(format!("{error:#}")));
+        }
     }
+    let mut command = vec!["zcscope-tests".to_owned()];
+    command.extend(words(context, backend));
+    command.extend(more.iter().map(|word| (*word).to_owned()));
+    let runs = std::thread::scope(|scope| {
+        let command = &command;
+        let threads = KERNELS.map(|kernel| (kernel, scope.spawn(move || guest(kernel, backend, command))));
+        threads.map(|(kernel, thread)| (kernel, thread.join()))
+    });
+    let mut total = Tally::default();
+    let mut details = Vec::new();
+    for (kernel, run) in runs {
+        let Ok((guest_log, result)) = run else { bail!("the run of guest {kernel} broke off") };
+        log.write(guest_log.text().as_bytes());
+        match judge(context, &guest_log, result).with_context(|| format!("guest {kernel}"))? {
+            Outcome::Done(detail, tally) => {
+                details.push(format!("{kernel}: {detail}"));
+                total.add(tally);
+            }
+            impossible @ Outcome::Impossible(_) => return Ok(impossible),
+        }
+    }
+    Ok(Outcome::Done(details.join("; "), total))
+}
+
+/// Runs the scenarios in one guest, with a cable of each kind.
+fn guest(kernel: &str, backend: &str, command: &[String]) -> (Log, Result<()>) {
+    let mut log = Log::new(&format!("guest {kernel} {backend}"));
     let mut guest = Guest::new(kernel).with_programs();
     guest.cables = vec![Nic::Vmxnet3, Nic::Virtio];
     guest.timeout = LIMIT;
-    let command = [&["zcscope-tests".to_owned()], words(context, backend).as_slice()].concat();
-    let result = match guest.run(&command, log) {
+    let result = match guest.run(command, &mut log) {
         Ok(0) => Ok(()),
         Ok(status) => Err(anyhow::anyhow!("zcscope-tests ended with status {status}")),
         Err(error) => Err(error),
     };
-    judge(context, log, result)
+    (log, result)
 }
 
 /// Looks at all runs before it.
