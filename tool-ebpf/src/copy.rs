@@ -2,7 +2,7 @@
 
 use core::ffi::c_void;
 
-use aya_ebpf::helpers::bpf_get_stack;
+use aya_ebpf::{bindings::BPF_NOEXIST, helpers::bpf_get_stack};
 use zcscope_common::{CopyKey, CopyTotals, Lost, Range, Site, SockEntry, Unit};
 
 use crate::{
@@ -19,7 +19,9 @@ const FRAMES: usize = 6;
 /// Adds to the copy table.
 #[inline(always)]
 pub fn count(key: CopyKey, bytes: u64) {
-    if COPIES.get_ptr(key).is_none() && COPIES.insert(key, CopyTotals::default(), 1).is_err() {
+    if COPIES.get_ptr(key).is_none()
+        && COPIES.insert(key, CopyTotals::default(), u64::from(BPF_NOEXIST)).is_err()
+    {
         // Lost only when it is not there after all (another CPU may have been faster).
         if COPIES.get_ptr(key).is_none() {
             lost(Lost::CopyTable, 1);
@@ -67,7 +69,8 @@ unsafe fn unit_of(uarg: u64) -> Option<&'static mut Unit> {
         let sk = unsafe { skb::sock_of_uarg(uarg) };
         known(sk)?;
         let unit = Unit { sk, path: zcscope_common::Path::MsgZerocopy as u32, ..Unit::default() };
-        if UNITS.insert(uarg, unit, 0).is_err() {
+        // Not to overwrite: another CPU may make it at the same time and count on it already.
+        if UNITS.insert(uarg, unit, u64::from(BPF_NOEXIST)).is_err() && UNITS.get_ptr(uarg).is_none() {
             lost(Lost::UnitTable, 1);
         }
     }

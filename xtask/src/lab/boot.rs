@@ -93,7 +93,9 @@ fn qemu(guest: &Guest, kernel: &kernels::Kernel, dir: &Path) -> Command {
     command.current_dir(dir).args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]);
     command.args([
         "-accel",
-        "tcg",
+        // One thread for all processors: with several, qemu can miss that one processor patches the code another
+        // one is executing, and attaching a probe to busy code hangs the guest.
+        "tcg,thread=single",
         "-cpu",
         "max",
         "-smp",

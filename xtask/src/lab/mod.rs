@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -232,7 +233,10 @@ impl RunDir {
         let base = sh::workspace().join("target/lab");
         fs::create_dir_all(&base)?;
         remove_stale(&base);
-        let dir = base.join(std::process::id().to_string());
+        // One process may run several guests: PID.NUMBER.
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let dir = base.join(format!("{}.{number}", std::process::id()));
         fs::remove_dir_all(&dir).ok();
         fs::create_dir(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
         Ok(Self(dir))
@@ -248,7 +252,9 @@ impl Drop for RunDir {
 /// Removes what runs left that were killed.
 fn remove_stale(base: &Path) {
     for entry in fs::read_dir(base).into_iter().flatten().flatten() {
-        if !Path::new("/proc").join(entry.file_name()).exists() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let owner = name.split('.').next().unwrap_or_default();
+        if !Path::new("/proc").join(owner).exists() {
             fs::remove_dir_all(entry.path()).ok();
         }
     }
