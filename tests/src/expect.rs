@@ -46,8 +46,8 @@ impl Backend {
     /// True when this back end cannot know this fact on this kernel.
     fn may_miss(self, fact: &str) -> bool {
         match fact {
-            // The ends of io_uring sends are no part of these scenarios.
-            "uring_completion" => true,
+            // No part of these scenarios.
+            "uring_completion" | "app_read_latency" => true,
             // Pages of a file came one by one and merged out of sight.
             "splice_frags" => !kernel::has(Since::SplicePages),
             // Skips of kprobes are counted since 6.7.

@@ -183,8 +183,20 @@ fn attach_hook(ebpf: &mut Ebpf, btf: &aya::Btf, hook: &Hook) -> Result<(), Strin
             Kind::Kretprobe => "kretprobe",
             Kind::Tracepoint => "tracepoint",
         };
-        format!("{kind} on {} failed: {}", hook.target, chain(&error))
+        format!("{kind} on {} was refused ({})", hook.target, refusal(&error))
     })
+}
+
+/// What the kernel answered: the innermost cause; with `ZCSCOPE_VERIFIER_LOG` set, everything it said.
+fn refusal(error: &ProgramError) -> String {
+    if std::env::var_os("ZCSCOPE_VERIFIER_LOG").is_some() {
+        return chain(error);
+    }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    chain(cause)
 }
 
 /// An error with its causes, without a verifier log of a thousand lines.
@@ -229,11 +241,11 @@ fn missing(choice: &Choice, failures: &Failures) -> Vec<Missing> {
 
 fn why_missing(index: usize, fact: &Fact, failures: &Failures) -> String {
     let mut reasons: Vec<String> = Vec::new();
-    for (way_index, way) in fact.ways.iter().enumerate() {
+    for way_index in 0..fact.ways.len() {
         if let Some(why) = failures.get(&(index, way_index))
             && !why.starts_with("--backend")
         {
-            reasons.push(format!("{}: {why}", plan::source_name(way.source)));
+            reasons.push(why.clone());
         }
     }
     if !fact.tracepoint_cannot.is_empty() {

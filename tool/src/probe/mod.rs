@@ -252,6 +252,10 @@ fn session(attached: &attach::Attached, kernel: &Kernel<'_>) -> Session {
         });
     }
     missing.push(Missing {
+        fact: "app_read_latency".into(),
+        why: "how long a notification waits to be read is not measured by this version".into(),
+    });
+    missing.push(Missing {
         fact: "uring_completion".into(),
         why: "ends of io_uring zero-copy sends are not followed by this version".into(),
     });

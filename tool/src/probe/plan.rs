@@ -254,6 +254,9 @@ pub(super) const BASE: &[Hook] = &[hook(Tracepoint, "tcp_destroy_sock")];
 /// Hook that follows forks, for `-- CMD`.
 pub(super) const FORK: Hook = hook(Tracepoint, "sched_process_fork");
 
+/// Exists where the kernel takes kprobes through perf events, as aya attaches them.
+const KPROBES: &str = "/sys/bus/event_source/devices/kprobe/type";
+
 /// What this kernel has, as far as the plan asks.
 pub(super) struct Kernel<'a> {
     pub(super) btf: &'a Btf,
@@ -289,6 +292,9 @@ impl Kernel<'_> {
         match hook.kind {
             Kind::Fentry | Kind::Fexit => (!self.btf.has_function(target))
                 .then(|| format!("this kernel has no function {target} with a BTF signature")),
+            Kind::Kprobe | Kind::Kretprobe if !std::path::Path::new(KPROBES).exists() => {
+                Some("this kernel has no kprobes".to_owned())
+            }
             Kind::Kprobe | Kind::Kretprobe => {
                 let known = self.symbols.is_none_or(|symbols| symbols.address_of(target).is_some());
                 (!known).then(|| format!("this kernel has no function {target}"))
