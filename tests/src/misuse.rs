@@ -34,6 +34,7 @@ pub(crate) const ALL: &[Procedure] = &[
     ("misuse_no_such_command", no_such_command),
     ("accident_killed", killed),
     ("accident_interrupted", interrupted),
+    ("accident_terminated", terminated),
     ("accident_attached_late", attached_late),
     ("stat_exit_status", exit_status),
     ("stat_exit_status_signal", exit_status_signal),
@@ -192,6 +193,25 @@ fn interrupted(bench: &Bench) -> anyhow::Result<Verdict> {
         Some(figures) if figures.bytes == sent.bytes => {}
         other => wrong.push(format!("bytes: {:?}, expected {}", other.map(|f| f.bytes), sent.bytes)),
     }
+    Ok(verdict(wrong))
+}
+
+/// SIGTERM is handed on to the traced command, and the report still comes.
+fn terminated(bench: &Bench) -> anyhow::Result<Verdict> {
+    let (netns, files) = (Netns::new()?, tempfile::tempdir()?);
+    let ready = files.path().join("command");
+    let mut command = bench.stat();
+    command.args(["--json", "-o"]).arg(files.path().join("stat.json"));
+    command.args(["--", "sh", "-c", "touch $0; exec sleep 30"]).arg(&ready);
+    let tracer = netns.start(&mut command)?;
+    wait_until(Duration::from_secs(30), || ready.exists());
+    kill(Pid::from_raw(tracer.pid() as i32), Signal::SIGTERM)?;
+    let output = tracer.finish(Duration::from_secs(10))?;
+    let mut wrong = Vec::new();
+    if output.code != 143 {
+        wrong.push(format!("exit code {}, expected 143: {}", output.code, output.complaint()));
+    }
+    read_report(files.path())?;
     Ok(verdict(wrong))
 }
 

@@ -147,7 +147,7 @@ pub fn finish_if_done(key: SendKey, send: *mut SendEntry) {
 fn landed(entry: &mut SockEntry, sends: u64) {
     let before = fetch_add(&mut entry.in_flight, sends.wrapping_neg());
     if before == sends && entry.flags & sock_flags::CLOSING != 0 {
-        lifecycle::publish(entry);
+        lifecycle::zcscope_publish(entry);
         let _ = SOCKS.remove(entry.sk);
     }
 }

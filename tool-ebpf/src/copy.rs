@@ -19,21 +19,29 @@ const FRAMES: usize = 6;
 /// Adds to the copy table.
 #[inline(always)]
 pub fn count(key: CopyKey, bytes: u64) {
-    if COPIES.get_ptr(key).is_none()
-        && COPIES.insert(key, CopyTotals::default(), u64::from(BPF_NOEXIST)).is_err()
-    {
-        // Lost only when it is not there after all (another CPU may have been faster).
-        if COPIES.get_ptr(key).is_none() {
-            lost(Lost::CopyTable, 1);
-            return;
+    zcscope_count(&key, bytes);
+}
+
+/// Exported like [`socket::zcscope_identify`], and for the same reason.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn zcscope_count(key: *const CopyKey, bytes: u64) -> u64 {
+    // SAFETY: null or the caller's key.
+    let Some(key) = (unsafe { key.as_ref() }) else { return 0 };
+    let fresh = COPIES.get_ptr(key).is_none()
+        && COPIES.insert(key, CopyTotals::default(), u64::from(BPF_NOEXIST)).is_err();
+    match COPIES.get_ptr_mut(key) {
+        Some(totals) => {
+            // SAFETY: a map value, valid while the program runs.
+            let totals = unsafe { &mut *totals };
+            add(&mut totals.count, 1);
+            add(&mut totals.bytes, bytes);
         }
+        // Refused, and no other CPU has made it: the table is full.
+        None if fresh => lost(Lost::CopyTable, 1),
+        None => {}
     }
-    if let Some(totals) = COPIES.get_ptr_mut(key) {
-        // SAFETY: a map value, valid while the program runs.
-        let totals = unsafe { &mut *totals };
-        add(&mut totals.count, 1);
-        add(&mut totals.bytes, bytes);
-    }
+    0
 }
 
 /// Who owns the bytes of a skb that carries somebody else's pages.
@@ -151,7 +159,7 @@ unsafe fn book<M: Mem>(ctx: *mut c_void, skb: *const u8, event: &Event, flags: u
         let caller = caller(ctx, event.function);
         let clone = caller >= conf!(tap.start) && caller < conf!(tap.end);
         let dev: u64 = crate::mem::Probe::read(skb, conf!(off.skb_dev));
-        socket::remember_device(dev as *const u8);
+        socket::zcscope_remember(dev);
         let told = event.told && victim.unit.is_some();
         let key = CopyKey {
             id: victim.entry.id,

@@ -32,7 +32,7 @@ pub unsafe fn queued(skb: *const u8) {
         }
         let Some(victim) = copy::victim::<Direct>(skb, &shared) else { return };
         let bytes = u64::from(Direct::read::<u32>(skb, conf!(off.skb_data_len)));
-        socket::remember_device(dev as *const u8);
+        socket::zcscope_remember(dev);
         let silent = no_sg && shared.gso_size != 0;
         let site = if silent { Site::SkbSegment } else { Site::ValidateXmit };
         let told = !silent && victim.unit.is_some();
@@ -61,10 +61,12 @@ pub unsafe fn transmitted(skb: *const u8, dev: *const u8) {
         }
         let Some(victim) = copy::victim::<Direct>(skb, &shared) else { return };
         let bytes = u64::from(Direct::read::<u32>(skb, conf!(off.skb_data_len)));
-        socket::remember_device(dev);
+        // The same device as the argument, as a plain number.
+        let dev: u64 = Probe::read(skb, conf!(off.skb_dev));
+        socket::zcscope_remember(dev);
         if let Some(unit) = victim.unit {
             add(&mut unit.tap_bytes, bytes);
-            unit.tap_dev = dev as u64;
+            unit.tap_dev = dev;
         }
     }
 }
@@ -127,7 +129,7 @@ pub unsafe fn received(skb: *const u8) {
         }
         let Some(victim) = copy::victim::<Direct>(skb, &shared) else { return };
         let bytes = u64::from(Direct::read::<u32>(skb, conf!(off.skb_data_len)));
-        socket::remember_device(dev as *const u8);
+        socket::zcscope_remember(dev);
         if let Some(unit) = victim.unit {
             add(&mut unit.rx_bytes, bytes);
             unit.rx_for_other = u64::from(for_other);

@@ -9,9 +9,13 @@ use crate::{
     mem::{Direct, Mem},
 };
 
-/// Hands the final counters of a socket, or of one owner's share of it, to user space.
+/// Hands the final counters of a socket, or of one owner's share of it, to user space. Exported like
+/// [`crate::socket::zcscope_identify`].
+#[unsafe(no_mangle)]
 #[inline(never)]
-pub fn publish(entry: &SockEntry) -> i32 {
+pub extern "C" fn zcscope_publish(entry: *const SockEntry) -> u64 {
+    // SAFETY: null or a map value.
+    let Some(entry) = (unsafe { entry.as_ref() }) else { return 0 };
     if ENDED.output::<SockEntry>(entry, u64::from(BPF_RB_NO_WAKEUP)).is_err() {
         lost(Lost::Ring, 1);
     }
@@ -48,7 +52,7 @@ pub fn destroyed(sk: u64) {
             entry.flags |= sock_flags::CLOSING;
             return;
         }
-        publish(entry);
+        zcscope_publish(entry);
     }
     let _ = SOCKS.remove(sk);
 }

@@ -60,7 +60,7 @@ pub unsafe fn sending<M: Mem>(sk: *const u8, path: u32) -> Owner {
     let tgid = current_tgid();
     if new || entry.tgid != tgid {
         if !new && entry.flags & sock_flags::IGNORED == 0 {
-            lifecycle::publish(entry);
+            lifecycle::zcscope_publish(entry);
         }
         entry.sk = sk as u64;
         entry.tgid = tgid;
@@ -135,7 +135,8 @@ pub extern "C" fn zcscope_route(entry: *mut SockEntry) -> u64 {
     }
     unsafe {
         entry.dev = Probe::read(entry.dst as *const u8, conf!(off.dst_dev));
-        let name = remember_device(entry.dev as *const u8);
+        zcscope_remember(entry.dev);
+        let name: [u8; 16] = Probe::read(entry.dev as *const u8, conf!(off.dev_name));
         if conf!(filter.dev[0]) != 0 && !same_name(conf!(filter.dev), name) {
             entry.flags |= sock_flags::IGNORED;
         }
@@ -163,19 +164,21 @@ unsafe fn addresses(sk: *const u8) -> AddrPair {
     pair
 }
 
-/// Notes name, kind and features of a device under its address; returns the name.
-#[inline(always)]
-pub unsafe fn remember_device(dev: *const u8) -> [u8; 16] {
-    if dev.is_null() {
-        return [0; 16];
+/// Notes name, kind and features of a device under its address. Exported like [`zcscope_identify`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn zcscope_remember(address: u64) -> u64 {
+    if address == 0 {
+        return 0;
     }
+    let dev = address as *const u8;
     unsafe {
         let ifindex: u32 = Probe::read(dev, conf!(off.dev_ifindex));
         let features: u64 = Probe::read(dev, conf!(off.dev_features));
-        if let Some(info) = DEVS.get_ptr(dev as u64) {
+        if let Some(info) = DEVS.get_ptr(address) {
             // An address can come back as another device, and features change.
             if (*info).ifindex == ifindex && (*info).features == features {
-                return (*info).name;
+                return 0;
             }
         }
         let mut info = DevInfo { ifindex, features, ..core::mem::zeroed() };
@@ -186,11 +189,11 @@ pub unsafe fn remember_device(dev: *const u8) -> [u8; 16] {
             let kind: u64 = Probe::read(ops as *const u8, conf!(off.link_ops_kind));
             let _ = aya_ebpf::helpers::bpf_probe_read_kernel_str_bytes(kind as *const u8, &mut info.kind);
         }
-        if DEVS.insert(dev as u64, info, 0).is_err() {
+        if DEVS.insert(address, info, 0).is_err() {
             lost(Lost::DevTable, 1);
         }
-        info.name
     }
+    0
 }
 
 /// The counters of one path of a socket.

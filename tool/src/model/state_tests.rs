@@ -241,39 +241,3 @@ fn latency_and_loss_reach_the_snapshot() {
     assert_eq!(completions.app_read_latency, None);
     assert_eq!(s.lost.total, 7);
 }
-
-/// CPU time of this thread: other work on the machine does not count.
-fn cpu_time() -> std::time::Duration {
-    nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap().into()
-}
-
-/// Not a test of meaning: prints what a tick over ten thousand sockets costs. Run with `--ignored --nocapture`.
-#[test]
-#[ignore = "a measurement, for an optimised build"]
-fn cost_of_ten_thousand_sockets() {
-    for (name, active) in [("idle", 0), ("1,000 active", 1_000), ("all active", 10_000)] {
-        let mut model = Model::new(Session::default());
-        let make = |tick: u64| {
-            let mut s = sample(tick, Vec::new());
-            for id in 1..=10_000u64 {
-                let bytes = if id <= active { id * 1_000 * tick } else { id * 1_000 };
-                s.sockets.push(zc(id, bytes));
-                s.copies.push(copy(Some(id), Reason::Loopback, bytes));
-            }
-            s
-        };
-        model.absorb(make(1));
-        drop(model.snapshot());
-        let (mut absorb, mut snapshot) = (std::time::Duration::ZERO, std::time::Duration::ZERO);
-        for tick in 2..22 {
-            let s = make(tick);
-            let start = cpu_time();
-            model.absorb(s);
-            absorb += cpu_time() - start;
-            let start = cpu_time();
-            drop(model.snapshot());
-            snapshot += cpu_time() - start;
-        }
-        println!("{name}: absorb {:?}, snapshot {:?}", absorb / 20, snapshot / 20);
-    }
-}

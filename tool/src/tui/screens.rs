@@ -123,23 +123,6 @@ fn figures_do_not_jump() {
     }
 }
 
-#[test]
-#[ignore = "a measurement, not a check: run it alone with --release and --nocapture"]
-fn frame_time_with_ten_thousand_sockets() {
-    let snapshot = fixtures::many(10_000);
-    let app = app(&[]);
-    let mut terminal = Terminal::new(TestBackend::new(200, 60)).expect("a test terminal");
-    let mut times: Vec<_> = (0..200)
-        .map(|_| {
-            let start = std::time::Instant::now();
-            terminal.draw(|frame| draw(frame, &app, &snapshot)).expect("a test terminal never fails");
-            start.elapsed()
-        })
-        .collect();
-    times.sort();
-    println!("frame at 200x60, 10,000 sockets: median {:?}, worst {:?}", times[100], times[199]);
-}
-
 /// The whole way from samples: what the model makes of them arrives on the screen under the right words.
 #[test]
 fn samples_reach_the_screen_through_the_model() {

@@ -170,25 +170,3 @@ fn the_ready_file_is_there_while_tracing_and_gone_after() {
     assert_eq!(outcome.unwrap(), 0, "there when the command starts");
     assert!(!ready.exists());
 }
-
-/// Signals reach the whole test process, so this runs alone: `--ignored --test-threads 1 signals`.
-#[test]
-#[ignore = "sends signals to the test process itself"]
-fn signals_end_the_trace_and_reach_the_command() {
-    for signal in ["INT", "TERM"] {
-        let script = format!("sleep 0.4; kill -{signal} {}", std::process::id());
-        let mut killer = std::process::Command::new("sh").args(["-c", &script]).spawn().unwrap();
-        let (outcome, report) = stat(&mut Fake::default(), &[], |_| {});
-        assert_eq!(outcome.unwrap(), 0);
-        assert!(report.is_some(), "{signal}: the report still comes");
-        killer.wait().unwrap();
-    }
-    let script = format!("kill -INT {}; sleep 0.3; exit 4", std::process::id());
-    assert_eq!(
-        stat(&mut Fake::default(), &sh(&script), |_| {}).0.unwrap(),
-        4,
-        "the command decides on Ctrl-C"
-    );
-    let script = format!("kill -TERM {}; sleep 5; exit 4", std::process::id());
-    assert_eq!(stat(&mut Fake::default(), &sh(&script), |_| {}).0.unwrap(), 143, "SIGTERM is handed on");
-}

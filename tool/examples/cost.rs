@@ -1,0 +1,96 @@
+//! What one tick costs with 10,000 sockets: the model (CPU time) and a frame of the screen (wall time).
+//! `cargo run --release -p zcscope --example cost`; the budgets are 2 % of a core at 4 Hz and 5 ms.
+
+use std::time::{Duration, Instant};
+
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use zcscope::model::sample::{Sample, SocketSample};
+use zcscope::model::snapshot::Session;
+use zcscope::model::{self, Model};
+use zcscope::tui;
+use zcscope_common::{FlowCounters, Path};
+
+#[allow(dead_code, unreachable_pub, reason = "shared with the tests, which use the rest")]
+#[path = "../src/tui/fixtures.rs"]
+mod fixtures;
+
+const SOCKETS: u64 = 10_000;
+const TICKS: u64 = 20;
+
+/// CPU time of this thread: other work on the machine does not count.
+fn cpu_time() -> anyhow::Result<Duration> {
+    Ok(nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID)?.into())
+}
+
+/// Counters at `tick` seconds, of which the first `active` sockets move.
+fn sample(tick: u64, active: u64) -> Sample {
+    let socket = |id: u64| {
+        let sends = if id <= active { tick } else { 1 };
+        let flow = FlowCounters {
+            calls: sends,
+            bytes: sends * 65_536,
+            zc_sends: sends,
+            completed_sends: sends,
+            completed_bytes: sends * 65_536,
+            ..FlowCounters::default()
+        };
+        SocketSample {
+            id,
+            cookie: None,
+            pid: (id % 50) as u32 + 1,
+            comm: "sender".into(),
+            local: ([192, 0, 2, 1], 40_000).into(),
+            remote: ([192, 0, 2, 2], 443).into(),
+            dev: Some("eth0".into()),
+            netns: 1,
+            flows: vec![(Path::MsgZerocopy, flow)],
+        }
+    };
+    let sockets = (1..=SOCKETS).map(socket).collect();
+    Sample { at_ns: tick * 1_000_000_000, sockets, ..Sample::default() }
+}
+
+fn model_cost(active: u64) -> anyhow::Result<()> {
+    let mut model = Model::new(Session::default());
+    model.absorb(sample(1, active));
+    let (mut absorb, mut snapshot) = (Duration::ZERO, Duration::ZERO);
+    for tick in 2..2 + TICKS {
+        let sample = sample(tick, active);
+        let start = cpu_time()?;
+        model.absorb(sample);
+        let middle = cpu_time()?;
+        drop(model.snapshot());
+        absorb += middle - start;
+        snapshot += cpu_time()? - middle;
+    }
+    let ticks = TICKS as u32;
+    println!(
+        "model, {active} of {SOCKETS} active: absorb {:?}, snapshot {:?}",
+        absorb / ticks,
+        snapshot / ticks
+    );
+    Ok(())
+}
+
+fn frame_cost() -> anyhow::Result<()> {
+    let snapshot: model::snapshot::Snapshot = fixtures::many(SOCKETS);
+    let app = tui::App::new(tui::Theme::default());
+    let mut terminal = Terminal::new(TestBackend::new(200, 60))?;
+    let mut times = Vec::new();
+    for _ in 0..200 {
+        let start = Instant::now();
+        terminal.draw(|frame| tui::draw(frame, &app, &snapshot))?;
+        times.push(start.elapsed());
+    }
+    times.sort();
+    println!("frame at 200x60: median {:?}, worst {:?}", times[100], times[199]);
+    Ok(())
+}
+
+fn main() -> anyhow::Result<()> {
+    for active in [0, SOCKETS / 10, SOCKETS] {
+        model_cost(active)?;
+    }
+    frame_cost()
+}
