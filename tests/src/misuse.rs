@@ -218,7 +218,7 @@ fn terminated(bench: &Bench) -> anyhow::Result<Verdict> {
 /// Attaching in the middle of traffic: sends from before are nobody's, and the ledger is whole all the same.
 fn attached_late(bench: &Bench) -> anyhow::Result<Verdict> {
     let (netns, files) = (Netns::new()?, tempfile::tempdir()?);
-    let traffic = Traffic::start(bench, &netns, 800)?;
+    let traffic = Traffic::start(bench, &netns, 2400)?;
     let mut command = bench.stat();
     command.args(["--duration", "1s", "--json", "-o"]).arg(files.path().join("stat.json"));
     command.args(["-p", &traffic.sender.pid().to_string()]);

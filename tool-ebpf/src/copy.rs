@@ -26,8 +26,12 @@ pub fn count(key: CopyKey, bytes: u64) {
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn zcscope_count(key: *const CopyKey, bytes: u64) -> u64 {
-    // SAFETY: null or the caller's key.
-    let Some(key) = (unsafe { key.as_ref() }) else { return 0 };
+    if key.is_null() {
+        return 0;
+    }
+    // A copy on the stack: before Linux 6.2 the verifier takes no map key from memory a function was given.
+    // SAFETY: the caller's key.
+    let key = unsafe { key.read_volatile() };
     let fresh = COPIES.get_ptr(key).is_none()
         && COPIES.insert(key, CopyTotals::default(), u64::from(BPF_NOEXIST)).is_err();
     match COPIES.get_ptr_mut(key) {
