@@ -122,7 +122,11 @@ fn judge(context: &mut Context, log: &Log, result: Result<()>) -> Result<Outcome
             if context.scenario.is_empty() { "" } else { "; does one have that name?" }
         );
     }
-    Ok(Outcome::Done(tally.text(), tally))
+    // What this kernel cannot do is another one's: `all_ran` sees to it that nothing is left out everywhere.
+    let elsewhere = tally.skipped;
+    let counted = Tally { skipped: 0, ..tally };
+    let detail = if elsewhere == 0 { String::new() } else { format!(", {elsewhere} are for other kernels") };
+    Ok(Outcome::Done(counted.text() + &detail, counted))
 }
 
 /// Counts the lines `ok NAME`, `FAIL NAME: why`, `skip NAME: why`, and remembers the names.
