@@ -125,7 +125,7 @@ pub struct Offsets {
     pub pt_regs_orig_ax: u32,
     pub pt_regs_dx: u32,
     pub pt_regs_r10: u32,
-    pub pad: u32,
+    pub task_io_uring: u32,
 }
 
 impl Offsets {

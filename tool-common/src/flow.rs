@@ -164,6 +164,8 @@ pub mod sock_flags {
     pub const IGNORED: u32 = 1;
     /// `tcp_destroy_sock` was seen while sends were in flight; the last completion ends the entry.
     pub const CLOSING: u32 = 2;
+    /// Some call on this socket kept state per thread; without it every call so far was a plain send.
+    pub const KEEPS_STATE: u32 = 4;
 }
 
 /// One socket: who owns it, where it goes, and the counters of the first path it used.

@@ -76,11 +76,15 @@ pub fn lost(cause: Lost, n: u64) {
     }
 }
 
-/// The value at `key` of the socket table, inserted as zeroes when it is new (second field true).
+/// The value at `key` of the socket table, inserted as zeroes when it is new (second field true). Nothing is
+/// inserted before everything is attached.
 #[inline(always)]
 pub fn sock_slot(sk: u64) -> Option<(*mut SockEntry, bool)> {
     if let Some(entry) = SOCKS.get_ptr_mut(sk) {
         return Some((entry, false));
+    }
+    if !active() {
+        return None;
     }
     let zero = ZERO_SOCK.get(0)?;
     if SOCKS.insert(sk, zero, u64::from(BPF_NOEXIST)).is_err() && SOCKS.get_ptr(sk).is_none() {

@@ -2,14 +2,15 @@
 
 use aya_ebpf::helpers::{bpf_get_current_task_btf, bpf_ktime_get_ns, bpf_task_pt_regs};
 use zcscope_common::{
-    CallState, CopyKey, Err, FlowCounters, Lost, Path, SendEntry, SendKey, Site, Source, Unit,
+    CallState, CopyKey, Err, FlowCounters, Lost, Offsets, Path, SendEntry, SendKey, Site, Source, Unit,
+    sock_flags,
 };
 
 use crate::{
     complete::finish_if_done,
     config::conf,
     copy,
-    maps::{CALLS, SENDS, UNITS, active, lost},
+    maps::{CALLS, SENDS, SOCKS, UNITS, active, lost},
     mem::{Direct, Mem, Probe, add, fetch_add, swap},
     skb,
     socket::{self, Owner, current_tid},
@@ -140,13 +141,20 @@ unsafe fn begin<M: Mem>(sk: *const u8, msg: *const u8, class: Class) -> Option<&
         start_copy: u32::from(class.start_copy),
         ..CallState::default()
     };
-    if !class.path.wants_zerocopy() {
+    if conf!(mode.send) == Source::Kprobe as u32 && !class.path.wants_zerocopy() {
         return Some(state);
     }
     // SAFETY: helper without preconditions.
     state.start_ns = unsafe { bpf_ktime_get_ns() };
     // Known from now on: copies of the first send can happen before its call returns.
-    state.wanted = u32::from(!matches!(unsafe { socket::sending::<M>(sk, state.path) }, Owner::Unwanted));
+    state.wanted = match unsafe { socket::sending::<M>(sk, state.path) } {
+        Owner::Unwanted => 0,
+        Owner::NoRoom => 1,
+        Owner::Known(entry) => {
+            entry.flags |= sock_flags::KEEPS_STATE;
+            1
+        }
+    };
     if class.path.has_completion() && class.path as u32 != Path::MsgZerocopy as u32 && state.wanted != 0 {
         state.uarg = unsafe { M::read(msg, conf!(off.msghdr_ubuf)) };
         let unit = Unit { sk: sk as u64, path: class.path as u32, ..Unit::default() };
@@ -175,8 +183,7 @@ pub unsafe fn leave_fexit(sk: *const u8, msg: *const u8, ret: i64) {
         if msg_flags::<Direct>(msg) & (MSG_ZEROCOPY | MSG_SPLICE_PAGES) != 0 {
             leave_call::<Direct>(Some(sk), ret);
         } else {
-            let mut state = CallState { path: class_of_copy() as u32, ..CallState::default() };
-            end::<Direct>(sk, &mut state, ret);
+            end_plain::<Direct>(sk, class_of_copy(), ret);
         }
     }
 }
@@ -195,12 +202,16 @@ pub unsafe fn enter_kprobe<M: Mem>(sk: *const u8, msg: *const u8) {
 #[inline(always)]
 pub unsafe fn enter_tracepoint(sk: *const u8, msg: *const u8) {
     unsafe {
+        let flags = msg_flags::<Direct>(msg);
+        // Plain sends, by far the most, cost nothing here: a call that leaves no state is one.
+        if flags & (MSG_ZEROCOPY | MSG_SPLICE_PAGES) == 0 {
+            return;
+        }
         if let Some(state) = known_call(current_tid())
             && state.sk == sk as u64
         {
             return;
         }
-        let flags = msg_flags::<Direct>(msg);
         let class = classify::<Direct>(sk, msg, flags);
         let Some(state) = begin::<Direct>(sk, msg, class) else { return };
         if class.path as u32 == Path::MsgZerocopy as u32 && !class.start_copy {
@@ -224,6 +235,9 @@ pub unsafe fn leave_call<M: Mem>(sk: Option<*const u8>, ret: i64) {
 #[inline(always)]
 pub unsafe fn leave_tracepoint(sk: *const u8, ret: i64) {
     unsafe {
+        if ret > 0 && plain_again(sk, ret as u64) {
+            return;
+        }
         if let Some(state) = known_call(current_tid())
             && state.sk == sk as u64
         {
@@ -231,10 +245,15 @@ pub unsafe fn leave_tracepoint(sk: *const u8, ret: i64) {
             state.sk = 0;
             return;
         }
-        let mut state = CallState::default();
         let class = class_by_syscall(sk);
-        state.path = class.path as u32;
-        state.start_copy = u32::from(class.start_copy);
+        if !class.path.wants_zerocopy() {
+            return end_plain::<Direct>(sk, class.path, ret);
+        }
+        let mut state = CallState {
+            path: class.path as u32,
+            start_copy: u32::from(class.start_copy),
+            ..CallState::default()
+        };
         let zerocopy = state.path == Path::MsgZerocopy as u32 && !class.start_copy;
         if zerocopy && ret > 0 && conf!(mode.send_has_tp) != 0 {
             // It began before tracing did: its id is unknown, so its end would never be.
@@ -244,6 +263,39 @@ pub unsafe fn leave_tracepoint(sk: *const u8, ret: i64) {
             state.memlock = u32::from(!optmem_exhausted(sk));
         }
         end::<Direct>(sk, &mut state, ret);
+    }
+}
+
+/// Books a plain send on a socket that never did anything else, for the same process over the same route; false
+/// when it is not one. By far the most sends end here, so it costs one look-up.
+#[inline(always)]
+unsafe fn plain_again(sk: *const u8, bytes: u64) -> bool {
+    let Some(entry) = SOCKS.get_ptr_mut(sk as u64) else { return false };
+    // SAFETY: a map value, valid while the program runs; `sk` and the task are typed pointers.
+    unsafe {
+        let entry = &mut *entry;
+        let same = entry.flags == 0
+            && entry.home_path == Path::Copy as u32
+            && entry.tgid == socket::current_tgid()
+            && entry.dst == Direct::read::<u64>(sk, conf!(off.sock_dst_cache));
+        if !same || uses_uring() || conf!(filter.path_mask) != 0 {
+            return false;
+        }
+        add(&mut entry.home.calls, 1);
+        add(&mut entry.home.bytes, bytes);
+    }
+    true
+}
+
+/// Whether the current thread has ever used io_uring, or works for it.
+#[inline(always)]
+unsafe fn uses_uring() -> bool {
+    unsafe {
+        let task = bpf_get_current_task_btf() as *const u8;
+        let flags: u32 = Direct::read(task, conf!(off.task_flags));
+        flags & (PF_IO_WORKER | PF_USER_WORKER | PF_KTHREAD) != 0
+            || (conf!(off.task_io_uring) != Offsets::ABSENT
+                && Direct::read::<u64>(task, conf!(off.task_io_uring)) != 0)
     }
 }
 
@@ -406,12 +458,30 @@ pub unsafe fn sendpages_leave(ret: i64) {
     unsafe { leave_call::<Probe>(None, ret) };
 }
 
+/// Books one finished call that never asked for zero-copy: the busiest way through this file.
+#[inline(always)]
+unsafe fn end_plain<M: Mem>(sk: *const u8, path: Path, ret: i64) {
+    let mask = conf!(filter.path_mask);
+    if mask != 0 && mask & (1 << (path as u32 & 31)) == 0 {
+        return;
+    }
+    let flow = match unsafe { socket::sending::<M>(sk, path as u32) } {
+        Owner::Unwanted => None,
+        Owner::NoRoom => socket::unattributed(path as u32),
+        Owner::Known(entry) => socket::flow(entry, path as u32),
+    };
+    let Some(flow) = flow else { return };
+    add(&mut flow.calls, 1);
+    if ret < 0 {
+        fail(flow, ret);
+    } else {
+        add(&mut flow.bytes, ret as u64);
+    }
+}
+
 /// Books one finished call.
 #[inline(always)]
 unsafe fn end<M: Mem>(sk: *const u8, state: &mut CallState, ret: i64) {
-    if !active() {
-        return;
-    }
     let mask = conf!(filter.path_mask);
     if mask != 0 && mask & (1 << (state.path & 31)) == 0 {
         return forget(sk, state);
@@ -480,8 +550,9 @@ fn accept(sk: *const u8, state: &CallState, bytes: u64) {
     }
 }
 
+/// Counts a failed call by its errno.
 #[inline(always)]
-fn refuse(flow: &mut FlowCounters, state: &CallState, ret: i64) {
+fn fail(flow: &mut FlowCounters, ret: i64) {
     // One counter per class, as constants: no variable index for the verifier to bound.
     match Err::of(ret) {
         Err::Enobufs => add(&mut flow.errors[0], 1),
@@ -490,6 +561,12 @@ fn refuse(flow: &mut FlowCounters, state: &CallState, ret: i64) {
         Err::Econnreset => add(&mut flow.errors[3], 1),
         Err::Other => add(&mut flow.errors[4], 1),
     }
+}
+
+/// Counts a failed call, with the cause of ENOBUFS on the zero-copy path.
+#[inline(always)]
+fn refuse(flow: &mut FlowCounters, state: &CallState, ret: i64) {
+    fail(flow, ret);
     let named = conf!(mode.refused) != Source::None as u32;
     if named && ret == -ENOBUFS && state.path == Path::MsgZerocopy as u32 {
         if state.memlock != 0 {

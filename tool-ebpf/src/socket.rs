@@ -6,7 +6,7 @@ use zcscope_common::{AddrPair, DevInfo, FlowCounters, Lost, Offsets, Path, SockE
 use crate::{
     config::conf,
     lifecycle,
-    maps::{DEVS, PROCS, SOCKS, UNATTRIBUTED, lost, next_id, sock_slot, spill_slot},
+    maps::{DEVS, PROCS, SOCKS, UNATTRIBUTED, active, lost, next_id, sock_slot, spill_slot},
     mem::{Mem, Probe, read},
 };
 
@@ -53,6 +53,9 @@ pub enum Owner {
 #[inline(always)]
 pub unsafe fn sending<M: Mem>(sk: *const u8, path: u32) -> Owner {
     let Some((entry, new)) = sock_slot(sk as u64) else {
+        if !active() {
+            return Owner::Unwanted;
+        }
         return if process_wanted(current_tgid()) { Owner::NoRoom } else { Owner::Unwanted };
     };
     // SAFETY: map values stay valid while the program runs.

@@ -22,7 +22,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "JSON_POINTER")]
     metric: Option<String>,
     /// Arguments of `zcscope stat`, such as "--backend tracepoint".
-    #[arg(long, default_value = "", value_name = "ARGS")]
+    #[arg(long, default_value = "", value_name = "ARGS", allow_hyphen_values = true)]
     stat: String,
     /// The command; `zcscope` is the one built here, with optimization.
     #[arg(last = true, required = true)]

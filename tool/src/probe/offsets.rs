@@ -96,6 +96,7 @@ const ROWS: &[Row] = rows! {
     packet_type_ignore_outgoing = "packet_type" "ignore_outgoing";
     task_flags = "task_struct" "flags";
     task_tgid = "task_struct" "tgid";
+    task_io_uring = "task_struct" "io_uring" optional;
     pt_regs_orig_ax = "pt_regs" "orig_ax";
     pt_regs_dx = "pt_regs" "dx";
     pt_regs_r10 = "pt_regs" "r10";
