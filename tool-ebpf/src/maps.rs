@@ -48,9 +48,10 @@ pub static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(Lost::COUNT as
 /// Ended sockets.
 #[map]
 pub static ENDED: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
-/// 1 once everything is attached: until then nothing is counted, so that no call is seen by half the programs.
+/// Two switches. 0: everything is attached; until then nothing is counted, so that no call is seen by half the
+/// programs. 1: a zero-copy send was seen; until then no skb can be one, and nobody looks.
 #[map]
-static ACTIVE: Array<u32> = Array::with_max_entries(1, 0);
+static ACTIVE: Array<u32> = Array::with_max_entries(2, 0);
 /// Source of socket numbers.
 #[map]
 pub static NEXT_ID: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
@@ -65,6 +66,21 @@ static ZERO_SPILL: Array<SpillEntry> = Array::with_max_entries(1, 0);
 #[inline(always)]
 pub fn active() -> bool {
     ACTIVE.get(0).is_some_and(|active| *active != 0)
+}
+
+/// Whether a zero-copy send was ever seen.
+#[inline(always)]
+pub fn zerocopy_seen() -> bool {
+    ACTIVE.get(1).is_some_and(|seen| *seen != 0)
+}
+
+/// A zero-copy send is seen.
+#[inline(always)]
+pub fn see_zerocopy() {
+    if let Some(seen) = ACTIVE.get_ptr_mut(1) {
+        // SAFETY: a map value; whoever writes writes 1.
+        unsafe { core::ptr::write_volatile(seen, 1) };
+    }
 }
 
 /// Counts a loss.

@@ -10,7 +10,7 @@ use crate::{
     complete::finish_if_done,
     config::conf,
     copy,
-    maps::{CALLS, SENDS, SOCKS, UNITS, active, lost},
+    maps::{CALLS, SENDS, SOCKS, UNITS, active, lost, see_zerocopy},
     mem::{Direct, Mem, Probe, add, fetch_add, swap},
     skb,
     socket::{self, Owner, current_tid},
@@ -144,6 +144,7 @@ unsafe fn begin<M: Mem>(sk: *const u8, msg: *const u8, class: Class) -> Option<&
     if conf!(mode.send) == Source::Kprobe as u32 && !class.path.wants_zerocopy() {
         return Some(state);
     }
+    see_zerocopy();
     // SAFETY: helper without preconditions.
     state.start_ns = unsafe { bpf_ktime_get_ns() };
     // Known from now on: copies of the first send can happen before its call returns.
