@@ -57,6 +57,8 @@ ip link set lo up
 cd /root || exit
 
 if [ -n "$LAB_TERMINAL" ]; then
+    # Kept open: the last close of a terminal forgets its size.
+    exec 9<>"$LAB_TERMINAL"
     stty -F "$LAB_TERMINAL" rows "$LAB_ROWS" cols "$LAB_COLUMNS"
     setsid -c sh /lab/command <"$LAB_TERMINAL" >"$LAB_TERMINAL" 2>&1
     status=$?
