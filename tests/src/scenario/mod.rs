@@ -111,7 +111,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
 
 /// How often a row may be tried with kprobes: the kernel skips a kprobe that hits while another one's program runs
 /// on the same CPU. zcscope says so, as a loss or as a fact it cannot know, but the count is not exact then.
-const KPROBE_TRIES: u32 = 3;
+const KPROBE_TRIES: u32 = 6;
 
 fn with_patience(bench: &Bench, scenario: impl Fn() -> anyhow::Result<Verdict>) -> anyhow::Result<Verdict> {
     let tries = if bench.backend == Some(Backend::Kprobe) { KPROBE_TRIES } else { 1 };
