@@ -50,7 +50,7 @@ impl Backend {
             "uring_completion" | "app_read_latency" => true,
             // Pages of a file came one by one and merged out of sight.
             "splice_frags" => !kernel::has(Since::SplicePages),
-            // Skips of kprobes are counted since 6.7.
+            // Dropped kprobes cannot be counted.
             "skipped_events" => self == Backend::Kprobe,
             "attach" | "frags" | "copy_site" => self == Backend::Tracepoint,
             "copy" | "completion" | "told" | "refused" => {

@@ -243,11 +243,11 @@ fn session(attached: &attach::Attached, kernel: &Kernel<'_>) -> Session {
         });
     }
     let kprobes = attached.sources.values().any(|source| source.starts_with("kprobe:"));
-    if kprobes && !skipped::kprobes_count(&identity.kernel) {
+    if kprobes {
         missing.push(Missing {
             fact: "skipped_events".into(),
-            why: "a kprobe that hits while another one's program runs on the same CPU is skipped, and before Linux \
-                  6.7 the kernel does not count it; use --backend fentry where it works"
+            why: "the kernel skips a kprobe that hits while another one is being handled on the same CPU, and zcscope \
+                  cannot count these: a few sends or copies may be missing; use --backend fentry where it works"
                 .into(),
         });
     }
