@@ -104,7 +104,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
         timed(&mut tally, row.name, || with_patience(&context, || row::run(row, &context)));
     }
     for (name, procedure) in procedures {
-        timed(&mut tally, name, || procedure(&context));
+        timed(&mut tally, name, || with_patience(&context, || procedure(&context)));
     }
     Ok(tally.close())
 }
@@ -113,15 +113,28 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
 /// on the same CPU. zcscope says so, as a loss or as a fact it cannot know, but the count is not exact then.
 const KPROBE_TRIES: u32 = 6;
 
+/// How often a scenario is tried in which zcscope itself reported that the kernel skipped a program: the report is
+/// honest then, but the counts need not be exact.
+const SKIPPED_TRIES: u32 = 3;
+
 fn with_patience(bench: &Bench, scenario: impl Fn() -> anyhow::Result<Verdict>) -> anyhow::Result<Verdict> {
-    let tries = if bench.backend == Some(Backend::Kprobe) { KPROBE_TRIES } else { 1 };
-    for number in 1..tries {
-        match scenario()? {
-            Verdict::Failed(complaints) => println!("  try {number}: {}", complaints.join("; ")),
-            verdict => return Ok(verdict),
+    let kprobe = bench.backend == Some(Backend::Kprobe);
+    let mut number = 0;
+    loop {
+        number += 1;
+        let verdict = scenario()?;
+        let Verdict::Failed(complaints) = &verdict else { return Ok(verdict) };
+        let skipped = complaints.iter().any(|complaint| complaint.contains("program_skipped"));
+        let tries = match (kprobe, skipped) {
+            (true, _) => KPROBE_TRIES,
+            (false, true) => SKIPPED_TRIES,
+            (false, false) => 1,
+        };
+        if number >= tries {
+            return Ok(verdict);
         }
+        println!("  try {number}: {}", complaints.join("; "));
     }
-    scenario()
 }
 
 fn timed(tally: &mut Tally, name: &str, scenario: impl FnOnce() -> anyhow::Result<Verdict>) {
