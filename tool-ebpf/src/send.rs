@@ -236,7 +236,8 @@ pub unsafe fn leave_call<M: Mem>(sk: Option<*const u8>, ret: i64) {
 #[inline(always)]
 pub unsafe fn leave_tracepoint(sk: *const u8, ret: i64) {
     unsafe {
-        if ret > 0 && plain_again(sk, ret as u64) {
+        // Without that tracepoint every call leaves no state, and its arguments must be looked at.
+        if conf!(mode.send_has_tp) != 0 && ret > 0 && plain_again(sk, ret as u64) {
             return;
         }
         if let Some(state) = known_call(current_tid())
