@@ -126,6 +126,8 @@ pub struct Offsets {
     pub pt_regs_dx: u32,
     pub pt_regs_r10: u32,
     pub task_io_uring: u32,
+    /// Fills up to an even number of fields; leave it out when another one is added.
+    pub even: u32,
 }
 
 impl Offsets {
@@ -171,5 +173,9 @@ pub struct Config {
     pub io_sg_from_iter: u64,
 }
 
-const _: () = assert!(size_of::<Config>() == 64 * 4 + 8 * 4 + 48 + 8 + 5 * 16 + 8);
+// No hidden padding: `Offsets` and `Mode` each hold an even number of words.
+const _: () = assert!(size_of::<Offsets>() % 8 == 0 && size_of::<Mode>() % 8 == 0);
+const _: () = assert!(
+    size_of::<Config>() == size_of::<Offsets>() + size_of::<Mode>() + size_of::<Filter>() + 8 + 5 * 16 + 8
+);
 const _: () = assert!(align_of::<Config>() == 8);

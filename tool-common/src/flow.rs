@@ -3,132 +3,7 @@
 //! Counters only grow. A socket is known by `id`, a number of our own that never comes back, because a
 //! `struct sock` address does.
 
-use crate::ids::Path;
-
-/// Classes of errno a send can fail with; the index into [`FlowCounters::errors`].
-#[repr(u8)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Err {
-    /// `ENOBUFS`: no room to track another zero-copy send.
-    Enobufs = 0,
-    /// `EAGAIN`: the socket buffer is full.
-    Eagain = 1,
-    /// `EPIPE`: the peer or the program shut the connection.
-    Epipe = 2,
-    /// `ECONNRESET`: the peer reset the connection.
-    Econnreset = 3,
-    /// Any other errno.
-    Other = 4,
-}
-
-impl Err {
-    /// Every class, in index order, with the name it has in JSON.
-    pub const ALL: [(Err, &'static str); 5] = [
-        (Err::Enobufs, "ENOBUFS"),
-        (Err::Eagain, "EAGAIN"),
-        (Err::Epipe, "EPIPE"),
-        (Err::Econnreset, "ECONNRESET"),
-        (Err::Other, "other"),
-    ];
-
-    /// The class of a negative return value, errno numbers of x86-64 and arm64.
-    #[inline(always)]
-    #[must_use]
-    pub const fn of(ret: i64) -> Err {
-        match ret {
-            -105 => Err::Enobufs,
-            -11 => Err::Eagain,
-            -32 => Err::Epipe,
-            -104 => Err::Econnreset,
-            _ => Err::Other,
-        }
-    }
-}
-
-/// Everything counted for one socket on one path. All fields are totals since the first send seen.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FlowCounters {
-    /// Entries into TCP's send function (one `sendfile(2)` makes several).
-    pub calls: u64,
-    /// Bytes accepted.
-    pub bytes: u64,
-    /// Failed calls by [`Err`].
-    pub errors: [u64; 5],
-    /// Calls refused because `sk_omem_alloc` would pass `optmem_max`.
-    pub refused_optmem: u64,
-    /// Calls refused because the user's pinned pages would pass `RLIMIT_MEMLOCK`.
-    pub refused_memlock: u64,
-    /// Bytes put into skb frags by reference.
-    pub attached_bytes: u64,
-    /// New skb frags those bytes took.
-    pub frags: u64,
-    /// Bytes asked for without a copy and copied from the start (told to nobody).
-    pub start_copied_bytes: u64,
-    /// Raw bytes of wire copies on paths without completion units; may exceed the bytes requested (retransmits).
-    pub raw_wire_bytes: u64,
-    /// Like `raw_wire_bytes`, for copies made for a second consumer.
-    pub raw_clone_bytes: u64,
-    /// Raw bytes of those wire copies the application could not be told about.
-    pub raw_silent_bytes: u64,
-    /// Zero-copy sends accepted (each will have an end).
-    pub zc_sends: u64,
-    /// Zero-copy sends released by the kernel.
-    pub completed_sends: u64,
-    /// Bytes of the sends released.
-    pub completed_bytes: u64,
-    /// Completion units (ubufs) released: the notifications queued, before merging.
-    pub units: u64,
-    /// Sends of units the kernel flagged as copied.
-    pub kernel_copied_sends: u64,
-    /// Bytes of released units that went out as a copy, each requested byte once.
-    pub unit_copied_bytes: u64,
-    /// Bytes of released units of which a second consumer got a copy, each requested byte once.
-    pub unit_clone_bytes: u64,
-    /// Those of `unit_copied_bytes` whose unit was flagged as not copied.
-    pub unit_silent_bytes: u64,
-    /// Notifications the application read from the error queue (ranges, after merging).
-    pub told_reads: u64,
-    /// Sends covered by the notifications read.
-    pub told_sends: u64,
-    /// Sends of ranges read with the COPIED code.
-    pub told_copied_sends: u64,
-}
-
-const _: () = assert!(size_of::<FlowCounters>() == 26 * 8);
-
-impl core::ops::Add for FlowCounters {
-    type Output = FlowCounters;
-
-    fn add(self, other: FlowCounters) -> FlowCounters {
-        let mut errors = self.errors;
-        errors.iter_mut().zip(other.errors).for_each(|(mine, theirs)| *mine += theirs);
-        FlowCounters {
-            calls: self.calls + other.calls,
-            bytes: self.bytes + other.bytes,
-            errors,
-            refused_optmem: self.refused_optmem + other.refused_optmem,
-            refused_memlock: self.refused_memlock + other.refused_memlock,
-            attached_bytes: self.attached_bytes + other.attached_bytes,
-            frags: self.frags + other.frags,
-            start_copied_bytes: self.start_copied_bytes + other.start_copied_bytes,
-            raw_wire_bytes: self.raw_wire_bytes + other.raw_wire_bytes,
-            raw_clone_bytes: self.raw_clone_bytes + other.raw_clone_bytes,
-            raw_silent_bytes: self.raw_silent_bytes + other.raw_silent_bytes,
-            zc_sends: self.zc_sends + other.zc_sends,
-            completed_sends: self.completed_sends + other.completed_sends,
-            completed_bytes: self.completed_bytes + other.completed_bytes,
-            units: self.units + other.units,
-            kernel_copied_sends: self.kernel_copied_sends + other.kernel_copied_sends,
-            unit_copied_bytes: self.unit_copied_bytes + other.unit_copied_bytes,
-            unit_clone_bytes: self.unit_clone_bytes + other.unit_clone_bytes,
-            unit_silent_bytes: self.unit_silent_bytes + other.unit_silent_bytes,
-            told_reads: self.told_reads + other.told_reads,
-            told_sends: self.told_sends + other.told_sends,
-            told_copied_sends: self.told_copied_sends + other.told_copied_sends,
-        }
-    }
-}
+use crate::{counters::FlowCounters, ids::Path};
 
 /// Key of a spilled flow: a socket's second and later paths.
 #[repr(C)]
@@ -178,10 +53,10 @@ pub struct SockEntry {
     pub cookie: u64,
     /// Address of the `struct sock`.
     pub sk: u64,
-    /// `CLOCK_MONOTONIC` of the first and the last send seen, ns.
+    /// `CLOCK_MONOTONIC` of the first send seen, ns.
     pub first_ns: u64,
-    /// See `first_ns`.
-    pub last_ns: u64,
+    /// Id of the process's cgroup (the inode number of its directory), 0 unknown.
+    pub cgroup: u64,
     /// Address of the `net_device` the route points to, key of the device table; 0 unknown.
     pub dev: u64,
     /// Address of the cached route (`sk_dst_cache`): a change means that `dev` has to be read again.
@@ -196,10 +71,12 @@ pub struct SockEntry {
     pub home_path: u32,
     /// Bit per [`Path`] whose counters stand in the spill map.
     pub spill_mask: u32,
-    /// Padding.
-    pub pad: u32,
+    /// User of the process (effective, initial user namespace).
+    pub uid: u32,
     /// Zero-copy sends accepted and not released.
     pub in_flight: u64,
+    /// What the socket holds at the moment.
+    pub gauges: Gauges,
     /// Name of the process.
     pub comm: [u8; 16],
     /// Addresses and ports.
@@ -213,7 +90,27 @@ pub struct SockEntry {
     pub tail_lo: u64,
 }
 
-const _: () = assert!(size_of::<SockEntry>() == 8 * 8 + 6 * 4 + 16 + 40 + 26 * 8 + 16);
+const _: () = assert!(
+    size_of::<SockEntry>() == 8 * 8 + 6 * 4 + size_of::<Gauges>() + 16 + 40 + size_of::<FlowCounters>() + 16
+);
+
+/// What a socket holds, as last seen on a send or at a completion.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gauges {
+    /// Pages of zero-copy sends not released yet.
+    pub pages_in_flight: u64,
+    /// Pages the socket's user has pinned (`user_struct.locked_vm`), all its programs together.
+    pub locked_pages: u64,
+    /// Bytes charged to option memory (`sk_omem_alloc`): notifications in flight and unread.
+    pub omem: u32,
+    /// Limit of it (`optmem_max` of the namespace); 0 where the kernel keeps it elsewhere.
+    pub omem_max: u32,
+    /// Notifications queued and not read (`sk_error_queue.qlen`).
+    pub unread: u32,
+    /// Padding.
+    pub pad: u32,
+}
 
 /// What one thread's current send call has gathered.
 #[repr(C)]
@@ -370,48 +267,6 @@ pub struct SpillEntry {
     pub path: u64,
     /// Its counters.
     pub flow: FlowCounters,
-}
-
-/// Names of the causes in the loss counters; the index is what the kernel side uses. See [`Lost`].
-pub const LOST_CAUSES: [&str; Lost::COUNT] = [
-    "socket_table_full",
-    "flow_table_full",
-    "send_table_full",
-    "copy_table_full",
-    "unit_table_full",
-    "device_table_full",
-    "ring_full",
-    "call_state_lost",
-    "process_table_full",
-];
-
-/// Why something could not be counted where it belongs.
-#[repr(u32)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lost {
-    /// A new socket found no room: its bytes stand in the totals per path only.
-    SocketTable = 0,
-    /// A socket's second path found no room.
-    FlowTable = 1,
-    /// A zero-copy send found no room: its latency is unknown.
-    SendTable = 2,
-    /// A copy site found no room: its bytes are in the ledger, not in the list.
-    CopyTable = 3,
-    /// A completion unit found no room: its copied bytes are unknown.
-    UnitTable = 4,
-    /// A device found no room: its name is unknown.
-    DevTable = 5,
-    /// The ring was full: an ended socket is only in the totals per path.
-    Ring = 6,
-    /// The end of a call found no beginning.
-    CallState = 7,
-    /// A forked process found no room in the process filter.
-    ProcessTable = 8,
-}
-
-impl Lost {
-    /// Number of causes.
-    pub const COUNT: usize = 9;
 }
 
 const _: () = assert!(Path::COUNT <= 32, "spill_mask has 32 bits");

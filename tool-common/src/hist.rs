@@ -3,6 +3,8 @@
 //! 16 buckets an octave from 1024 ns to 2^36 ns (68.7 s): the middle of a bucket is at most 3.2 % away from any
 //! value in it. Bucket 0 holds what is shorter, the last bucket what is longer.
 
+use crate::ids::Path;
+
 const SUB_BITS: u32 = 4;
 const SUBS: usize = 1 << SUB_BITS;
 const LOW_BIT: u32 = 10;
@@ -10,6 +12,60 @@ const HIGH_BIT: u32 = 36;
 
 /// Number of buckets, the two outer ones included.
 pub const HIST_BUCKETS: usize = (HIGH_BIT - LOW_BIT) as usize * SUBS + 2;
+
+/// Which interval of a send's life a histogram measures.
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LatencyKind {
+    /// Accepted -> released by the kernel: how long the buffer is held.
+    Release = 0,
+    /// Released -> notification queued (error queue, or CQE posted).
+    Queue = 1,
+    /// Queued -> read by the application.
+    Read = 2,
+    /// Accepted -> read by the application.
+    AppRead = 3,
+    /// Entry to exit of `tcp_sendmsg_locked`.
+    SendCall = 4,
+}
+
+impl LatencyKind {
+    /// Every kind, in index order.
+    pub const ALL: [LatencyKind; 5] = [
+        LatencyKind::Release,
+        LatencyKind::Queue,
+        LatencyKind::Read,
+        LatencyKind::AppRead,
+        LatencyKind::SendCall,
+    ];
+}
+
+/// Paths whose sends have an end, in the order of their histograms.
+const ENDING: [Path; 5] =
+    [Path::MsgZerocopy, Path::UringSendZc, Path::UringSendZcFixed, Path::UringSendmsgZc, Path::Devmem];
+/// Send paths come first in [`Path`].
+const SEND_PATHS: usize = Path::Kernel as usize + 1;
+/// Number of histograms in the map.
+pub const LATENCY_SLOTS: usize = LatencyKind::SendCall as usize * ENDING.len() + SEND_PATHS;
+
+/// Where the histogram of a kind and a path (as a number) stands in the map; `LATENCY_SLOTS` (nowhere) when the
+/// path has no such interval.
+#[inline(always)]
+#[must_use]
+pub const fn latency_slot(kind: LatencyKind, path: u32) -> usize {
+    if matches!(kind, LatencyKind::SendCall) {
+        let slot = LatencyKind::SendCall as usize * ENDING.len() + path as usize;
+        return if path < SEND_PATHS as u32 { slot } else { LATENCY_SLOTS };
+    }
+    let mut at = 0;
+    while at < ENDING.len() {
+        if ENDING[at] as u32 == path {
+            return kind as usize * ENDING.len() + at;
+        }
+        at += 1;
+    }
+    LATENCY_SLOTS
+}
 
 /// Durations in nanoseconds, as the kernel side keeps them (one per CPU, added up by the reader).
 #[repr(C)]
@@ -123,6 +179,23 @@ mod tests {
             assert_eq!(bucket_of(low), index, "lower bound of {index}");
             assert_eq!(bucket_of(high - 1), index, "upper bound of {index}");
         }
+    }
+
+    #[test]
+    fn every_kind_and_path_has_a_slot_of_its_own() {
+        let mut seen = [false; LATENCY_SLOTS];
+        for kind in LatencyKind::ALL {
+            for path in Path::ALL {
+                let slot = latency_slot(kind, *path as u32);
+                if slot < LATENCY_SLOTS {
+                    assert!(!core::mem::replace(&mut seen[slot], true), "{kind:?} {path:?}");
+                }
+                let ends = kind != LatencyKind::SendCall && path.has_completion();
+                let sends = kind == LatencyKind::SendCall && (*path as usize) < SEND_PATHS;
+                assert_eq!(slot < LATENCY_SLOTS, ends || sends, "{kind:?} {path:?}");
+            }
+        }
+        assert!(seen.iter().all(|used| *used));
     }
 
     #[test]

@@ -5,17 +5,23 @@
 #![no_std]
 
 mod config;
+mod counters;
 mod flow;
 mod hist;
 mod ids;
+mod loss;
+mod spread;
 
 pub use config::{Config, Filter, Mode, Offsets, Range, Source};
+pub use counters::{Disagreement, Err, FlowCounters, Refusal};
 pub use flow::{
-    AddrPair, CallState, CopyKey, CopyTotals, DevInfo, Err, FlowCounters, FlowKey, LOST_CAUSES, Lost,
-    SendEntry, SendKey, SockEntry, SpillEntry, Unit, sock_flags,
+    AddrPair, CallState, CopyKey, CopyTotals, DevInfo, FlowKey, Gauges, SendEntry, SendKey, SockEntry,
+    SpillEntry, Unit, sock_flags,
 };
-pub use hist::{HIST_BUCKETS, Hist, bucket_bounds, bucket_of};
+pub use hist::{HIST_BUCKETS, Hist, LATENCY_SLOTS, LatencyKind, bucket_bounds, bucket_of, latency_slot};
 pub use ids::{Path, Reason, Site};
+pub use loss::{LOST_CAUSES, Lost};
+pub use spread::{SPREAD_BUCKETS, Spread, SpreadKind, spread_bucket, spread_slot, spread_top};
 
 #[cfg(feature = "user")]
 mod pod;

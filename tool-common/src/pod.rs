@@ -3,7 +3,7 @@
 
 use crate::{
     Config, CopyKey, CopyTotals, DevInfo, FlowCounters, FlowKey, Hist, SendEntry, SendKey, SockEntry,
-    SpillEntry, Unit,
+    SpillEntry, Spread, Unit,
 };
 
 macro_rules! pod {
@@ -26,5 +26,6 @@ pod!(
     SendKey,
     SockEntry,
     SpillEntry,
+    Spread,
     Unit
 );

@@ -4,12 +4,12 @@
 use core::ffi::c_void;
 
 use aya_ebpf::helpers::{bpf_ktime_get_ns, bpf_loop};
-use zcscope_common::{HIST_BUCKETS, Path, SendEntry, SendKey, SockEntry, Source, bucket_of, sock_flags};
+use zcscope_common::{LatencyKind, Path, SendEntry, SendKey, SockEntry, Source, sock_flags};
 
 use crate::{
     config::conf,
     infer, lifecycle,
-    maps::{LATENCY, SENDS, SOCKS, UNITS},
+    maps::{SENDS, SOCKS, UNITS, record_duration},
     mem::{Direct, Mem, Probe, add, fetch_add, read, swap},
     skb,
     socket::{self, known},
@@ -117,7 +117,7 @@ extern "C" fn release(index: u32, range: *mut Range) -> i64 {
         if core::ptr::read_volatile(&raw const (*send).accepted) != 0 && SENDS.remove(key).is_ok() {
             range.finished += 1;
             range.finished_bytes += bytes;
-            latency(path, range.now.saturating_sub(start));
+            record_duration(LatencyKind::Release, path as u32, range.now.saturating_sub(start));
         }
     }
     0
@@ -133,7 +133,7 @@ pub fn finish_if_done(key: SendKey, send: *mut SendEntry) {
     if done == 0 || SENDS.remove(key).is_err() {
         return;
     }
-    latency(path, done.saturating_sub(start));
+    record_duration(LatencyKind::Release, path as u32, done.saturating_sub(start));
     let Some(entry) = known(key.sk) else { return };
     if let Some(flow) = socket::flow(entry, PATH) {
         add(&mut flow.completed_sends, 1);
@@ -149,25 +149,6 @@ fn landed(entry: &mut SockEntry, sends: u64) {
     if before == sends && entry.flags & sock_flags::CLOSING != 0 {
         lifecycle::zcscope_publish(entry);
         let _ = SOCKS.remove(entry.sk);
-    }
-}
-
-/// Records one duration.
-#[inline(always)]
-fn latency(path: u64, ns: u64) {
-    let Some(hist) = LATENCY.get_ptr_mut(path as u32) else { return };
-    // SAFETY: a map value of this CPU, valid while the program runs.
-    let hist = unsafe { &mut *hist };
-    add(&mut hist.count, 1);
-    add(&mut hist.sum, ns);
-    hist.max = hist.max.max(ns);
-    hist.min_inverted = hist.min_inverted.max(!ns);
-    let bucket = bucket_of(ns);
-    // Read back volatile: LLVM knows the bound of `bucket_of` and would drop the check the verifier needs.
-    let bucket = unsafe { core::ptr::read_volatile(&raw const bucket) };
-    if bucket < HIST_BUCKETS {
-        // SAFETY: just checked.
-        add(unsafe { hist.buckets.get_unchecked_mut(bucket) }, 1);
     }
 }
 

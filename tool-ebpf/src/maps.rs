@@ -6,24 +6,25 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use zcscope_common::{
-    CallState, CopyKey, CopyTotals, DevInfo, FlowCounters, FlowKey, Hist, Lost, Path, SendEntry, SendKey,
-    SockEntry, SpillEntry, Unit,
+    CallState, CopyKey, CopyTotals, DevInfo, FlowCounters, FlowKey, HIST_BUCKETS, Hist, LATENCY_SLOTS,
+    LatencyKind, Lost, Path, SPREAD_BUCKETS, SendEntry, SendKey, SockEntry, SpillEntry, Spread, SpreadKind,
+    Unit, bucket_of, latency_slot, spread_bucket, spread_slot,
 };
 
 use crate::mem::{add, fetch_add};
 
 /// Sockets by address of `struct sock`.
 #[map]
-pub static SOCKS: HashMap<u64, SockEntry> = HashMap::with_max_entries(12_288, 0);
+pub static SOCKS: HashMap<u64, SockEntry> = HashMap::with_max_entries(10_240, 0);
 /// Second and later paths of sockets.
 #[map]
-pub static SPILL: HashMap<FlowKey, SpillEntry> = HashMap::with_max_entries(4_096, 0);
+pub static SPILL: HashMap<FlowKey, SpillEntry> = HashMap::with_max_entries(2_048, 0);
 /// Zero-copy sends in flight.
 #[map]
 pub static SENDS: HashMap<SendKey, SendEntry> = HashMap::with_max_entries(16_384, 0);
 /// Completion units that were copied (and every io_uring notification): `ubuf_info` address.
 #[map]
-pub static UNITS: LruHashMap<u64, Unit> = LruHashMap::with_max_entries(16_384, 0);
+pub static UNITS: LruHashMap<u64, Unit> = LruHashMap::with_max_entries(8_192, 0);
 /// Copy events.
 #[map]
 pub static COPIES: HashMap<CopyKey, CopyTotals> = HashMap::with_max_entries(8_192, 0);
@@ -32,13 +33,17 @@ pub static COPIES: HashMap<CopyKey, CopyTotals> = HashMap::with_max_entries(8_19
 pub static DEVS: HashMap<u64, DevInfo> = HashMap::with_max_entries(1_024, 0);
 /// The current send call of each thread.
 #[map]
-pub static CALLS: LruHashMap<u64, CallState> = LruHashMap::with_max_entries(8_192, 0);
+pub static CALLS: LruHashMap<u64, CallState> = LruHashMap::with_max_entries(4_096, 0);
 /// Traced processes, when the filter is by process.
 #[map]
-pub static PROCS: HashMap<u32, u8> = HashMap::with_max_entries(8_192, 0);
-/// Completion latency per path.
+pub static PROCS: HashMap<u32, u8> = HashMap::with_max_entries(4_096, 0);
+/// Durations by `latency_slot`.
 #[map]
-pub static LATENCY: PerCpuArray<Hist> = PerCpuArray::with_max_entries(Path::COUNT as u32, 0);
+pub static LATENCY: PerCpuArray<Hist> = PerCpuArray::with_max_entries(LATENCY_SLOTS as u32, 0);
+/// Distributions by `spread_slot`.
+#[map]
+pub static SPREADS: PerCpuArray<Spread> =
+    PerCpuArray::with_max_entries((SpreadKind::ALL.len() * Path::COUNT) as u32, 0);
 /// What found no room in `SOCKS`, per path.
 #[map]
 pub static UNATTRIBUTED: PerCpuArray<FlowCounters> = PerCpuArray::with_max_entries(Path::COUNT as u32, 0);
@@ -89,6 +94,46 @@ pub fn lost(cause: Lost, n: u64) {
     if let Some(counter) = LOST.get_ptr_mut(cause as u32) {
         // SAFETY: a valid map value.
         add(unsafe { &mut *counter }, n);
+    }
+}
+
+/// Hides a bound that LLVM knows and would drop the check for, which the verifier needs.
+#[inline(always)]
+fn checked_by_verifier(index: usize) -> usize {
+    // SAFETY: a valid reference.
+    unsafe { core::ptr::read_volatile(&raw const index) }
+}
+
+/// Records one duration.
+#[inline(always)]
+pub fn record_duration(kind: LatencyKind, path: u32, ns: u64) {
+    let Some(hist) = LATENCY.get_ptr_mut(latency_slot(kind, path) as u32) else { return };
+    // SAFETY: a map value of this CPU, valid while the program runs.
+    let hist = unsafe { &mut *hist };
+    add(&mut hist.count, 1);
+    add(&mut hist.sum, ns);
+    hist.max = hist.max.max(ns);
+    hist.min_inverted = hist.min_inverted.max(!ns);
+    let bucket = checked_by_verifier(bucket_of(ns));
+    if bucket < HIST_BUCKETS {
+        // SAFETY: just checked.
+        add(unsafe { hist.buckets.get_unchecked_mut(bucket) }, 1);
+    }
+}
+
+/// Records one number of a distribution.
+#[inline(always)]
+pub fn record_number(kind: SpreadKind, path: u32, n: u64) {
+    let Some(spread) = SPREADS.get_ptr_mut(spread_slot(kind, path)) else { return };
+    // SAFETY: a map value of this CPU, valid while the program runs.
+    let spread = unsafe { &mut *spread };
+    add(&mut spread.count, 1);
+    add(&mut spread.sum, n);
+    spread.max = spread.max.max(n);
+    let bucket = checked_by_verifier(spread_bucket(n));
+    if bucket < SPREAD_BUCKETS {
+        // SAFETY: just checked.
+        add(unsafe { spread.buckets.get_unchecked_mut(bucket) }, 1);
     }
 }
 

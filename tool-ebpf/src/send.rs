@@ -2,8 +2,8 @@
 
 use aya_ebpf::helpers::{bpf_get_current_task_btf, bpf_ktime_get_ns, bpf_task_pt_regs};
 use zcscope_common::{
-    CallState, CopyKey, Err, FlowCounters, Lost, Offsets, Path, SendEntry, SendKey, Site, Source, Unit,
-    sock_flags,
+    CallState, CopyKey, Err, FlowCounters, Lost, Offsets, Path, Refusal, SendEntry, SendKey, Site, Source,
+    Unit, sock_flags,
 };
 
 use crate::{
@@ -555,14 +555,15 @@ fn accept(sk: *const u8, state: &CallState, bytes: u64) {
 /// Counts a failed call by its errno.
 #[inline(always)]
 fn fail(flow: &mut FlowCounters, ret: i64) {
-    // One counter per class, as constants: no variable index for the verifier to bound.
-    match Err::of(ret) {
-        Err::Enobufs => add(&mut flow.errors[0], 1),
-        Err::Eagain => add(&mut flow.errors[1], 1),
-        Err::Epipe => add(&mut flow.errors[2], 1),
-        Err::Econnreset => add(&mut flow.errors[3], 1),
-        Err::Other => add(&mut flow.errors[4], 1),
+    // Constants, not an index: nothing for the verifier to bound.
+    macro_rules! count {
+        ($($class:ident)+) => {
+            match Err::of(ret) {
+                $(Err::$class => add(&mut flow.errors[Err::$class as usize], 1)),+
+            }
+        };
     }
+    count!(Enobufs Eagain Epipe Econnreset Eopnotsupp Einval Efault Enomem Other);
 }
 
 /// Counts a failed call, with the cause of ENOBUFS on the zero-copy path.
@@ -572,9 +573,9 @@ fn refuse(flow: &mut FlowCounters, state: &CallState, ret: i64) {
     let named = conf!(mode.refused) != Source::None as u32;
     if named && ret == -ENOBUFS && state.path == Path::MsgZerocopy as u32 {
         if state.memlock != 0 {
-            add(&mut flow.refused_memlock, 1);
+            add(&mut flow.refused[Refusal::Memlock as usize], 1);
         } else {
-            add(&mut flow.refused_optmem, 1);
+            add(&mut flow.refused[Refusal::Optmem as usize], 1);
         }
     }
 }

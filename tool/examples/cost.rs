@@ -44,6 +44,9 @@ fn sample(tick: u64, active: u64) -> Sample {
             remote: ([192, 0, 2, 2], 443).into(),
             dev: Some("eth0".into()),
             netns: 1,
+            cgroup: 0,
+            uid: 0,
+            gauges: zcscope_common::Gauges::default(),
             flows: vec![(Path::MsgZerocopy, flow)],
         }
     };

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use zcscope_common::{Err, FlowCounters, Path, Reason};
+use zcscope_common::{Err, FlowCounters, Path, Reason, Refusal};
 
 use super::known::{Known, is_uring};
 use super::snapshot::{Completions, InFlight, Ledger};
@@ -35,7 +35,7 @@ impl Sums {
     /// Replaces `old`, which is part of this sum, by `new`.
     pub(super) fn replace(&mut self, old: &Self, new: &Self) {
         let change = |sum: u64, old: u64, new: u64| sum.wrapping_sub(old).wrapping_add(new);
-        self.c = zip(&zip(&self.c, &old.c, u64::wrapping_sub), &new.c, u64::wrapping_add);
+        self.c = self.c.zip(&old.c, u64::wrapping_sub).zip(&new.c, u64::wrapping_add);
         self.copied = change(self.copied, old.copied, new.copied);
         self.clone = change(self.clone, old.clone, new.clone);
         self.silent = change(self.silent, old.silent, new.silent);
@@ -44,32 +44,18 @@ impl Sums {
 
 /// Field by field the larger value: counters never go back.
 pub(super) fn never_back(old: &FlowCounters, new: &FlowCounters) -> FlowCounters {
-    zip(old, new, u64::max)
-}
-
-macro_rules! zip_fields {
-    ($a:ident, $b:ident, $f:ident: $($field:ident)+) => {
-        FlowCounters {
-            errors: std::array::from_fn(|i| $f($a.errors[i], $b.errors[i])),
-            $($field: $f($a.$field, $b.$field)),+
-        }
-    };
-}
-
-/// Combines two sets of counters field by field; naming every field makes a forgotten one a compile error.
-#[inline]
-fn zip(a: &FlowCounters, b: &FlowCounters, f: impl Fn(u64, u64) -> u64) -> FlowCounters {
-    zip_fields!(a, b, f: calls bytes refused_optmem refused_memlock attached_bytes frags start_copied_bytes
-        raw_wire_bytes raw_clone_bytes raw_silent_bytes zc_sends completed_sends completed_bytes units
-        kernel_copied_sends unit_copied_bytes unit_clone_bytes unit_silent_bytes told_reads told_sends
-        told_copied_sends)
+    old.zip(new, u64::max)
 }
 
 /// Sends and bytes not released yet, by the counters alone.
 fn open_sends(c: &FlowCounters) -> InFlight {
     InFlight {
-        sends: c.zc_sends.saturating_sub(c.completed_sends),
-        bytes: c.bytes.saturating_sub(c.start_copied_bytes).saturating_sub(c.completed_bytes),
+        sends: c.zc_sends.saturating_sub(c.completed_sends).saturating_sub(c.lost_end_sends),
+        bytes: c
+            .bytes
+            .saturating_sub(c.start_copied_bytes)
+            .saturating_sub(c.completed_bytes)
+            .saturating_sub(c.lost_end_bytes),
     }
 }
 
@@ -146,10 +132,7 @@ pub(super) fn refused(sums: &Sums, known: &Known) -> Vec<(Reason, u64)> {
     if !known.refused {
         return Vec::new();
     }
-    [(Reason::Optmem, sums.c.refused_optmem), (Reason::Memlock, sums.c.refused_memlock)]
-        .into_iter()
-        .filter(|(_, n)| *n > 0)
-        .collect()
+    Refusal::REASONS.into_iter().zip(sums.c.refused).filter(|(_, n)| *n > 0).collect()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use zcscope_common::{FlowCounters, Hist, Path, Reason};
+use zcscope_common::{FlowCounters, Gauges, Hist, LatencyKind, Path, Reason, Spread, SpreadKind};
 
 /// All counters at one moment. Counters are totals since tracing began, never differences.
 #[derive(Clone, Debug, Default)]
@@ -19,8 +19,16 @@ pub struct Sample {
     /// Copy events per socket, path, place and device, cumulative. A row of an ended socket stays in every
     /// later sample until its source has handed it over once after the socket's end; the model keeps it.
     pub copies: Vec<CopySample>,
-    /// Completion latency per path and kind, cumulative.
+    /// Durations per path and kind, cumulative.
     pub latency: Vec<LatencySample>,
+    /// Release latency of single sockets (`LatencyKind::Release`), of those that found room, cumulative.
+    pub socket_latency: Vec<SocketLatency>,
+    /// Distributions per path and kind, cumulative.
+    pub spreads: Vec<SpreadSample>,
+    /// Files sent by sendfile and splice, per process, cumulative.
+    pub files: Vec<FileSample>,
+    /// Bytes of regular files read by processes that send plainly, cumulative.
+    pub file_reads: Vec<FileReads>,
     /// What was lost, by cause, cumulative; only causes above zero.
     pub lost: BTreeMap<String, u64>,
 }
@@ -44,7 +52,13 @@ pub struct SocketSample {
     pub dev: Option<String>,
     /// Inode number of the network namespace.
     pub netns: u32,
-    /// Counters per path used.
+    /// Id of the cgroup, 0 unknown.
+    pub cgroup: u64,
+    /// User id of the process.
+    pub uid: u32,
+    /// What the socket holds now.
+    pub gauges: Gauges,
+    /// Counters per path used, receive paths included.
     pub flows: Vec<(Path, FlowCounters)>,
 }
 
@@ -93,11 +107,64 @@ pub struct LatencySample {
     pub hist: Box<Hist>,
 }
 
-/// Which interval of a zero-copy send's life a histogram measures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LatencyKind {
-    /// Send accepted to buffer released by the kernel.
-    Kernel,
-    /// Send accepted to notification read by the application.
-    AppRead,
+/// The release latency of one socket on one path.
+#[derive(Clone, Debug)]
+pub struct SocketLatency {
+    /// `SocketSample::id`.
+    pub socket: u64,
+    /// Path.
+    pub path: Path,
+    /// Durations in ns.
+    pub hist: Box<Hist>,
+}
+
+/// A distribution of small numbers.
+#[derive(Clone, Debug)]
+pub struct SpreadSample {
+    /// Path.
+    pub path: Path,
+    /// Of what.
+    pub kind: SpreadKind,
+    /// The numbers.
+    pub spread: Box<Spread>,
+}
+
+/// One file sent by one process on one of the paths that send files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileSample {
+    /// Process.
+    pub pid: u32,
+    /// Its name.
+    pub comm: String,
+    /// `sendfile` or `splice`.
+    pub path: Path,
+    /// Last part of the file's name.
+    pub name: String,
+    /// Type of its filesystem.
+    pub filesystem: String,
+    /// Inode number.
+    pub inode: u64,
+    /// System calls; `None` where only the entries into TCP can be seen.
+    pub calls: Option<u64>,
+    /// Entries into TCP's send function: the chunks of the calls.
+    pub chunks: u64,
+    /// Bytes sent from it.
+    pub bytes: u64,
+    /// Bytes that had to be read into the page cache meanwhile; `None` when not known.
+    pub cache_miss_bytes: Option<u64>,
+    /// Bytes read into new pages instead of lent from the page cache (`copy_splice_read`); `None` when not known.
+    pub copy_read_bytes: Option<u64>,
+    /// Opened with `O_DIRECT`.
+    pub direct: bool,
+}
+
+/// Bytes of regular files one process read by system calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileReads {
+    /// Process.
+    pub pid: u32,
+    /// Its name.
+    pub comm: String,
+    /// Bytes.
+    pub bytes: u64,
 }

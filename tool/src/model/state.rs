@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use zcscope_common::{FlowCounters, Hist, Path};
+use zcscope_common::{FlowCounters, Hist, LatencyKind, Path};
 
 use super::account::{Account, View, rate};
 use super::copies::{self, Kinds, Row};
@@ -12,7 +12,7 @@ use super::hash::ById;
 use super::history::Points;
 use super::known::Known;
 use super::ledger::{self, Sums};
-use super::sample::{CopySample, LatencyKind, Sample, SocketSample};
+use super::sample::{CopySample, Sample, SocketSample};
 use super::snapshot::{DeviceFigures, Lost, PathFigures, Percentiles, ProcessFigures, Session, Snapshot};
 use super::sockets::{Socket, Sockets};
 
@@ -273,7 +273,7 @@ impl Model {
         let path = figures.path;
         let of = |kind| self.latency.get(&(path, kind)).and_then(|hist| percentiles(hist));
         if let Some(completions) = &mut figures.completions {
-            completions.latency = of(LatencyKind::Kernel);
+            completions.latency = of(LatencyKind::Release);
             completions.app_read_latency = of(LatencyKind::AppRead);
         }
     }

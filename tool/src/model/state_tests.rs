@@ -29,6 +29,9 @@ fn socket(id: u64, pid: u32, dev: Option<&str>, flows: Vec<(Path, FlowCounters)>
         remote: "10.9.0.2:9999".parse().unwrap(),
         dev: dev.map(Into::into),
         netns: 1,
+        cgroup: 0,
+        uid: 0,
+        gauges: zcscope_common::Gauges::default(),
         flows,
     }
 }
@@ -232,7 +235,7 @@ fn latency_and_loss_reach_the_snapshot() {
     (0..100).for_each(|_| hist.record(50_000));
     let mut s = sample(1, vec![zc(1, 100)]);
     s.latency =
-        vec![LatencySample { path: Path::MsgZerocopy, kind: LatencyKind::Kernel, hist: Box::new(hist) }];
+        vec![LatencySample { path: Path::MsgZerocopy, kind: LatencyKind::Release, hist: Box::new(hist) }];
     s.lost = [("ring_full".to_owned(), 3), ("unit_table_full".to_owned(), 4)].into();
     model.absorb(s);
     let s = model.snapshot();

@@ -8,15 +8,16 @@ use anyhow::{Context, Result, bail};
 use aya::Ebpf;
 use aya::maps::{HashMap as BpfHash, Map, MapData, PerCpuArray, RingBuf};
 use zcscope_common::{
-    AddrPair, CopyKey, CopyTotals, DevInfo, FlowCounters, FlowKey, Hist, LOST_CAUSES, Path, Site, SockEntry,
-    SpillEntry, sock_flags,
+    AddrPair, CopyKey, CopyTotals, DevInfo, FlowCounters, FlowKey, Hist, LATENCY_SLOTS, LOST_CAUSES,
+    LatencyKind, Path, Site, SockEntry, SpillEntry, Spread, SpreadKind, latency_slot, sock_flags,
+    spread_slot,
 };
 
 use super::classify;
 use super::raw::{self, Batch};
 use super::skipped::Programs;
 use crate::host::symbols::Symbols;
-use crate::model::sample::{CopyKind, CopySample, LatencyKind, LatencySample, Sample, SocketSample};
+use crate::model::sample::{CopyKind, CopySample, LatencySample, Sample, SocketSample, SpreadSample};
 
 const AF_INET6: u16 = 10;
 
@@ -33,6 +34,7 @@ pub(super) struct Reader {
     copies: Map,
     devs: MapData,
     latency: PerCpuArray<MapData, Hist>,
+    spreads: PerCpuArray<MapData, Spread>,
     unattributed: PerCpuArray<MapData, FlowCounters>,
     lost: PerCpuArray<MapData, u64>,
     ended: RingBuf<MapData>,
@@ -70,6 +72,7 @@ impl Reader {
             copies: take("COPIES")?,
             devs: data(take("DEVS")?, "DEVS")?,
             latency: PerCpuArray::try_from(take("LATENCY")?)?,
+            spreads: PerCpuArray::try_from(take("SPREADS")?)?,
             unattributed: PerCpuArray::try_from(take("UNATTRIBUTED")?)?,
             lost: PerCpuArray::try_from(take("LOST")?)?,
             ended: RingBuf::try_from(take("ENDED")?)?,
@@ -113,6 +116,10 @@ impl Reader {
             unattributed: self.read_unattributed()?,
             copies,
             latency: self.read_latency()?,
+            socket_latency: Vec::new(),
+            spreads: self.read_spreads()?,
+            files: Vec::new(),
+            file_reads: Vec::new(),
             lost: self.read_lost()?,
         })
     }
@@ -238,12 +245,34 @@ impl Reader {
 
     fn read_latency(&self) -> Result<Vec<LatencySample>> {
         let mut all = Vec::new();
-        for path in Path::ALL.iter().filter(|path| path.has_completion()) {
-            let per_cpu = self.latency.get(&(*path as u32), 0).context("reading latencies")?;
+        for (kind, path) in
+            LatencyKind::ALL.into_iter().flat_map(|kind| Path::ALL.iter().map(move |p| (kind, *p)))
+        {
+            let slot = latency_slot(kind, path as u32);
+            if slot == LATENCY_SLOTS {
+                continue;
+            }
             let mut hist = Box::<Hist>::default();
+            let per_cpu = self.latency.get(&(slot as u32), 0).context("reading latencies")?;
             per_cpu.iter().for_each(|one| hist.merge(one));
             if hist.count != 0 {
-                all.push(LatencySample { path: *path, kind: LatencyKind::Kernel, hist });
+                all.push(LatencySample { path, kind, hist });
+            }
+        }
+        Ok(all)
+    }
+
+    fn read_spreads(&self) -> Result<Vec<SpreadSample>> {
+        let mut all = Vec::new();
+        for (kind, path) in
+            SpreadKind::ALL.into_iter().flat_map(|kind| Path::ALL.iter().map(move |p| (kind, *p)))
+        {
+            let mut spread = Box::<Spread>::default();
+            let per_cpu =
+                self.spreads.get(&spread_slot(kind, path as u32), 0).context("reading distributions")?;
+            per_cpu.iter().for_each(|one| spread.merge(one));
+            if spread.count != 0 {
+                all.push(SpreadSample { path, kind, spread });
             }
         }
         Ok(all)
@@ -283,6 +312,9 @@ fn socket_sample(entry: &SockEntry, devices: &HashMap<u64, DevInfo>) -> SocketSa
         remote: address(&entry.addr, &entry.addr.remote, entry.addr.remote_port),
         dev: devices.get(&entry.dev).map(|dev| text(&dev.name)),
         netns: entry.netns,
+        cgroup: entry.cgroup,
+        uid: entry.uid,
+        gauges: entry.gauges,
         flows: home.map(|path| (path, entry.home)).into_iter().collect(),
     }
 }

@@ -3,7 +3,7 @@
 use zcscope_common::{FlowCounters, Hist, Path, Reason};
 
 use crate::model::Model;
-use crate::model::sample::{CopyKind, CopySample, LatencyKind, LatencySample, Sample, SocketSample};
+use crate::model::sample::{CopyKind, CopySample, LatencySample, Sample, SocketSample};
 use crate::model::snapshot::{Missing, Session, Snapshot};
 
 fn session(missing: &[(&str, &str)]) -> Session {
@@ -20,8 +20,8 @@ fn zerocopy() -> FlowCounters {
     FlowCounters {
         calls: 1_456,
         bytes: 94_961_664,
-        errors: [7, 0, 0, 0, 0],
-        refused_optmem: 7,
+        errors: [7, 0, 0, 0, 0, 0, 0, 0, 0],
+        refused: [7, 0, 0, 0, 0, 0, 0, 0],
         attached_bytes: 94_961_664,
         frags: 2_902,
         zc_sends: 1_449,
@@ -48,6 +48,9 @@ fn socket(id: u64, comm: &str, flows: Vec<(Path, FlowCounters)>) -> SocketSample
         remote: "10.9.0.2:9999".parse().unwrap(),
         dev: (id != 2).then(|| "eth0".into()),
         netns: 1,
+        cgroup: 0,
+        uid: 0,
+        gauges: zcscope_common::Gauges::default(),
         flows,
     }
 }
@@ -75,7 +78,8 @@ fn busy(session: Session) -> Snapshot {
         raw_silent_bytes: 900_000,
         ..FlowCounters::default()
     };
-    let plain = FlowCounters { calls: 9, bytes: 900, errors: [0, 3, 0, 0, 0], ..FlowCounters::default() };
+    let plain =
+        FlowCounters { calls: 9, bytes: 900, errors: [0, 3, 0, 0, 0, 0, 0, 0, 0], ..FlowCounters::default() };
     let mut hist = Hist::default();
     (1..1_448).for_each(|i| hist.record(i * 30_000));
     let uring = FlowCounters { calls: 10, bytes: 655_360, zc_sends: 10, ..FlowCounters::default() };
@@ -92,7 +96,7 @@ fn busy(session: Session) -> Snapshot {
         ],
         latency: vec![LatencySample {
             path: Path::MsgZerocopy,
-            kind: LatencyKind::Kernel,
+            kind: zcscope_common::LatencyKind::Release,
             hist: Box::new(hist),
         }],
         lost: [("ring_full".to_owned(), 2)].into(),

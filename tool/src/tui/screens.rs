@@ -150,6 +150,9 @@ fn samples_reach_the_screen_through_the_model() {
             remote: ([10, 0, 0, 2], 6).into(),
             dev: Some("eth0".into()),
             netns: 1,
+            cgroup: 0,
+            uid: 0,
+            gauges: zcscope_common::Gauges::default(),
             flows: vec![(Path::MsgZerocopy, flow)],
         };
         model.absorb(Sample { at_ns: second * 1_000_000_000, sockets: vec![socket], ..Sample::default() });

@@ -222,7 +222,7 @@ mod tests {
             calls: 100,
             bytes,
             raw_wire_bytes: bytes / 50,
-            errors: [2, 0, 0, 0, 0],
+            errors: [2, 0, 0, 0, 0, 0, 0, 0, 0],
             ..Default::default()
         };
         let socket = SocketSample {
@@ -234,6 +234,9 @@ mod tests {
             remote: "1.1.1.1:2".parse().unwrap(),
             dev: None,
             netns: 0,
+            cgroup: 0,
+            uid: 0,
+            gauges: zcscope_common::Gauges::default(),
             flows: vec![(Path::Sendfile, counters)],
         };
         model.absorb(Sample { at_ns: 1, sockets: vec![socket], ..Sample::default() });

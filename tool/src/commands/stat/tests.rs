@@ -44,6 +44,9 @@ impl Tracer for &mut Fake {
             remote: "[::1]:2".parse()?,
             dev: None,
             netns: 0,
+            cgroup: 0,
+            uid: 0,
+            gauges: zcscope_common::Gauges::default(),
             flows: vec![(Path::MsgZerocopy, counters)],
         };
         Ok(Sample { at_ns: self.reads * 250_000_000, sockets: vec![socket], ..Sample::default() })
