@@ -9,6 +9,8 @@
 #![feature(core_intrinsics)]
 #![allow(internal_features)]
 
+mod attach;
+mod classify;
 mod complete;
 mod config;
 mod copy;

@@ -1,108 +1,24 @@
-//! Send calls: which path, how many bytes, which errors, what was attached, and the id of a zero-copy send.
+//! Send calls: how many bytes, which errors, and the id of a zero-copy send.
 
-use aya_ebpf::helpers::{bpf_get_current_task_btf, bpf_ktime_get_ns, bpf_task_pt_regs};
+use aya_ebpf::helpers::bpf_ktime_get_ns;
 use zcscope_common::{
-    CallState, CopyKey, Err, FlowCounters, Lost, Offsets, Path, Refusal, SendEntry, SendKey, Site, Source,
-    Unit, sock_flags,
+    CallState, CopyKey, Err, FlowCounters, Lost, Path, Refusal, SendEntry, SendKey, Site, Source, Unit,
+    sock_flags,
 };
 
 use crate::{
+    classify::{
+        Class, MSG_SPLICE_PAGES, MSG_ZEROCOPY, class_by_syscall, class_of_copy, classify, uses_uring,
+    },
     complete::finish_if_done,
     config::conf,
     copy,
     maps::{CALLS, SENDS, SOCKS, UNITS, active, lost, see_zerocopy},
     mem::{Direct, Mem, Probe, add, fetch_add, swap},
-    skb,
     socket::{self, Owner, current_tid},
 };
 
-const MSG_ZEROCOPY: u32 = 0x400_0000;
-const MSG_SPLICE_PAGES: u32 = 0x800_0000;
-const PF_IO_WORKER: u32 = 0x10;
-const PF_USER_WORKER: u32 = 0x4000;
-const PF_KTHREAD: u32 = 0x20_0000;
 const ENOBUFS: i64 = 105;
-
-// Syscall numbers of x86-64, the architecture supported.
-const SYS_SENDFILE: u64 = 40;
-const SYS_SENDTO: u64 = 44;
-const SYS_SENDMSG: u64 = 46;
-const SYS_SPLICE: u64 = 275;
-const SYS_SENDMMSG: u64 = 307;
-const SYS_IO_URING_ENTER: u64 = 426;
-
-/// A path, and whether the kernel copies from the start although zero-copy was asked for.
-#[derive(Clone, Copy)]
-pub struct Class {
-    pub path: Path,
-    pub start_copy: bool,
-}
-
-/// The system call the current thread is in, 0 for kernel threads, and its registers.
-struct Syscall {
-    nr: u64,
-    worker: bool,
-    regs: *const u8,
-}
-
-#[inline(always)]
-fn syscall() -> Syscall {
-    // SAFETY: helpers without preconditions; the pointers they return are typed by the verifier.
-    unsafe {
-        let task = bpf_get_current_task_btf();
-        let flags: u32 = Direct::read(task as *const u8, conf!(off.task_flags));
-        let worker = flags & (PF_IO_WORKER | PF_USER_WORKER) != 0;
-        if worker || flags & PF_KTHREAD != 0 {
-            return Syscall { nr: 0, worker, regs: core::ptr::null() };
-        }
-        let regs = bpf_task_pt_regs(task) as *const u8;
-        Syscall { nr: Direct::read(regs, conf!(off.pt_regs_orig_ax)), worker, regs }
-    }
-}
-
-/// The path of bytes that are handed to TCP as pages.
-#[inline(always)]
-unsafe fn class_of_pages(sk: *const u8) -> Path {
-    if unsafe { socket::has_ulp(sk) } {
-        return Path::Ktls;
-    }
-    match syscall().nr {
-        SYS_SENDFILE => Path::Sendfile,
-        SYS_SPLICE => Path::Splice,
-        _ => Path::Kernel,
-    }
-}
-
-/// The path of one entry into `tcp_sendmsg_locked(sk, msg)`.
-#[inline(always)]
-unsafe fn classify<M: Mem>(sk: *const u8, msg: *const u8, flags: u32) -> Class {
-    unsafe {
-        let mut start_copy = false;
-        let path = if conf!(mode.splice_pages) != 0 && flags & MSG_SPLICE_PAGES != 0 {
-            class_of_pages(sk)
-        } else if flags & MSG_ZEROCOPY != 0 {
-            let ubuf: u64 = M::read(msg, conf!(off.msghdr_ubuf));
-            if ubuf == 0 {
-                let sk_flags: u64 = M::read(sk, conf!(off.sock_common_flags));
-                start_copy = sk_flags & (1 << (conf!(sock_zerocopy_bit) & 63)) == 0;
-                Path::MsgZerocopy
-            } else {
-                let from_iter: u64 = M::read(msg, conf!(off.msghdr_sg_from_iter));
-                let fixed = conf!(io_sg_from_iter);
-                if fixed != 0 && from_iter == fixed { Path::UringSendZcFixed } else { Path::UringSendZc }
-            }
-        } else {
-            class_of_copy()
-        };
-        Class { path, start_copy }
-    }
-}
-
-#[inline(always)]
-fn class_of_copy() -> Path {
-    let call = syscall();
-    if call.worker || call.nr == SYS_IO_URING_ENTER { Path::UringSend } else { Path::Copy }
-}
 
 #[inline(always)]
 unsafe fn msg_flags<M: Mem>(msg: *const u8) -> u32 {
@@ -120,14 +36,14 @@ fn call_state() -> Option<&'static mut CallState> {
 }
 
 #[inline(always)]
-fn known_call(tid: u64) -> Option<&'static mut CallState> {
+pub fn known_call(tid: u64) -> Option<&'static mut CallState> {
     // SAFETY: a map value, valid while the program runs and used by this thread only.
     CALLS.get_ptr_mut(tid).map(|state| unsafe { &mut *state })
 }
 
 /// Begins a call whose path needs more than its return value. Returns the state for the tracepoint back end.
 #[inline(always)]
-unsafe fn begin<M: Mem>(sk: *const u8, msg: *const u8, class: Class) -> Option<&'static mut CallState> {
+pub unsafe fn begin<M: Mem>(sk: *const u8, msg: *const u8, class: Class) -> Option<&'static mut CallState> {
     if !active() {
         return None;
     }
@@ -289,18 +205,6 @@ unsafe fn plain_again(sk: *const u8, bytes: u64) -> bool {
     true
 }
 
-/// Whether the current thread has ever used io_uring, or works for it.
-#[inline(always)]
-unsafe fn uses_uring() -> bool {
-    unsafe {
-        let task = bpf_get_current_task_btf() as *const u8;
-        let flags: u32 = Direct::read(task, conf!(off.task_flags));
-        flags & (PF_IO_WORKER | PF_USER_WORKER | PF_KTHREAD) != 0
-            || (conf!(off.task_io_uring) != Offsets::ABSENT
-                && Direct::read::<u64>(task, conf!(off.task_io_uring)) != 0)
-    }
-}
-
 /// Whether one more notification would pass `optmem_max` of the socket's namespace: the test `sock_omalloc` made
 /// a moment ago. What else refuses with ENOBUFS is the limit on locked memory.
 #[inline(always)]
@@ -313,64 +217,9 @@ unsafe fn optmem_exhausted(sk: *const u8) -> bool {
     }
 }
 
-/// The path as the system call's arguments tell it: for calls that fail before their first loop iteration, and
-/// for kernels without `tcp:tcp_sendmsg_locked`.
-#[inline(always)]
-unsafe fn class_by_syscall(sk: *const u8) -> Class {
-    unsafe {
-        let call = syscall();
-        let flags = match call.nr {
-            SYS_SENDTO | SYS_SENDMMSG => Direct::read::<u64>(call.regs, conf!(off.pt_regs_r10)) as u32,
-            SYS_SENDMSG => Direct::read::<u64>(call.regs, conf!(off.pt_regs_dx)) as u32,
-            _ => 0,
-        };
-        let mut start_copy = false;
-        let path = match call.nr {
-            SYS_SENDFILE => Path::Sendfile,
-            SYS_SPLICE => Path::Splice,
-            SYS_IO_URING_ENTER => Path::UringSend,
-            _ if call.worker => Path::UringSend,
-            _ if flags & MSG_ZEROCOPY != 0 => {
-                let sk_flags: u64 = Direct::read(sk, conf!(off.sock_common_flags));
-                start_copy = sk_flags & (1 << (conf!(sock_zerocopy_bit) & 63)) == 0;
-                Path::MsgZerocopy
-            }
-            _ => Path::Copy,
-        };
-        Class { path, start_copy }
-    }
-}
-
-/// `msg_zerocopy_realloc(sk, size, uarg)` returned `uarg`: the send has its id now, `sk_zckey - 1`.
-#[inline(always)]
-pub unsafe fn realloc<M: Mem>(uarg: u64, size: u64) {
-    let Some(state) = known_call(current_tid()) else { return };
-    if state.sk == 0 || uarg == 0 {
-        return;
-    }
-    state.uarg = uarg;
-    unsafe { took_id::<M>(state, state.sk as *const u8, size) };
-}
-
-/// kprobe `msg_zerocopy_realloc(sk, size, uarg)`: keeps the size for the return probe.
-#[inline(always)]
-pub fn realloc_size(size: u64) {
-    if let Some(state) = known_call(current_tid()) {
-        state.requested = size;
-    }
-}
-
-/// kretprobe `msg_zerocopy_realloc`.
-#[inline(always)]
-pub unsafe fn realloc_return(uarg: u64) {
-    if let Some(state) = known_call(current_tid()) {
-        unsafe { realloc::<Probe>(uarg, state.requested) };
-    }
-}
-
 /// Notes the id of a zero-copy send and puts it in flight.
 #[inline(always)]
-unsafe fn took_id<M: Mem>(state: &mut CallState, sk: *const u8, size: u64) {
+pub unsafe fn took_id<M: Mem>(state: &mut CallState, sk: *const u8, size: u64) {
     if state.wanted == 0 {
         return;
     }
@@ -389,75 +238,6 @@ unsafe fn took_id<M: Mem>(state: &mut CallState, sk: *const u8, size: u64) {
         state.has_id = 0;
         lost(Lost::SendTable, 1);
     }
-}
-
-/// `mm_account_pinned_pages` returned `ret`.
-#[inline(always)]
-pub fn account_pinned(ret: i64) {
-    if ret != 0
-        && let Some(state) = known_call(current_tid())
-    {
-        state.memlock = 1;
-    }
-}
-
-/// Entry of a function that attaches pages to `skb`.
-#[inline(always)]
-pub unsafe fn attach_enter<M: Mem>(skb: *const u8) {
-    if let Some(state) = known_call(current_tid())
-        && state.sk != 0
-    {
-        state.skb = skb as u64;
-        state.frags_before = u32::from(unsafe { skb::nr_frags::<M>(skb) });
-    }
-}
-
-/// Exit of a function that attaches pages: `ret` is bytes attached or -errno.
-#[inline(always)]
-pub unsafe fn attach_leave(ret: i64) {
-    if let Some(state) = known_call(current_tid())
-        && state.sk != 0
-        && state.skb != 0
-    {
-        let after = u32::from(unsafe { skb::nr_frags::<Probe>(state.skb as *const u8) });
-        state.frags += u64::from(after.saturating_sub(state.frags_before));
-        state.skb = 0;
-        if ret > 0 {
-            state.attached += ret as u64;
-        }
-    }
-}
-
-/// 6.1: `do_tcp_sendpages(sk, ...)` returned `ret`. All its bytes are attached by reference.
-#[inline(always)]
-pub unsafe fn sendpages<M: Mem>(sk: *const u8, ret: i64) {
-    unsafe {
-        let mut state = CallState { path: class_of_pages(sk) as u32, ..CallState::default() };
-        if ret > 0 {
-            state.attached = ret as u64;
-        }
-        end::<M>(sk, &mut state, ret);
-    }
-}
-
-/// 6.1, kprobe: keeps the socket for the return probe of `do_tcp_sendpages`.
-#[inline(always)]
-pub unsafe fn sendpages_enter(sk: *const u8) {
-    unsafe {
-        let class = Class { path: class_of_pages(sk), start_copy: false };
-        begin::<Probe>(sk, core::ptr::null(), class);
-    }
-}
-
-/// 6.1, kprobe: see [`sendpages`].
-#[inline(always)]
-pub unsafe fn sendpages_leave(ret: i64) {
-    if let Some(state) = known_call(current_tid())
-        && ret > 0
-    {
-        state.attached = ret as u64;
-    }
-    unsafe { leave_call::<Probe>(None, ret) };
 }
 
 /// Books one finished call that never asked for zero-copy: the busiest way through this file.
@@ -483,7 +263,7 @@ unsafe fn end_plain<M: Mem>(sk: *const u8, path: Path, ret: i64) {
 
 /// Books one finished call.
 #[inline(always)]
-unsafe fn end<M: Mem>(sk: *const u8, state: &mut CallState, ret: i64) {
+pub unsafe fn end<M: Mem>(sk: *const u8, state: &mut CallState, ret: i64) {
     let mask = conf!(filter.path_mask);
     if mask != 0 && mask & (1 << (state.path & 31)) == 0 {
         return forget(sk, state);

@@ -1,7 +1,13 @@
 //! The scenarios: a table of links and paths, plus misuse and foreign programs, and the loop that runs them.
 
+mod copies;
+mod ends;
+mod files;
+mod paths;
+mod receive;
 mod row;
 mod table;
+mod uring;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -77,11 +83,15 @@ impl Bench {
 /// A scenario that is code, not a row: misuse and foreign programs.
 pub(crate) type Procedure = (&'static str, fn(&Bench) -> anyhow::Result<Verdict>);
 
+/// All tables of rows.
+const TABLES: &[&[row::Row]] =
+    &[table::ROWS, paths::ROWS, uring::ROWS, copies::ROWS, ends::ROWS, files::ROWS, receive::ROWS];
+
 /// Runs the scenarios; true when none failed.
 pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
     let context = context(args)?;
     let wanted = |name: &str| name.contains(&args.only) && (!args.core || table::CORE.contains(&name));
-    let rows: Vec<_> = table::ROWS.iter().filter(|row| wanted(row.name)).collect();
+    let rows: Vec<_> = TABLES.iter().copied().flatten().filter(|row| wanted(row.name)).collect();
     let procedures: Vec<_> = misuse::ALL
         .iter()
         .chain(generator::ALL)

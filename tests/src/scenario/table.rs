@@ -6,22 +6,22 @@ use crate::fixture::Link;
 use crate::truth::SendPath::{self, Copy, MsgZerocopy, Sendfile, Splice};
 
 /// Cards with scatter-gather, checksums and segmentation: true zero-copy.
-const VMXNET3: Link = Link::Cable("vmxnet3");
+pub(super) const VMXNET3: Link = Link::Cable("vmxnet3");
 /// Cards on a hub without any of them: every byte is copied while segmenting.
-const VIRTIO: Link = Link::Cable("virtio_net");
+pub(super) const VIRTIO: Link = Link::Cable("virtio_net");
 
 /// Every byte is copied for one reason and the application is told.
-const fn told_copied(reason: &'static str) -> Expect {
+pub(super) const fn told_copied(reason: &'static str) -> Expect {
     Expect { told: Amount::All, copied: Amount::All, reason: Some(reason), ..ZERO_COPY }
 }
 
-const LOOPBACK: Expect = told_copied("loopback");
-const LOCAL_DELIVERY: Expect = told_copied("local_delivery");
+pub(super) const LOOPBACK: Expect = told_copied("loopback");
+pub(super) const LOCAL_DELIVERY: Expect = told_copied("local_delivery");
 /// Copied once: before Linux 6.17 where the router receives, since then at the final receiver.
-const ROUTED: Expect =
+pub(super) const ROUTED: Expect =
     Expect { reason: None, tolerated: &["netns_forward", "local_delivery"], ..LOCAL_DELIVERY };
 /// The notification knows of the last, small packet of a send at most: how often there is one depends on timing.
-const SEGMENTED: Expect = Expect {
+pub(super) const SEGMENTED: Expect = Expect {
     told: Amount::Any,
     copied: Amount::All,
     silent: Amount::Any,
@@ -29,11 +29,11 @@ const SEGMENTED: Expect = Expect {
     ..ZERO_COPY
 };
 /// One packet per send: the notification tells the truth.
-const LINEARISED: Expect = told_copied("no_scatter_gather");
+pub(super) const LINEARISED: Expect = told_copied("no_scatter_gather");
 /// No notification exists for file pages: nobody is ever told.
-const FILE_SEGMENTED: Expect = Expect { told: Amount::Any, silent: Amount::All, ..SEGMENTED };
+pub(super) const FILE_SEGMENTED: Expect = Expect { told: Amount::Any, silent: Amount::All, ..SEGMENTED };
 /// A driver pulls headers now and then.
-const HEALTHY_CARD: Expect = Expect {
+pub(super) const HEALTHY_CARD: Expect = Expect {
     told: Amount::Any,
     copied: Amount::Below(1),
     silent: Amount::Below(1),
@@ -51,21 +51,21 @@ const TAPPED_VETH: Expect =
 const RX_TAPPED_HOLE: Expect =
     Expect { told: Amount::Some, copied: Amount::Some, reason: Some("packet_tap_rx"), ..ZERO_COPY };
 /// Accepted as if zero-copy, copied at once, no notification ever.
-const UNSET: Expect = Expect {
+pub(super) const UNSET: Expect = Expect {
     copied: Amount::All,
     silent: Amount::Any,
     attached: Amount::None,
     reason: Some("so_zerocopy_unset"),
     ..ZERO_COPY
 };
-const fn refused(reason: &'static str, expect: Expect) -> Expect {
+pub(super) const fn refused(reason: &'static str, expect: Expect) -> Expect {
     Expect { refused: Refused::Must(reason), ..expect }
 }
 
-const K4: u32 = 4096;
-const K64: u32 = 65536;
+pub(super) const K4: u32 = 4096;
+pub(super) const K64: u32 = 65536;
 
-const fn row(
+pub(super) const fn row(
     name: &'static str,
     link: Link,
     path: SendPath,
@@ -97,7 +97,7 @@ pub(crate) const CORE: &[&str] = &[
     "virtio_sendfile",
 ];
 
-/// All rows, simple ones first.
+/// The rows of links and of plain, `MSG_ZEROCOPY` and `sendfile` sends, simple ones first.
 #[rustfmt::skip]
 pub(crate) const ROWS: &[Row] = &[
     row("lo_copy",                 Link::Lo,   Copy,        (64, K64),  &[],                           ZERO_COPY),

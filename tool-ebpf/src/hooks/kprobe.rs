@@ -7,7 +7,7 @@ use aya_ebpf::{
     programs::{ProbeContext, RetProbeContext},
 };
 
-use crate::{complete, copy, mem::Probe, send};
+use crate::{attach, complete, copy, mem::Probe, send};
 
 /// Declares one entry program; the body runs only when all arguments could be read.
 macro_rules! entry {
@@ -43,15 +43,15 @@ macro_rules! exit {
 
 entry!(kprobe_tcp_sendmsg_locked, |ctx, sk: *const u8 = 0, msg: *const u8 = 1| send::enter_kprobe::<Probe>(sk, msg));
 exit!(kretprobe_tcp_sendmsg_locked, |ret: i32| send::leave_call::<Probe>(None, i64::from(ret)));
-entry!(kprobe_do_tcp_sendpages, |ctx, sk: *const u8 = 0| send::sendpages_enter(sk));
-exit!(kretprobe_do_tcp_sendpages, |ret: i32| send::sendpages_leave(i64::from(ret)));
-entry!(kprobe_msg_zerocopy_realloc, |ctx, size: u64 = 1| send::realloc_size(size));
-exit!(kretprobe_msg_zerocopy_realloc, |uarg: u64| send::realloc_return(uarg));
-exit!(kretprobe_mm_account_pinned_pages, |ret: i32| send::account_pinned(i64::from(ret)));
-entry!(kprobe_skb_zerocopy_iter_stream, |ctx, skb: *const u8 = 1| send::attach_enter::<Probe>(skb));
-exit!(kretprobe_skb_zerocopy_iter_stream, |ret: i32| send::attach_leave(i64::from(ret)));
-entry!(kprobe_skb_splice_from_iter, |ctx, skb: *const u8 = 0| send::attach_enter::<Probe>(skb));
-exit!(kretprobe_skb_splice_from_iter, |ret: i64| send::attach_leave(ret));
+entry!(kprobe_do_tcp_sendpages, |ctx, sk: *const u8 = 0| attach::sendpages_enter(sk));
+exit!(kretprobe_do_tcp_sendpages, |ret: i32| attach::sendpages_leave(i64::from(ret)));
+entry!(kprobe_msg_zerocopy_realloc, |ctx, size: u64 = 1| attach::realloc_size(size));
+exit!(kretprobe_msg_zerocopy_realloc, |uarg: u64| attach::realloc_return(uarg));
+exit!(kretprobe_mm_account_pinned_pages, |ret: i32| attach::account_pinned(i64::from(ret)));
+entry!(kprobe_skb_zerocopy_iter_stream, |ctx, skb: *const u8 = 1| attach::attach_enter::<Probe>(skb));
+exit!(kretprobe_skb_zerocopy_iter_stream, |ret: i32| attach::attach_leave(i64::from(ret)));
+entry!(kprobe_skb_splice_from_iter, |ctx, skb: *const u8 = 0| attach::attach_enter::<Probe>(skb));
+exit!(kretprobe_skb_splice_from_iter, |ret: i64| attach::attach_leave(ret));
 entry!(kprobe_msg_zerocopy_callback, |ctx, uarg: *const u8 = 0| complete::callback(uarg));
 exit!(kretprobe_sock_dequeue_err_skb, |skb: *const u8| complete::dequeued(skb));
 entry!(kprobe_skb_copy_ubufs, |ctx, skb: *const u8 = 0| copy::copy_ubufs::<Probe>(ctx.as_ptr(), skb));

@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 
 use crate::{
-    complete, copy,
+    attach, complete, copy,
     mem::{Direct, Probe},
     send,
 };
@@ -35,29 +35,29 @@ hook!(fexit, fexit_tcp_sendmsg_locked, FExitContext, ctx => {
 });
 hook!(fexit, fexit_do_tcp_sendpages, FExitContext, ctx => {
     if let Ok(ret) = ctx.ret::<i32>() {
-        send::sendpages::<Direct>(ctx.arg(0), i64::from(ret));
+        attach::sendpages::<Direct>(ctx.arg(0), i64::from(ret));
     }
 });
 hook!(fexit, fexit_msg_zerocopy_realloc, FExitContext, ctx => {
     if let Ok(uarg) = ctx.ret::<u64>() {
-        send::realloc::<Probe>(uarg, ctx.arg(1));
+        attach::realloc::<Probe>(uarg, ctx.arg(1));
     }
 });
 hook!(fexit, fexit_mm_account_pinned_pages, FExitContext, ctx => {
     if let Ok(ret) = ctx.ret::<i32>() {
-        send::account_pinned(i64::from(ret));
+        attach::account_pinned(i64::from(ret));
     }
 });
-hook!(fentry, fentry_skb_zerocopy_iter_stream, FEntryContext, ctx => send::attach_enter::<Direct>(ctx.arg(1)));
+hook!(fentry, fentry_skb_zerocopy_iter_stream, FEntryContext, ctx => attach::attach_enter::<Direct>(ctx.arg(1)));
 hook!(fexit, fexit_skb_zerocopy_iter_stream, FExitContext, ctx => {
     if let Ok(ret) = ctx.ret::<i32>() {
-        send::attach_leave(i64::from(ret));
+        attach::attach_leave(i64::from(ret));
     }
 });
-hook!(fentry, fentry_skb_splice_from_iter, FEntryContext, ctx => send::attach_enter::<Direct>(ctx.arg(0)));
+hook!(fentry, fentry_skb_splice_from_iter, FEntryContext, ctx => attach::attach_enter::<Direct>(ctx.arg(0)));
 hook!(fexit, fexit_skb_splice_from_iter, FExitContext, ctx => {
     if let Ok(ret) = ctx.ret::<i64>() {
-        send::attach_leave(ret);
+        attach::attach_leave(ret);
     }
 });
 hook!(fentry, fentry_msg_zerocopy_callback, FEntryContext, ctx => complete::callback(ctx.arg(0)));
