@@ -29,6 +29,8 @@ pub struct Sample {
     pub files: Vec<FileSample>,
     /// Bytes of regular files read by processes that send plainly, cumulative.
     pub file_reads: Vec<FileReads>,
+    /// Names and limits learnt since the last sample.
+    pub names: Names,
     /// What was lost, by cause, cumulative; only causes above zero.
     pub lost: BTreeMap<String, u64>,
 }
@@ -167,4 +169,15 @@ pub struct FileReads {
     pub comm: String,
     /// Bytes.
     pub bytes: u64,
+}
+
+/// Names for the numbers in the other parts, and limits; each comes once, and again when it changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names {
+    /// Cgroup id -> path below the cgroup mount, and the container it belongs to (`docker:0123456789ab`), if any.
+    pub cgroups: Vec<(u64, String, Option<String>)>,
+    /// Inode number of a network namespace -> its name (`ip netns`).
+    pub netns: Vec<(u32, String)>,
+    /// Process -> its limit on locked memory in bytes, `None` for no limit.
+    pub memlock: Vec<(u32, Option<u64>)>,
 }

@@ -17,7 +17,7 @@ use super::classify;
 use super::raw::{self, Batch};
 use super::skipped::Programs;
 use crate::host::symbols::Symbols;
-use crate::model::sample::{CopyKind, CopySample, LatencySample, Sample, SocketSample, SpreadSample};
+use crate::model::sample::{CopyKind, CopySample, LatencySample, Names, Sample, SocketSample, SpreadSample};
 
 const AF_INET6: u16 = 10;
 
@@ -120,6 +120,7 @@ impl Reader {
             spreads: self.read_spreads()?,
             files: Vec::new(),
             file_reads: Vec::new(),
+            names: Names::default(),
             lost: self.read_lost()?,
         })
     }
