@@ -61,6 +61,8 @@ pub struct SockEntry {
     pub dev: u64,
     /// Address of the cached route (`sk_dst_cache`): a change means that `dev` has to be read again.
     pub dst: u64,
+    /// Address of the socket's protocol operations (`sk_prot`) at first: TLS and sockmap change them.
+    pub prot: u64,
     /// Process (thread group) that sends.
     pub tgid: u32,
     /// [`sock_flags`].
@@ -91,7 +93,7 @@ pub struct SockEntry {
 }
 
 const _: () = assert!(
-    size_of::<SockEntry>() == 8 * 8 + 6 * 4 + size_of::<Gauges>() + 16 + 40 + size_of::<FlowCounters>() + 16
+    size_of::<SockEntry>() == 9 * 8 + 6 * 4 + size_of::<Gauges>() + 16 + 40 + size_of::<FlowCounters>() + 16
 );
 
 /// What a socket holds, as last seen on a send or at a completion.
@@ -130,13 +132,18 @@ pub struct CallState {
     pub skb: u64,
     /// Bytes asked for, where the back end learns them before the call returns.
     pub requested: u64,
+    /// Pages those frags refer to.
+    pub pages: u64,
+    /// Bytes that went out in the SYN (`tcp_sendmsg_fastopen`), copied.
+    pub syn_bytes: u64,
     /// [`Path`] as a number.
     pub path: u32,
     /// Zero-copy id of the send, valid when `has_id`.
     pub send_id: u32,
     /// 1 when `send_id` is set.
     pub has_id: u32,
-    /// 1 when a zero-copy path copies from the start (SO_ZEROCOPY unset).
+    /// Where the kernel copies from the start although zero-copy was asked for, [`crate::Site`] as a number; 0 (no
+    /// site of that kind) when it does not.
     pub start_copy: u32,
     /// `nr_frags` of the skb before bytes were attached.
     pub frags_before: u32,
@@ -144,8 +151,12 @@ pub struct CallState {
     pub memlock: u32,
     /// 1 when the filter wants the socket of this zero-copy send.
     pub wanted: u32,
-    /// Padding.
-    pub pad: u32,
+    /// Times an skb had no room for another frag.
+    pub frag_limit: u32,
+    /// Pages of the skb's last frag before bytes were attached: it may grow.
+    pub pages_before: u32,
+    /// 1 when TLS or another layer above TCP books this call: what it hands to TCP meanwhile is no call of its own.
+    pub layered: u32,
 }
 
 /// Key of one zero-copy send: socket address and the id the error queue will name.
@@ -170,6 +181,8 @@ pub struct SendEntry {
     pub bytes: u64,
     /// [`Path`] as a number.
     pub path: u64,
+    /// Pages attached, final with `bytes`; 0 where the back end cannot see pages.
+    pub pages: u64,
     /// 1 once the call has returned and `bytes` is final.
     pub accepted: u64,
 }

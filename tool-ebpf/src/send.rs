@@ -326,6 +326,7 @@ fn accept(sk: *const u8, state: &CallState, bytes: u64) {
         // SAFETY: a map value, valid while the program runs.
         unsafe {
             (*send).bytes = bytes;
+            (*send).pages = state.pages;
             swap(&raw mut (*send).accepted, 1);
         }
         finish_if_done(key, send);
