@@ -39,7 +39,7 @@ impl Backend {
     const fn must_miss(self) -> &'static [&'static str] {
         match self {
             Backend::Fentry | Backend::Kprobe => &[],
-            Backend::Tracepoint => &["frags", "copy_site"],
+            Backend::Tracepoint => &["frags", "copy_site", "mixed_socket", "fastopen"],
         }
     }
 
@@ -52,6 +52,9 @@ impl Backend {
             "splice_frags" => !kernel::has(Since::SplicePages),
             // Dropped kprobes cannot be counted.
             "skipped_events" => self == Backend::Kprobe,
+            // Where the module is not loaded.
+            "ktls" => self != Backend::Tracepoint && !kernel::has_symbol("tls_sw_sendmsg"),
+            "mixed_socket" | "fastopen" => self == Backend::Tracepoint,
             "attach" | "frags" | "copy_site" => self == Backend::Tracepoint,
             "copy" | "completion" | "told" | "refused" => {
                 self == Backend::Tracepoint && !kernel::has(Since::SendTracepoint)

@@ -45,6 +45,12 @@ pub(crate) fn has_program(name: &str) -> bool {
     path.split(':').any(|dir| Path::new(dir).join(name).exists())
 }
 
+/// True when the kernel, or a module it has loaded, has this function.
+pub(crate) fn has_symbol(name: &str) -> bool {
+    let symbols = std::fs::read_to_string("/proc/kallsyms").unwrap_or_default();
+    symbols.lines().any(|line| line.split_ascii_whitespace().nth(2) == Some(name))
+}
+
 /// True when the kernel speaks IPv6.
 pub(crate) fn has_ipv6() -> bool {
     Path::new("/proc/net/if_inet6").exists()

@@ -33,6 +33,10 @@ pub struct Mode {
     pub send_has_tp: u32,
     /// 1 when the kernel has MSG_SPLICE_PAGES (>= 6.5); before, sendfile arrives through `do_tcp_sendpages`.
     pub splice_pages: u32,
+    /// Source of what kTLS sends, for which the layer itself is watched.
+    pub ktls: u32,
+    /// Source of MPTCP sends.
+    pub mptcp: u32,
     /// 1 when `skb:consume_skb` tells its caller (>= 6.4 or so).
     pub consume_has_location: u32,
 }
@@ -126,8 +130,27 @@ pub struct Offsets {
     pub pt_regs_dx: u32,
     pub pt_regs_r10: u32,
     pub task_io_uring: u32,
-    /// Fills up to an even number of fields; leave it out when another one is added.
-    pub even: u32,
+    pub shinfo_frags: u32,
+    pub frag_size: u32,
+    pub frag_offset: u32,
+    pub frag_len: u32,
+    pub sock_common_prot: u32,
+    pub sock_user_data: u32,
+    pub psock_msg_parser: u32,
+    pub mptcp_first: u32,
+    pub tcp_repair: u32,
+    pub tcp_repair_shift: u32,
+    pub tcp_repair_queue: u32,
+    pub task_files: u32,
+    pub files_fdt: u32,
+    pub fdtable_fd: u32,
+    pub file_private_data: u32,
+    pub pipe_bufs: u32,
+    pub pipe_tail: u32,
+    pub pipe_ring_size: u32,
+    pub pipe_buffer_ops: u32,
+    pub pipe_buffer_size: u32,
+    pub pt_regs_di: u32,
 }
 
 impl Offsets {
@@ -169,6 +192,10 @@ pub struct Config {
     pub segment: Range,
     /// `dev_queue_xmit_nit`: a copy made below it is for a packet tap.
     pub tap: Range,
+    /// `__skb_zcopy_downgrade_managed`, to find its caller on a stack.
+    pub downgrade_managed: Range,
+    /// `__zerocopy_sg_from_iter`: attaches user pages.
+    pub zerocopy_from_iter: Range,
     /// Address of `io_sg_from_iter` (registered buffers), 0 unknown.
     pub io_sg_from_iter: u64,
 }
@@ -176,6 +203,6 @@ pub struct Config {
 // No hidden padding: `Offsets` and `Mode` each hold an even number of words.
 const _: () = assert!(size_of::<Offsets>() % 8 == 0 && size_of::<Mode>() % 8 == 0);
 const _: () = assert!(
-    size_of::<Config>() == size_of::<Offsets>() + size_of::<Mode>() + size_of::<Filter>() + 8 + 5 * 16 + 8
+    size_of::<Config>() == size_of::<Offsets>() + size_of::<Mode>() + size_of::<Filter>() + 8 + 7 * 16 + 8
 );
 const _: () = assert!(align_of::<Config>() == 8);

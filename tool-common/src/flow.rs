@@ -134,8 +134,9 @@ pub struct CallState {
     pub requested: u64,
     /// Pages those frags refer to.
     pub pages: u64,
-    /// Bytes that went out in the SYN (`tcp_sendmsg_fastopen`), copied.
-    pub syn_bytes: u64,
+    /// Kprobes: where `tcp_sendmsg_fastopen` writes how many bytes it copied into the SYN; the unit they belong to
+    /// stands in `uarg`.
+    pub syn_copied: u64,
     /// [`Path`] as a number.
     pub path: u32,
     /// Zero-copy id of the send, valid when `has_id`.
@@ -155,8 +156,12 @@ pub struct CallState {
     pub frag_limit: u32,
     /// Pages of the skb's last frag before bytes were attached: it may grow.
     pub pages_before: u32,
-    /// 1 when TLS or another layer above TCP books this call: what it hands to TCP meanwhile is no call of its own.
+    /// 1 between entry and exit of a function that attaches pages.
+    pub attaching: u32,
+    /// 1 when a layer above TCP (TLS, MPTCP) books this call: what it hands to TCP meanwhile is no call of its own.
     pub layered: u32,
+    /// Padding.
+    pub pad: u32,
 }
 
 /// Key of one zero-copy send: socket address and the id the error queue will name.

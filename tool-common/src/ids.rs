@@ -86,6 +86,8 @@ ids! {
         SendmsgLocked = "tcp_sendmsg_locked", SockNoSendpage = "sock_no_sendpage_locked",
         ValidateXmit = "validate_xmit_skb", LocalReceive = "netif_receive_skb", TapClone = "dev_queue_xmit_nit",
         DeliverSkb = "deliver_skb", Unknown = "unknown",
+        Fastopen = "tcp_sendmsg_fastopen", RepairQueue = "tcp_send_rcvq", Sockmap = "tcp_bpf_sendmsg",
+        Mptcp = "mptcp_sendmsg",
     }
 }
 

@@ -1,14 +1,21 @@
 //! What a send call attaches by reference: the unit and id it takes, frags, pages; and what refuses it.
 
-use zcscope_common::CallState;
+use zcscope_common::{CallState, Path, Range, SpreadKind};
 
 use crate::{
-    classify::{Class, class_of_pages},
-    mem::{Mem, Probe},
+    classify::class_of_pages,
+    config::conf,
+    copy,
+    maps::record_number,
+    mem::{Mem, Probe, add},
     send::{begin, end, known_call, leave_call, took_id},
-    skb,
-    socket::current_tid,
+    skb::{self, MANAGED_FRAG_REFS, PURE_ZEROCOPY, pages_of},
+    socket::{self, current_tid},
 };
+
+const EMSGSIZE: i64 = 90;
+/// More frags than any kernel's `MAX_SKB_FRAGS` (17 to 45).
+const MAX_FRAGS: u32 = 46;
 
 /// `msg_zerocopy_realloc(sk, size, uarg)` returned `uarg`: the send has its id now, `sk_zckey - 1`.
 #[inline(always)]
@@ -47,14 +54,28 @@ pub fn account_pinned(ret: i64) {
     }
 }
 
+/// Whether the pages a call attaches are the program's: not those of a layer, nor of what was copied before.
+#[inline(always)]
+fn attaches(state: &CallState) -> bool {
+    state.sk != 0 && state.layered == 0 && state.start_copy == 0 && state.path != Path::Copy as u32
+}
+
 /// Entry of a function that attaches pages to `skb`.
 #[inline(always)]
 pub unsafe fn attach_enter<M: Mem>(skb: *const u8) {
     if let Some(state) = known_call(current_tid())
-        && state.sk != 0
+        && attaches(state)
     {
-        state.skb = skb as u64;
-        state.frags_before = u32::from(unsafe { skb::nr_frags::<M>(skb) });
+        unsafe {
+            if state.skb != skb as u64 {
+                leave_skb(state);
+            }
+            state.skb = skb as u64;
+            let info = skb::shinfo::<M>(skb) as u64;
+            state.frags_before = skb::frags_at(info);
+            state.pages_before = skb::frag_pages(info, state.frags_before.wrapping_sub(1)) as u32;
+            state.attaching = 1;
+        }
     }
 }
 
@@ -63,14 +84,97 @@ pub unsafe fn attach_enter<M: Mem>(skb: *const u8) {
 pub unsafe fn attach_leave(ret: i64) {
     if let Some(state) = known_call(current_tid())
         && state.sk != 0
-        && state.skb != 0
+        && state.attaching != 0
     {
-        let after = u32::from(unsafe { skb::nr_frags::<Probe>(state.skb as *const u8) });
-        state.frags += u64::from(after.saturating_sub(state.frags_before));
-        state.skb = 0;
-        if ret > 0 {
-            state.attached += ret as u64;
+        state.attaching = 0;
+        if ret == -EMSGSIZE {
+            state.frag_limit += 1;
         }
+        if ret <= 0 {
+            return;
+        }
+        state.attached += ret as u64;
+        unsafe {
+            let info = skb::shinfo::<Probe>(state.skb as *const u8) as u64;
+            let after = skb::frags_at(info);
+            let new = after.saturating_sub(state.frags_before);
+            state.frags += u64::from(new);
+            // A frag that was there and grew: only the pages it grew by.
+            let grown = skb::frag_pages(info, state.frags_before.wrapping_sub(1));
+            state.pages += grown.saturating_sub(u64::from(state.pages_before));
+            state.pages += zcscope_new_frags(info, state.frags_before, new, state.path);
+        }
+    }
+}
+
+/// The call turns to another skb, or ends: how many frags does this one have now?
+#[inline(always)]
+pub unsafe fn leave_skb(state: &mut CallState) {
+    if state.skb != 0 && state.attached != 0 {
+        let info = unsafe { skb::shinfo::<Probe>(state.skb as *const u8) } as u64;
+        let frags = unsafe { skb::frags_at(info) };
+        record_number(SpreadKind::FragsPerSkb, state.path, u64::from(frags));
+    }
+    state.skb = 0;
+}
+
+/// Records the size of the `new` frags after the first `before` ones of a shared info; returns the pages they refer
+/// to. Exported like [`crate::socket::zcscope_identify`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn zcscope_new_frags(info: u64, before: u32, new: u32, path: u32) -> u64 {
+    let mut pages = 0;
+    let mut n = 0;
+    while n < MAX_FRAGS {
+        if n >= new {
+            break;
+        }
+        // SAFETY: the fault-safe helper.
+        let (offset, len) = unsafe { skb::frag(info, before.wrapping_add(n)) };
+        pages += pages_of(offset, len);
+        record_number(SpreadKind::BytesPerFrag, path, u64::from(len));
+        n += 1;
+    }
+    pages
+}
+
+/// `tcp_downgrade_zcopy_pure(sk, skb)`: bytes of another kind are about to be appended to `skb`. It runs before each
+/// append to a fragile skb, and matters when the skb held nothing but pages of zero-copy sends so far.
+#[inline(always)]
+pub unsafe fn downgrade_pure<M: Mem>(skb: *const u8) {
+    unsafe {
+        let Some(shared) = skb::shared::<M>(skb) else { return };
+        if shared.flags & PURE_ZEROCOPY == 0 {
+            return;
+        }
+        mixed::<M>(skb, &shared);
+    }
+}
+
+/// `__skb_zcopy_downgrade_managed(skb)`: the skb holds registered buffers without page references and takes them now.
+/// Also done before a copy; only an append that the zero-copy path itself makes is meant here, because one of plain
+/// bytes has passed [`downgrade_pure`] already.
+#[inline(always)]
+pub unsafe fn downgrade_managed<M: Mem>(ctx: *mut core::ffi::c_void, skb: *const u8) {
+    unsafe {
+        let Some(shared) = skb::shared::<M>(skb) else { return };
+        if shared.flags & MANAGED_FRAG_REFS == 0 {
+            return;
+        }
+        let function = Range { start: conf!(downgrade_managed.start), end: conf!(downgrade_managed.end) };
+        let caller = copy::caller(ctx, function);
+        if caller >= conf!(zerocopy_from_iter.start) && caller < conf!(zerocopy_from_iter.end) {
+            mixed::<M>(skb, &shared);
+        }
+    }
+}
+
+/// Counts a mixed skb with the zero-copy path whose pages it held.
+#[inline(always)]
+unsafe fn mixed<M: Mem>(skb: *const u8, shared: &skb::Shared) {
+    let Some(victim) = (unsafe { copy::victim::<M>(skb, shared) }) else { return };
+    if let Some(flow) = socket::flow(victim.entry, victim.path) {
+        add(&mut flow.mixed_socket, 1);
     }
 }
 
@@ -78,8 +182,10 @@ pub unsafe fn attach_leave(ret: i64) {
 #[inline(always)]
 pub unsafe fn sendpages<M: Mem>(sk: *const u8, ret: i64) {
     unsafe {
-        let mut state = CallState { path: class_of_pages(sk) as u32, ..CallState::default() };
-        if ret > 0 {
+        let Some(class) = class_of_pages(sk) else { return };
+        let mut state =
+            CallState { path: class.path as u32, start_copy: class.start_copy, ..CallState::default() };
+        if ret > 0 && class.path.wants_zerocopy() && class.start_copy == 0 {
             state.attached = ret as u64;
         }
         end::<M>(sk, &mut state, ret);
@@ -90,8 +196,9 @@ pub unsafe fn sendpages<M: Mem>(sk: *const u8, ret: i64) {
 #[inline(always)]
 pub unsafe fn sendpages_enter(sk: *const u8) {
     unsafe {
-        let class = Class { path: class_of_pages(sk), start_copy: false };
-        begin::<Probe>(sk, core::ptr::null(), class);
+        if let Some(class) = class_of_pages(sk) {
+            begin::<Probe>(sk, core::ptr::null(), class);
+        }
     }
 }
 
@@ -99,6 +206,7 @@ pub unsafe fn sendpages_enter(sk: *const u8) {
 #[inline(always)]
 pub unsafe fn sendpages_leave(ret: i64) {
     if let Some(state) = known_call(current_tid())
+        && attaches(state)
         && ret > 0
     {
         state.attached = ret as u64;

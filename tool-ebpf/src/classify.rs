@@ -1,12 +1,12 @@
 //! Which path a send takes: from the message's flags, the system call and the socket.
 
 use aya_ebpf::helpers::{bpf_get_current_task_btf, bpf_task_pt_regs};
-use zcscope_common::{Offsets, Path};
+use zcscope_common::{Offsets, Path, Site};
 
 use crate::{
     config::conf,
     mem::{Direct, Mem},
-    socket,
+    pipe, socket,
 };
 
 /// `MSG_ZEROCOPY`.
@@ -25,11 +25,18 @@ const SYS_SPLICE: u64 = 275;
 const SYS_SENDMMSG: u64 = 307;
 const SYS_IO_URING_ENTER: u64 = 426;
 
-/// A path, and whether the kernel copies from the start although zero-copy was asked for.
+/// A path, and where the kernel copies from the start although zero-copy was asked for.
 #[derive(Clone, Copy)]
 pub struct Class {
     pub path: Path,
-    pub start_copy: bool,
+    /// [`Site`] as a number, 0 when it does not.
+    pub start_copy: u32,
+}
+
+impl Class {
+    const fn plain(path: Path) -> Self {
+        Self { path, start_copy: 0 }
+    }
 }
 
 /// The system call the current thread is in, 0 for kernel threads, and its registers.
@@ -54,41 +61,91 @@ fn syscall() -> Syscall {
     }
 }
 
-/// The path of bytes that are handed to TCP as pages.
+/// The path of bytes that are handed to TCP as pages; `None` when TLS hands them over, which is watched itself.
 #[inline(always)]
-pub unsafe fn class_of_pages(sk: *const u8) -> Path {
-    if unsafe { socket::has_ulp(sk) } {
-        return Path::Ktls;
-    }
-    match syscall().nr {
-        SYS_SENDFILE => Path::Sendfile,
-        SYS_SPLICE => Path::Splice,
-        _ => Path::Kernel,
+pub unsafe fn class_of_pages(sk: *const u8) -> Option<Class> {
+    unsafe {
+        if socket::has_ulp(sk) {
+            return None;
+        }
+        let call = syscall();
+        if socket::sockmap_sends(sk) {
+            return Some(class_of_sockmap(&call));
+        }
+        Some(Class::plain(match call.nr {
+            SYS_SENDFILE => Path::Sendfile,
+            SYS_SPLICE
+                if pipe::holds_user_pages(Direct::read::<u64>(call.regs, conf!(off.pt_regs_di)) as u32) =>
+            {
+                Path::Vmsplice
+            }
+            // io_uring splices, too, and sends pages in no other way.
+            SYS_SPLICE | SYS_IO_URING_ENTER => Path::Splice,
+            _ if call.worker => Path::Splice,
+            _ => Path::Kernel,
+        }))
     }
 }
 
-/// The path of one entry into `tcp_sendmsg_locked(sk, msg)`.
+/// The program that a sockmap runs has looked at the bytes: they were copied for it. Only before Linux 6.5 it gets the
+/// pages of a file themselves.
 #[inline(always)]
-pub unsafe fn classify<M: Mem>(sk: *const u8, msg: *const u8, flags: u32) -> Class {
+unsafe fn class_of_sockmap(call: &Syscall) -> Class {
+    let (path, copies) = match call.nr {
+        SYS_SENDFILE => (Path::Sendfile, conf!(mode.splice_pages) != 0),
+        SYS_SPLICE => (Path::Splice, conf!(mode.splice_pages) != 0),
+        _ if unsafe { syscall_flags(call) } & MSG_ZEROCOPY != 0 => (Path::MsgZerocopy, true),
+        _ => return Class::plain(Path::Copy),
+    };
+    Class { path, start_copy: if copies { Site::Sockmap as u32 } else { 0 } }
+}
+
+/// Flags of a send as the system call's arguments tell them, 0 where they stand in memory.
+#[inline(always)]
+unsafe fn syscall_flags(call: &Syscall) -> u32 {
     unsafe {
-        let mut start_copy = false;
-        let path = if conf!(mode.splice_pages) != 0 && flags & MSG_SPLICE_PAGES != 0 {
-            class_of_pages(sk)
-        } else if flags & MSG_ZEROCOPY != 0 {
-            let ubuf: u64 = M::read(msg, conf!(off.msghdr_ubuf));
-            if ubuf == 0 {
-                let sk_flags: u64 = M::read(sk, conf!(off.sock_common_flags));
-                start_copy = sk_flags & (1 << (conf!(sock_zerocopy_bit) & 63)) == 0;
-                Path::MsgZerocopy
-            } else {
-                let from_iter: u64 = M::read(msg, conf!(off.msghdr_sg_from_iter));
-                let fixed = conf!(io_sg_from_iter);
-                if fixed != 0 && from_iter == fixed { Path::UringSendZcFixed } else { Path::UringSendZc }
-            }
+        match call.nr {
+            SYS_SENDTO | SYS_SENDMMSG => Direct::read::<u64>(call.regs, conf!(off.pt_regs_r10)) as u32,
+            SYS_SENDMSG => Direct::read::<u64>(call.regs, conf!(off.pt_regs_dx)) as u32,
+            _ => 0,
+        }
+    }
+}
+
+/// `MSG_ZEROCOPY` without a unit of its own: copied at once when `SO_ZEROCOPY` is not set, or when the socket is being
+/// repaired (its receive queue is filled).
+#[inline(always)]
+unsafe fn class_of_zerocopy<M: Mem>(sk: *const u8) -> Class {
+    unsafe {
+        let sk_flags: u64 = M::read(sk, conf!(off.sock_common_flags));
+        let start_copy = if sk_flags & (1 << (conf!(sock_zerocopy_bit) & 63)) == 0 {
+            Site::SendmsgLocked as u32
+        } else if socket::repairs_receive_queue(sk) {
+            Site::RepairQueue as u32
         } else {
-            class_of_copy()
+            0
         };
-        Class { path, start_copy }
+        Class { path: Path::MsgZerocopy, start_copy }
+    }
+}
+
+/// The path of one entry into `tcp_sendmsg_locked(sk, msg)`; `None` when another layer books it.
+#[inline(always)]
+pub unsafe fn classify<M: Mem>(sk: *const u8, msg: *const u8, flags: u32) -> Option<Class> {
+    unsafe {
+        if conf!(mode.splice_pages) != 0 && flags & MSG_SPLICE_PAGES != 0 {
+            return class_of_pages(sk);
+        }
+        if flags & MSG_ZEROCOPY == 0 {
+            return Some(Class::plain(class_of_copy()));
+        }
+        if M::read::<u64>(msg, conf!(off.msghdr_ubuf)) == 0 {
+            return Some(class_of_zerocopy::<M>(sk));
+        }
+        let from_iter: u64 = M::read(msg, conf!(off.msghdr_sg_from_iter));
+        let fixed = conf!(io_sg_from_iter);
+        let path = if fixed != 0 && from_iter == fixed { Path::UringSendZcFixed } else { Path::UringSendZc };
+        Some(Class::plain(path))
     }
 }
 
@@ -98,32 +155,34 @@ pub fn class_of_copy() -> Path {
     if call.worker || call.nr == SYS_IO_URING_ENTER { Path::UringSend } else { Path::Copy }
 }
 
-/// The path as the system call's arguments tell it: for calls that fail before their first loop iteration, and
-/// for kernels without `tcp:tcp_sendmsg_locked`.
+/// The path as the system call's arguments tell it: for calls that fail before their first loop iteration or are
+/// booked by another layer, and for kernels without `tcp:tcp_sendmsg_locked`.
 #[inline(always)]
 pub unsafe fn class_by_syscall(sk: *const u8) -> Class {
     unsafe {
         let call = syscall();
-        let flags = match call.nr {
-            SYS_SENDTO | SYS_SENDMMSG => Direct::read::<u64>(call.regs, conf!(off.pt_regs_r10)) as u32,
-            SYS_SENDMSG => Direct::read::<u64>(call.regs, conf!(off.pt_regs_dx)) as u32,
-            _ => 0,
-        };
-        let mut start_copy = false;
-        let path = match call.nr {
-            SYS_SENDFILE => Path::Sendfile,
-            SYS_SPLICE => Path::Splice,
-            SYS_IO_URING_ENTER => Path::UringSend,
-            _ if call.worker => Path::UringSend,
-            _ if flags & MSG_ZEROCOPY != 0 => {
-                let sk_flags: u64 = Direct::read(sk, conf!(off.sock_common_flags));
-                start_copy = sk_flags & (1 << (conf!(sock_zerocopy_bit) & 63)) == 0;
-                Path::MsgZerocopy
-            }
-            _ => Path::Copy,
-        };
-        Class { path, start_copy }
+        let zerocopy = syscall_flags(&call) & MSG_ZEROCOPY != 0;
+        if socket::has_ulp(sk) && !zerocopy {
+            return Class::plain(Path::Ktls);
+        }
+        if socket::sockmap_sends(sk) {
+            return class_of_sockmap(&call);
+        }
+        match call.nr {
+            SYS_SENDFILE => Class::plain(Path::Sendfile),
+            SYS_SPLICE => Class::plain(Path::Splice),
+            SYS_IO_URING_ENTER => Class::plain(Path::UringSend),
+            _ if call.worker => Class::plain(Path::UringSend),
+            _ if zerocopy => class_of_zerocopy::<Direct>(sk),
+            _ => Class::plain(Path::Copy),
+        }
     }
+}
+
+/// Whether the current call asks for `MSG_ZEROCOPY`, as far as its arguments tell.
+#[inline(always)]
+pub unsafe fn asks_zerocopy() -> bool {
+    unsafe { syscall_flags(&syscall()) & MSG_ZEROCOPY != 0 }
 }
 
 /// Whether the current thread has ever used io_uring, or works for it.

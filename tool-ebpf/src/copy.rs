@@ -76,7 +76,7 @@ pub unsafe fn victim<M: Mem>(skb: *const u8, shared: &skb::Shared) -> Option<Vic
 /// The unit at this `ubuf_info`. io_uring's are known since the send; one of MSG_ZEROCOPY is made at its first
 /// copy, from the socket that its notification skb names.
 #[inline(always)]
-unsafe fn unit_of(uarg: u64) -> Option<&'static mut Unit> {
+pub unsafe fn unit_of(uarg: u64) -> Option<&'static mut Unit> {
     if UNITS.get_ptr(uarg).is_none() {
         let sk = unsafe { skb::sock_of_uarg(uarg) };
         known(sk)?;
@@ -200,7 +200,7 @@ pub fn charge(victim: Victim, clone: bool, told: bool, bytes: u64) {
 
 /// The return address in the function that called `function`, from a short stack; 0 when it is not on it.
 #[inline(always)]
-unsafe fn caller(ctx: *mut c_void, function: Range) -> u64 {
+pub unsafe fn caller(ctx: *mut c_void, function: Range) -> u64 {
     let mut frames = [0u64; FRAMES + 1];
     let size = (FRAMES * 8) as u32;
     if unsafe { bpf_get_stack(ctx, frames.as_mut_ptr().cast(), size, 0) } <= 0 {

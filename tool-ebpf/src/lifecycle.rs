@@ -7,6 +7,7 @@ use crate::{
     config::conf,
     maps::{ENDED, PROCS, SOCKS, SPILL, lost},
     mem::{Direct, Mem},
+    pipe,
 };
 
 /// Hands the final counters of a socket, or of one owner's share of it, to user space. Exported like
@@ -44,6 +45,8 @@ fn publish_spill(key: FlowKey) {
 /// ends the entry, and until then the address cannot be used again, because every unit holds the socket.
 #[inline(always)]
 pub fn destroyed(sk: u64) {
+    // SAFETY: reads through the fault-safe helper.
+    unsafe { pipe::learn() };
     let Some(entry) = SOCKS.get_ptr_mut(sk) else { return };
     // SAFETY: a map value, valid while the program runs.
     let entry = unsafe { &mut *entry };

@@ -60,6 +60,9 @@ static ACTIVE: Array<u32> = Array::with_max_entries(2, 0);
 /// Source of socket numbers.
 #[map]
 pub static NEXT_ID: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+/// How a pipe's user pages are told; see `pipe`.
+#[map]
+pub static PIPE: Array<u64> = Array::with_max_entries(2, 0);
 /// Zeroes to insert from: the values are too big for a program's stack.
 #[map]
 static ZERO_SOCK: Array<SockEntry> = Array::with_max_entries(1, 0);

@@ -2,11 +2,12 @@
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use zcscope_common::{
-    CallState, CopyKey, Err, FlowCounters, Lost, Path, Refusal, SendEntry, SendKey, Site, Source, Unit,
-    sock_flags,
+    CallState, CopyKey, Err, FlowCounters, Lost, Path, Refusal, SendEntry, SendKey, Site, SockEntry, Source,
+    Unit, sock_flags,
 };
 
 use crate::{
+    attach,
     classify::{
         Class, MSG_SPLICE_PAGES, MSG_ZEROCOPY, class_by_syscall, class_of_copy, classify, uses_uring,
     },
@@ -15,10 +16,13 @@ use crate::{
     copy,
     maps::{CALLS, SENDS, SOCKS, UNITS, active, lost, see_zerocopy},
     mem::{Direct, Mem, Probe, add, fetch_add, swap},
-    socket::{self, Owner, current_tid},
+    socket::{self, Owner, current_tid, known},
 };
 
-const ENOBUFS: i64 = 105;
+const ENOBUFS: i64 = -105;
+const EOPNOTSUPP: i64 = -95;
+const EINVAL: i64 = -22;
+const EFAULT: i64 = -14;
 
 #[inline(always)]
 unsafe fn msg_flags<M: Mem>(msg: *const u8) -> u32 {
@@ -54,7 +58,7 @@ pub unsafe fn begin<M: Mem>(sk: *const u8, msg: *const u8, class: Class) -> Opti
     *state = CallState {
         sk: sk as u64,
         path: class.path as u32,
-        start_copy: u32::from(class.start_copy),
+        start_copy: class.start_copy,
         ..CallState::default()
     };
     if conf!(mode.send) == Source::Kprobe as u32 && !class.path.wants_zerocopy() {
@@ -87,8 +91,10 @@ pub unsafe fn begin<M: Mem>(sk: *const u8, msg: *const u8, class: Class) -> Opti
 pub unsafe fn enter_fentry(sk: *const u8, msg: *const u8) {
     unsafe {
         let flags = msg_flags::<Direct>(msg);
-        if flags & (MSG_ZEROCOPY | MSG_SPLICE_PAGES) != 0 {
-            begin::<Direct>(sk, msg, classify::<Direct>(sk, msg, flags));
+        if flags & (MSG_ZEROCOPY | MSG_SPLICE_PAGES) != 0
+            && let Some(class) = classify::<Direct>(sk, msg, flags)
+        {
+            begin::<Direct>(sk, msg, class);
         }
     }
 }
@@ -110,7 +116,9 @@ pub unsafe fn leave_fexit(sk: *const u8, msg: *const u8, ret: i64) {
 pub unsafe fn enter_kprobe<M: Mem>(sk: *const u8, msg: *const u8) {
     unsafe {
         let flags = msg_flags::<M>(msg);
-        begin::<M>(sk, msg, classify::<M>(sk, msg, flags));
+        if let Some(class) = classify::<M>(sk, msg, flags) {
+            begin::<M>(sk, msg, class);
+        }
     }
 }
 
@@ -129,9 +137,13 @@ pub unsafe fn enter_tracepoint(sk: *const u8, msg: *const u8) {
         {
             return;
         }
-        let class = classify::<Direct>(sk, msg, flags);
+        // A layer above TCP is booked when its own call ends.
+        let Some(class) = classify::<Direct>(sk, msg, flags) else { return };
+        if class.start_copy == Site::Sockmap as u32 || class.path as u32 == Path::Copy as u32 {
+            return;
+        }
         let Some(state) = begin::<Direct>(sk, msg, class) else { return };
-        if class.path as u32 == Path::MsgZerocopy as u32 && !class.start_copy {
+        if class.path as u32 == Path::MsgZerocopy as u32 && class.start_copy == 0 {
             let size: u64 = Direct::read(msg, conf!(off.msghdr_iter_count));
             took_id::<Direct>(state, sk, size);
         }
@@ -142,7 +154,7 @@ pub unsafe fn enter_tracepoint(sk: *const u8, msg: *const u8) {
 #[inline(always)]
 pub unsafe fn leave_call<M: Mem>(sk: Option<*const u8>, ret: i64) {
     let Some(state) = known_call(current_tid()) else { return };
-    if state.sk != 0 {
+    if state.sk != 0 && state.layered == 0 {
         unsafe { end::<M>(sk.unwrap_or(state.sk as *const u8), state, ret) };
         state.sk = 0;
     }
@@ -167,17 +179,14 @@ pub unsafe fn leave_tracepoint(sk: *const u8, ret: i64) {
         if !class.path.wants_zerocopy() {
             return end_plain::<Direct>(sk, class.path, ret);
         }
-        let mut state = CallState {
-            path: class.path as u32,
-            start_copy: u32::from(class.start_copy),
-            ..CallState::default()
-        };
-        let zerocopy = state.path == Path::MsgZerocopy as u32 && !class.start_copy;
+        let mut state =
+            CallState { path: class.path as u32, start_copy: class.start_copy, ..CallState::default() };
+        let zerocopy = state.path == Path::MsgZerocopy as u32 && class.start_copy == 0;
         if zerocopy && ret > 0 && conf!(mode.send_has_tp) != 0 {
             // It began before tracing did: its id is unknown, so its end would never be.
             return;
         }
-        if ret == -ENOBUFS && conf!(mode.refused) == Source::Tracepoint as u32 {
+        if ret == ENOBUFS && conf!(mode.refused) == Source::Tracepoint as u32 {
             state.memlock = u32::from(!optmem_exhausted(sk));
         }
         end::<Direct>(sk, &mut state, ret);
@@ -195,7 +204,8 @@ unsafe fn plain_again(sk: *const u8, bytes: u64) -> bool {
         let same = entry.flags == 0
             && entry.home_path == Path::Copy as u32
             && entry.tgid == socket::current_tgid()
-            && entry.dst == Direct::read::<u64>(sk, conf!(off.sock_dst_cache));
+            && entry.dst == Direct::read::<u64>(sk, conf!(off.sock_dst_cache))
+            && entry.prot == Direct::read::<u64>(sk, conf!(off.sock_common_prot));
         if !same || uses_uring() || conf!(filter.path_mask) != 0 {
             return false;
         }
@@ -285,20 +295,16 @@ pub unsafe fn end<M: Mem>(sk: *const u8, state: &mut CallState, ret: i64) {
     let bytes = ret as u64;
     add(&mut flow.bytes, bytes);
     if state.attached != 0 {
+        unsafe { attach::leave_skb(state) };
         add(&mut flow.attached_bytes, state.attached);
         add(&mut flow.frags, state.frags);
+        add(&mut flow.pages, state.pages);
+        add(&mut flow.frag_limit, u64::from(state.frag_limit));
     }
     if state.start_copy != 0 {
         add(&mut flow.start_copied_bytes, bytes);
         if let Some(entry) = &entry {
-            let key = CopyKey {
-                id: entry.id,
-                dev: entry.dev,
-                path: state.path as u8,
-                site: Site::SendmsgLocked as u8,
-                ..CopyKey::default()
-            };
-            copy::count(key, bytes);
+            count_start(entry, state.path, state.start_copy, bytes);
         }
     }
     if state.has_id != 0 {
@@ -306,7 +312,57 @@ pub unsafe fn end<M: Mem>(sk: *const u8, state: &mut CallState, ret: i64) {
         if let Some(entry) = entry {
             fetch_add(&mut entry.in_flight, 1);
         }
-        accept(sk, state, bytes);
+        // Bytes copied at once have been counted, whatever the notification will say.
+        accept(sk, state, if state.start_copy != 0 { 0 } else { bytes });
+    }
+}
+
+/// A row of the copy table for bytes that the call itself copied.
+#[inline(always)]
+fn count_start(entry: &SockEntry, path: u32, site: u32, bytes: u64) {
+    let key =
+        CopyKey { id: entry.id, dev: entry.dev, path: path as u8, site: site as u8, ..CopyKey::default() };
+    copy::count(key, bytes);
+}
+
+/// `tcp_sendmsg_fastopen(sk, msg, copied, size, uarg)` is done: `*copied` bytes went into the SYN, copied. The unit
+/// they belong to exists and will say "not copied", so they are charged to it.
+#[inline(always)]
+pub unsafe fn fastopen(sk: u64, copied: u64, uarg: u64) {
+    if uarg == 0 {
+        return;
+    }
+    let bytes = u64::from(unsafe { crate::mem::read::<u32>(copied as *const u8) });
+    if bytes == 0 {
+        return;
+    }
+    let Some(state) = known_call(current_tid()) else { return };
+    if let Some(entry) = known(sk)
+        && let Some(unit) = unsafe { copy::unit_of(uarg) }
+    {
+        add(&mut unit.wire_bytes, bytes);
+        count_start(entry, state.path, Site::Fastopen as u32, bytes);
+    }
+}
+
+/// kprobe `tcp_sendmsg_fastopen`: keeps what its return probe needs.
+#[inline(always)]
+pub fn fastopen_enter(copied: u64, uarg: u64) {
+    if let Some(state) = known_call(current_tid()) {
+        state.syn_copied = copied;
+        state.uarg = uarg;
+    }
+}
+
+/// kretprobe `tcp_sendmsg_fastopen`.
+#[inline(always)]
+pub unsafe fn fastopen_leave() {
+    if let Some(state) = known_call(current_tid())
+        && state.syn_copied != 0
+    {
+        let (sk, copied, uarg) = (state.sk, state.syn_copied, state.uarg);
+        state.syn_copied = 0;
+        unsafe { fastopen(sk, copied, uarg) };
     }
 }
 
@@ -347,16 +403,33 @@ fn fail(flow: &mut FlowCounters, ret: i64) {
     count!(Enobufs Eagain Epipe Econnreset Eopnotsupp Einval Efault Enomem Other);
 }
 
-/// Counts a failed call, with the cause of ENOBUFS on the zero-copy path.
+/// Counts a failed call, and on a path that asked for zero-copy why it was refused.
 #[inline(always)]
 fn refuse(flow: &mut FlowCounters, state: &CallState, ret: i64) {
     fail(flow, ret);
-    let named = conf!(mode.refused) != Source::None as u32;
-    if named && ret == -ENOBUFS && state.path == Path::MsgZerocopy as u32 {
-        if state.memlock != 0 {
-            add(&mut flow.refused[Refusal::Memlock as usize], 1);
-        } else {
-            add(&mut flow.refused[Refusal::Optmem as usize], 1);
-        }
+    // Constants, not an index: nothing for the verifier to bound.
+    macro_rules! count {
+        ($refusal:ident) => {
+            add(&mut flow.refused[Refusal::$refusal as usize], 1)
+        };
+    }
+    let zerocopy = state.path == Path::MsgZerocopy as u32;
+    let spliced = state.path == Path::Sendfile as u32
+        || state.path == Path::Splice as u32
+        || state.path == Path::Vmsplice as u32;
+    if !zerocopy && !spliced {
+        return;
+    }
+    match ret {
+        EOPNOTSUPP => count!(Unsupported),
+        EINVAL => count!(Invalid),
+        EFAULT => count!(BadBuffer),
+        // Its two causes are a fact of their own.
+        ENOBUFS if zerocopy && conf!(mode.refused) == Source::None as u32 => {}
+        ENOBUFS if zerocopy && state.memlock != 0 => count!(Memlock),
+        ENOBUFS if zerocopy => count!(Optmem),
+        // It had an id already, which the kernel gives to the next send: no notification will come.
+        _ if zerocopy && state.start_copy == 0 => count!(Aborted),
+        _ => {}
     }
 }

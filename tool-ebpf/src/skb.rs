@@ -9,6 +9,11 @@ use crate::{
 pub const ZEROCOPY_ENABLE: u8 = 1;
 /// `SKBFL_SHARED_FRAG`: the frags are somebody else's pages (sendfile, splice).
 pub const SHARED_FRAG: u8 = 2;
+/// `SKBFL_PURE_ZEROCOPY`: nothing but pages of zero-copy sends (>= 5.16).
+pub const PURE_ZEROCOPY: u8 = 4;
+/// `SKBFL_MANAGED_FRAG_REFS`: io_uring's registered buffers, without page references (>= 6.0).
+pub const MANAGED_FRAG_REFS: u8 = 16;
+const PAGE_SIZE: u64 = 4096;
 const SO_EE_ORIGIN_ZEROCOPY: u8 = 5;
 const SO_EE_CODE_ZEROCOPY_COPIED: u8 = 1;
 
@@ -23,7 +28,7 @@ pub struct Shared {
 
 /// Address of `skb_shinfo(skb)` (64-bit layout: `head + end`).
 #[inline(always)]
-unsafe fn shinfo<M: Mem>(skb: *const u8) -> *const u8 {
+pub unsafe fn shinfo<M: Mem>(skb: *const u8) -> *const u8 {
     unsafe {
         let head: u64 = M::read(skb, conf!(off.skb_head));
         let end: u32 = M::read(skb, conf!(off.skb_end));
@@ -31,10 +36,37 @@ unsafe fn shinfo<M: Mem>(skb: *const u8) -> *const u8 {
     }
 }
 
-/// Number of frags of the skb.
+/// Number of frags in a shared info.
 #[inline(always)]
-pub unsafe fn nr_frags<M: Mem>(skb: *const u8) -> u8 {
-    unsafe { Probe::read(shinfo::<M>(skb), conf!(off.shinfo_nr_frags)) }
+pub unsafe fn frags_at(info: u64) -> u32 {
+    u32::from(unsafe { Probe::read::<u8>(info as *const u8, conf!(off.shinfo_nr_frags)) })
+}
+
+/// Offset (from the start of its first, possibly compound, page) and length of frag `index`.
+#[inline(always)]
+pub unsafe fn frag(info: u64, index: u32) -> (u32, u32) {
+    unsafe {
+        let size = u64::from(conf!(off.frag_size));
+        let at = info.wrapping_add(u64::from(conf!(off.shinfo_frags))).wrapping_add(u64::from(index) * size);
+        let at = at as *const u8;
+        (Probe::read(at, conf!(off.frag_offset)), Probe::read(at, conf!(off.frag_len)))
+    }
+}
+
+/// Pages touched by `len` bytes at `offset`.
+#[inline(always)]
+pub fn pages_of(offset: u32, len: u32) -> u64 {
+    ((u64::from(offset) % PAGE_SIZE) + u64::from(len)).div_ceil(PAGE_SIZE)
+}
+
+/// Pages of frag `index`; 0 for the one before the first.
+#[inline(always)]
+pub unsafe fn frag_pages(info: u64, index: u32) -> u64 {
+    if index == u32::MAX {
+        return 0;
+    }
+    let (offset, len) = unsafe { frag(info, index) };
+    pages_of(offset, len)
 }
 
 /// Reads the shared info; `None` when the skb carries nobody else's pages. `uarg` is set for zero-copy skbs of a

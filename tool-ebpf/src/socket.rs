@@ -95,6 +95,7 @@ pub extern "C" fn zcscope_identify(entry: *mut SockEntry, path: u32) -> u64 {
         entry.dev = 0;
         entry.home = core::mem::zeroed();
         entry.first_ns = bpf_ktime_get_ns();
+        entry.prot = Probe::read(sk, conf!(off.sock_common_prot));
         entry.cookie = Probe::read(sk, conf!(off.sock_common_cookie));
         entry.comm = bpf_get_current_comm().unwrap_or([0; 16]);
         entry.addr = addresses(sk);
@@ -240,4 +241,32 @@ pub fn spliced_path(entry: &SockEntry) -> Option<u32> {
 #[inline(always)]
 pub unsafe fn has_ulp(sk: *const u8) -> bool {
     unsafe { read::<u64>(sk.wrapping_add(conf!(off.icsk_ulp_ops) as usize)) != 0 }
+}
+
+/// Whether a sockmap's program sees every message sent on the socket (`tcp_bpf_sendmsg`): `sk_psock(sk)` has a message
+/// program.
+#[inline(always)]
+pub unsafe fn sockmap_sends(sk: *const u8) -> bool {
+    /// `SK_USER_DATA_PSOCK`: the pointer is a `sk_psock`.
+    const PSOCK: u64 = 4;
+    const FLAGS: u64 = 7;
+    if conf!(off.psock_msg_parser) == Offsets::ABSENT {
+        return false;
+    }
+    unsafe {
+        let data: u64 = Probe::read(sk, conf!(off.sock_user_data));
+        data & PSOCK != 0
+            && Probe::read::<u64>((data & !FLAGS) as *const u8, conf!(off.psock_msg_parser)) != 0
+    }
+}
+
+/// Whether `TCP_REPAIR` directs what is sent into the receive queue (`tcp_send_rcvq`).
+#[inline(always)]
+pub unsafe fn repairs_receive_queue(sk: *const u8) -> bool {
+    const TCP_RECV_QUEUE: u8 = 1;
+    unsafe {
+        let bits: u8 = Probe::read(sk, conf!(off.tcp_repair));
+        (bits >> (conf!(off.tcp_repair_shift) & 7)) & 1 != 0
+            && Probe::read::<u8>(sk, conf!(off.tcp_repair_queue)) == TCP_RECV_QUEUE
+    }
 }

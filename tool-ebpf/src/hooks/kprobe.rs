@@ -7,7 +7,7 @@ use aya_ebpf::{
     programs::{ProbeContext, RetProbeContext},
 };
 
-use crate::{attach, complete, copy, mem::Probe, send};
+use crate::{attach, complete, copy, layer, mem::Probe, send};
 
 /// Declares one entry program; the body runs only when all arguments could be read.
 macro_rules! entry {
@@ -61,3 +61,19 @@ entry!(kprobe_pskb_pull_tail, |ctx, skb: *const u8 = 0, delta: i32 = 1| {
 entry!(kprobe_skb_segment, |ctx, skb: *const u8 = 0, features: u64 = 1| {
     copy::segment::<Probe>(ctx.as_ptr(), skb, features)
 });
+entry!(kprobe_tcp_downgrade_zcopy_pure, |ctx, skb: *const u8 = 1| attach::downgrade_pure::<Probe>(skb));
+entry!(kprobe_skb_zcopy_downgrade_managed, |ctx, skb: *const u8 = 0| {
+    attach::downgrade_managed::<Probe>(ctx.as_ptr(), skb)
+});
+entry!(kprobe_tcp_sendmsg_fastopen, |ctx, copied: u64 = 2, uarg: u64 = 4| send::fastopen_enter(copied, uarg));
+exit!(kretprobe_tcp_sendmsg_fastopen, |_ret: i32| send::fastopen_leave());
+entry!(kprobe_mptcp_sendmsg, |ctx, sk: *const u8 = 0| layer::mptcp_enter(sk));
+exit!(kretprobe_mptcp_sendmsg, |ret: i32| layer::zcscope_layer_leave(i64::from(ret)));
+entry!(kprobe_tls_sw_sendmsg, |ctx, sk: *const u8 = 0, msg: *const u8 = 1| layer::tls_enter(sk, msg));
+exit!(kretprobe_tls_sw_sendmsg, |ret: i32| layer::zcscope_layer_leave(i64::from(ret)));
+entry!(kprobe_tls_sw_sendpage, |ctx, sk: *const u8 = 0| layer::tls_enter_page(sk));
+exit!(kretprobe_tls_sw_sendpage, |ret: i32| layer::zcscope_layer_leave(i64::from(ret)));
+entry!(kprobe_tls_device_sendmsg, |ctx, sk: *const u8 = 0, msg: *const u8 = 1| layer::tls_enter(sk, msg));
+exit!(kretprobe_tls_device_sendmsg, |ret: i32| layer::zcscope_layer_leave(i64::from(ret)));
+entry!(kprobe_tls_device_sendpage, |ctx, sk: *const u8 = 0| layer::tls_enter_page(sk));
+exit!(kretprobe_tls_device_sendpage, |ret: i32| layer::zcscope_layer_leave(i64::from(ret)));

@@ -2,7 +2,9 @@
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 
-use crate::{complete, config::conf, infer, lifecycle, maps, mem::Direct, mem::Mem, send};
+use crate::{
+    complete, config::conf, infer, layer, layer::IPPROTO_MPTCP, lifecycle, maps, mem::Direct, mem::Mem, send,
+};
 
 const IPPROTO_TCP: u16 = 6;
 
@@ -32,8 +34,10 @@ tracepoint!(tp_tcp_sendmsg_locked, ctx => send::enter_tracepoint(ctx.arg(0), ctx
 tracepoint!(tp_sock_send_length, ctx => {
     let sk: *const u8 = ctx.arg(0);
     // All protocols pass here.
-    if Direct::read::<u16>(sk, conf!(off.sock_protocol)) == IPPROTO_TCP {
-        send::leave_tracepoint(sk, i64::from(ctx.arg::<i32>(1)));
+    match Direct::read::<u16>(sk, conf!(off.sock_protocol)) {
+        IPPROTO_TCP => send::leave_tracepoint(sk, i64::from(ctx.arg::<i32>(1))),
+        IPPROTO_MPTCP if conf!(mode.mptcp) != 0 => layer::mptcp::<Direct>(sk, i64::from(ctx.arg::<i32>(1))),
+        _ => {}
     }
 });
 tracepoint!(tp_inet_sk_error_report, ctx => complete::error_report(ctx.arg(0)));
@@ -43,3 +47,4 @@ skb_tracepoint!(tp_net_dev_start_xmit, ctx => infer::transmitted(ctx.arg(0), ctx
 skb_tracepoint!(tp_netif_receive_skb, ctx => infer::received(ctx.arg(0)));
 tracepoint!(tp_tcp_destroy_sock, ctx => lifecycle::destroyed(ctx.arg(0)));
 tracepoint!(tp_sched_process_fork, ctx => lifecycle::forked(ctx.arg(0), ctx.arg(1)));
+tracepoint!(tp_inet_sock_set_state, ctx => layer::state_changed::<Direct>(ctx.arg(0), ctx.arg(2)));

@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 
 use crate::{
-    attach, complete, copy,
+    attach, complete, copy, layer,
     mem::{Direct, Probe},
     send,
 };
@@ -72,4 +72,14 @@ hook!(fentry, fentry_pskb_pull_tail, FEntryContext, ctx => {
 });
 hook!(fentry, fentry_skb_segment, FEntryContext, ctx => {
     copy::segment::<Direct>(ctx.as_ptr(), ctx.arg(0), ctx.arg(1));
+});
+hook!(fentry, fentry_tcp_downgrade_zcopy_pure, FEntryContext, ctx => attach::downgrade_pure::<Direct>(ctx.arg(1)));
+hook!(fentry, fentry_skb_zcopy_downgrade_managed, FEntryContext, ctx => {
+    attach::downgrade_managed::<Direct>(ctx.as_ptr(), ctx.arg(0));
+});
+hook!(fexit, fexit_tcp_sendmsg_fastopen, FExitContext, ctx => send::fastopen(ctx.arg(0), ctx.arg(2), ctx.arg(4)));
+hook!(fexit, fexit_mptcp_sendmsg, FExitContext, ctx => {
+    if let Ok(ret) = ctx.ret::<i32>() {
+        layer::mptcp::<Direct>(ctx.arg(0), i64::from(ret));
+    }
 });

@@ -9,7 +9,7 @@ use aya::{Ebpf, EbpfLoader};
 use zcscope_common::{Config, Source};
 
 use super::plan::{self, FACTS, Fact, Hook, Kernel, Kind, Way};
-use super::{Backend, Options};
+use super::{Backend, Options, pipes};
 use crate::model::snapshot::Missing;
 
 /// The kernel programs, built by `cargo xtask ebpf`.
@@ -21,6 +21,8 @@ pub(super) struct Attached {
     pub(super) sources: BTreeMap<String, String>,
     pub(super) missing: Vec<Missing>,
     pub(super) backend: String,
+    /// Some fact rests on the kprobe back end, which can skip events.
+    pub(super) kprobes: bool,
 }
 
 /// Which way each fact takes: index into `Fact::ways`, `None` when it is missing.
@@ -59,12 +61,14 @@ pub(super) fn attach(
         attach_base(&mut ebpf, btf, follow_forks)?;
         attach_choice(&mut ebpf, btf, kernel, &choice, &mut failures);
         if failures.len() == before {
+            let pipes = pipes::teach(&mut ebpf);
             activate(&mut ebpf)?;
             return Ok(Attached {
                 ebpf,
                 sources: sources(&choice),
-                missing: missing(&choice, &failures),
+                missing: missing(&choice, &failures).into_iter().chain(pipes).collect(),
                 backend: backend_name(&choice),
+                kprobes: used_sources(&choice).contains(&Source::Kprobe),
             });
         }
     }
@@ -113,6 +117,8 @@ fn set_modes(config: &mut Config, choice: &Choice) {
             "told" => config.mode.told = source,
             "copy" => config.mode.copy = source,
             "refused" => config.mode.refused = source,
+            "ktls" => config.mode.ktls = source,
+            "mptcp" => config.mode.mptcp = source,
             _ => {}
         }
     }
@@ -223,9 +229,10 @@ fn sources(choice: &Choice) -> BTreeMap<String, String> {
     let chosen = FACTS.iter().zip(choice).filter_map(|(fact, way)| Some((fact, &fact.ways[(*way)?])));
     chosen
         .map(|(fact, way)| {
-            let source = plan::source_name(way.source);
+            // The hook's own kind: functions of modules take kprobes whatever the back end.
+            let source = way.hooks.first().map_or(way.source, |hook| hook.kind.source());
             let target = way.hooks.first().map_or("sk_omem_alloc", |hook| hook.target);
-            (fact.name.to_owned(), format!("{source}:{target}"))
+            (fact.name.to_owned(), format!("{}:{target}", plan::source_name(source)))
         })
         .collect()
 }
@@ -260,10 +267,12 @@ fn why_no_send(failures: &Failures) -> String {
     format!("nothing can watch TCP sends on this kernel: {}", whys.into_iter().collect::<Vec<_>>().join("; "))
 }
 
+fn used_sources(choice: &Choice) -> BTreeSet<Source> {
+    FACTS.iter().zip(choice).filter_map(|(fact, way)| Some(fact.ways[(*way)?].source)).collect()
+}
+
 fn backend_name(choice: &Choice) -> String {
-    let used: BTreeSet<Source> =
-        FACTS.iter().zip(choice).filter_map(|(fact, way)| Some(fact.ways[(*way)?].source)).collect();
-    match used.iter().collect::<Vec<_>>().as_slice() {
+    match used_sources(choice).iter().collect::<Vec<_>>().as_slice() {
         [one] => plan::source_name(**one).to_owned(),
         _ => "mixed".to_owned(),
     }

@@ -62,6 +62,10 @@ const CALLERS: &[(Site, &str, Meaning)] = &[
 pub(super) fn reason(event: &Event<'_>) -> Reason {
     match event.site {
         Site::SendmsgLocked => Reason::SoZerocopyUnset,
+        Site::Fastopen => Reason::Fastopen,
+        Site::RepairQueue => Reason::Repair,
+        Site::Sockmap => Reason::Sockmap,
+        Site::Mptcp => Reason::Mptcp,
         Site::SockNoSendpage => Reason::RouteNoSg,
         Site::SkbSegment | Site::ValidateXmit => device_lacks(event.dev),
         Site::LocalReceive => local(event.dev),

@@ -4,6 +4,7 @@ mod attach;
 mod btf;
 mod classify;
 mod offsets;
+mod pipes;
 mod plan;
 mod raw;
 mod read;
@@ -209,6 +210,8 @@ fn configure(kernel: &Kernel<'_>, filter: &Filter) -> Result<Config, CannotTrace
     config.pull_tail = range("__pskb_pull_tail");
     config.segment = range("skb_segment");
     config.tap = range("dev_queue_xmit_nit");
+    config.downgrade_managed = range("__skb_zcopy_downgrade_managed");
+    config.zerocopy_from_iter = range("__zerocopy_sg_from_iter");
     config.io_sg_from_iter =
         kernel.symbols.and_then(|symbols| symbols.address_of("io_sg_from_iter")).unwrap_or_default();
     config.filter = KernelFilter {
@@ -242,8 +245,7 @@ fn session(attached: &attach::Attached, kernel: &Kernel<'_>) -> Session {
                 .into(),
         });
     }
-    let kprobes = attached.sources.values().any(|source| source.starts_with("kprobe:"));
-    if kprobes {
+    if attached.kprobes {
         missing.push(Missing {
             fact: "skipped_events".into(),
             why: "the kernel skips a kprobe that hits while another one is being handled on the same CPU, and zcscope \

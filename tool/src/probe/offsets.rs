@@ -100,6 +100,23 @@ const ROWS: &[Row] = rows! {
     pt_regs_orig_ax = "pt_regs" "orig_ax";
     pt_regs_dx = "pt_regs" "dx";
     pt_regs_r10 = "pt_regs" "r10";
+    shinfo_frags = "skb_shared_info" "frags";
+    sock_common_prot = "sock_common" "skc_prot";
+    sock_user_data = "sock" "sk_user_data";
+    psock_msg_parser = "sk_psock" "progs.msg_parser" optional;
+    mptcp_first = "mptcp_sock" "first" optional;
+    tcp_repair = "tcp_sock" "repair";
+    tcp_repair_shift = "tcp_sock" "repair" shift;
+    tcp_repair_queue = "tcp_sock" "repair_queue";
+    task_files = "task_struct" "files";
+    files_fdt = "files_struct" "fdt";
+    fdtable_fd = "fdtable" "fd";
+    file_private_data = "file" "private_data";
+    pipe_bufs = "pipe_inode_info" "bufs";
+    pipe_tail = "pipe_inode_info" "tail";
+    pipe_ring_size = "pipe_inode_info" "ring_size";
+    pipe_buffer_ops = "pipe_buffer" "ops";
+    pt_regs_di = "pt_regs" "di";
 };
 
 /// Cache line of the architectures supported; the kernel rounds skb sizes up to it (`SKB_DATA_ALIGN`).
@@ -122,9 +139,22 @@ pub(super) fn resolve(btf: &Btf) -> Result<Offsets, String> {
     }
     // SKB_TRUESIZE(0): what sock_omalloc charges for a notification.
     let aligned = |name: &str| btf.size_of(name).map(|size| size.next_multiple_of(CACHE_LINE));
+    frags(btf, &mut offsets)?;
+    offsets.pipe_buffer_size = btf.size_of("pipe_buffer").ok_or("struct pipe_buffer is not described")?;
     offsets.skb_truesize_empty = aligned("sk_buff")
         .zip(aligned("skb_shared_info"))
         .map(|(skb, info)| skb + info)
         .ok_or("struct sk_buff is not described")?;
     Ok(offsets)
+}
+
+/// A frag is a structure of its own since Linux 6.9, and was a `bio_vec` before.
+fn frags(btf: &Btf, offsets: &mut Offsets) -> Result<(), String> {
+    let kinds = [("skb_frag", "offset", "len"), ("bio_vec", "bv_offset", "bv_len")];
+    let found = kinds.into_iter().find_map(|(name, offset, len)| {
+        Some((btf.size_of(name)?, btf.field(name, offset)?.byte(), btf.field(name, len)?.byte()))
+    });
+    let (size, offset, len) = found.ok_or("neither struct skb_frag nor struct bio_vec is described")?;
+    (offsets.frag_size, offsets.frag_offset, offsets.frag_len) = (size, offset, len);
+    Ok(())
 }

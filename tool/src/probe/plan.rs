@@ -15,6 +15,17 @@ pub(super) enum Kind {
     Tracepoint,
 }
 
+impl Kind {
+    /// The back end such a hook belongs to.
+    pub(super) const fn source(self) -> Source {
+        match self {
+            Kind::Fentry | Kind::Fexit => Source::Fentry,
+            Kind::Kprobe | Kind::Kretprobe => Source::Kprobe,
+            Kind::Tracepoint => Source::Tracepoint,
+        }
+    }
+}
+
 /// Name of a back end, as in `sources` and on the command line.
 pub(super) const fn source_name(source: Source) -> &'static str {
     match source {
@@ -35,6 +46,8 @@ pub(super) enum When {
     SendPages,
     /// >= 6.16: `tcp:tcp_sendmsg_locked` exists.
     SendTracepoint,
+    /// The function exists: it is part of a module, or of some kernels only.
+    Exists,
 }
 
 /// One program on one kernel function or tracepoint.
@@ -80,6 +93,10 @@ pub(super) enum Need {
     ConsumeLocation,
     /// `optmem_max` per network namespace.
     OptmemPerNetns,
+    /// kTLS is there: built in, or its module loaded.
+    Tls,
+    /// The kernel has MPTCP.
+    Mptcp,
 }
 
 impl Need {
@@ -93,6 +110,11 @@ impl Need {
                 "the tracepoint tcp:tcp_sendmsg_locked does not exist here (Linux 6.16 and later have it)"
             }
             Need::ConsumeLocation => "the tracepoint skb:consume_skb does not name its caller here",
+            Need::Tls => {
+                "kTLS is not there: where it is a module, load it (`modprobe tls`) before zcscope starts, or what \
+                 is sent through it is not seen"
+            }
+            Need::Mptcp => "this kernel has no MPTCP",
             Need::OptmemPerNetns => "net.core.optmem_max is not kept per network namespace here",
         }
     }
@@ -137,6 +159,20 @@ const COPY_FENTRY: &[Hook] =
 const COPY_KPROBE: &[Hook] =
     &[hook(Kprobe, "skb_copy_ubufs"), hook(Kprobe, "__pskb_pull_tail"), hook(Kprobe, "skb_segment")];
 const ATTACH_CANNOT: &str = "no tracepoint sees pages being attached; fentry or kprobes are needed";
+
+/// Functions of a module, whose types zcscope does not read: kprobes on every back end.
+const TLS: &[Hook] = &[
+    hook(Kprobe, "tls_sw_sendmsg"),
+    hook(Kretprobe, "tls_sw_sendmsg"),
+    hook_when(Kprobe, "tls_device_sendmsg", When::Exists),
+    hook_when(Kretprobe, "tls_device_sendmsg", When::Exists),
+    hook_when(Kprobe, "tls_sw_sendpage", When::Exists),
+    hook_when(Kretprobe, "tls_sw_sendpage", When::Exists),
+    hook_when(Kprobe, "tls_device_sendpage", When::Exists),
+    hook_when(Kretprobe, "tls_device_sendpage", When::Exists),
+];
+/// The end of an MPTCP socket.
+const MPTCP_END: Hook = hook(Tracepoint, "inet_sock_set_state");
 
 /// All facts. `send` is what tracing is about: without it zcscope does not start.
 pub(super) const FACTS: &[Fact] = &[
@@ -247,6 +283,56 @@ pub(super) const FACTS: &[Fact] = &[
         tracepoint_cannot: "no tracepoint stands in the functions that copy: places are concluded; fentry or \
                             kprobes are needed to see them",
     },
+    Fact {
+        name: "ktls",
+        ways: &[
+            way(Source::Fentry, TLS, &[Need::Symbols, Need::Tls]),
+            way(Source::Kprobe, TLS, &[Need::Symbols, Need::Tls]),
+            way(Source::Tracepoint, &[hook(Tracepoint, "sock_send_length")], &[]),
+        ],
+        tracepoint_cannot: "",
+    },
+    Fact {
+        name: "mptcp",
+        ways: &[
+            way(Source::Fentry, &[hook(Fexit, "mptcp_sendmsg"), MPTCP_END], &[Need::Mptcp]),
+            way(
+                Source::Kprobe,
+                &[hook(Kprobe, "mptcp_sendmsg"), hook(Kretprobe, "mptcp_sendmsg"), MPTCP_END],
+                &[Need::Mptcp],
+            ),
+            way(Source::Tracepoint, &[hook(Tracepoint, "sock_send_length"), MPTCP_END], &[Need::Mptcp]),
+        ],
+        tracepoint_cannot: "",
+    },
+    Fact {
+        name: "fastopen",
+        ways: &[
+            way(Source::Fentry, &[hook(Fexit, "tcp_sendmsg_fastopen")], &[]),
+            way(
+                Source::Kprobe,
+                &[hook(Kprobe, "tcp_sendmsg_fastopen"), hook(Kretprobe, "tcp_sendmsg_fastopen")],
+                &[],
+            ),
+        ],
+        tracepoint_cannot: "no tracepoint sees how many bytes of a MSG_FASTOPEN send go into the SYN, copied",
+    },
+    Fact {
+        name: "mixed_socket",
+        ways: &[
+            way(
+                Source::Fentry,
+                &[hook(Fentry, "tcp_downgrade_zcopy_pure"), hook(Fentry, "__skb_zcopy_downgrade_managed")],
+                &[Need::Symbols],
+            ),
+            way(
+                Source::Kprobe,
+                &[hook(Kprobe, "tcp_downgrade_zcopy_pure"), hook(Kprobe, "__skb_zcopy_downgrade_managed")],
+                &[Need::Symbols],
+            ),
+        ],
+        tracepoint_cannot: "no tracepoint sees sends of two kinds share a packet",
+    },
 ];
 
 /// Hooks every back end needs.
@@ -276,6 +362,10 @@ impl Kernel<'_> {
         self.btf.tracepoint_args("consume_skb").is_some_and(|args| args >= 2)
     }
 
+    fn has_symbol(&self, name: &str) -> bool {
+        self.symbols.is_some_and(|symbols| symbols.address_of(name).is_some())
+    }
+
     /// Whether a hook belongs on this kernel.
     pub(super) fn wants(&self, hook: &Hook) -> bool {
         match hook.when {
@@ -283,6 +373,7 @@ impl Kernel<'_> {
             When::SplicePages => self.splice_pages(),
             When::SendPages => !self.splice_pages(),
             When::SendTracepoint => self.send_tracepoint(),
+            When::Exists => self.has_symbol(hook.target),
         }
     }
 
@@ -313,6 +404,8 @@ impl Kernel<'_> {
             Need::Symbols => self.symbols.is_some(),
             Need::SendTracepoint => self.send_tracepoint(),
             Need::ConsumeLocation => self.consume_location(),
+            Need::Tls => self.has_symbol("tls_sw_sendmsg"),
+            Need::Mptcp => self.btf.has_function("mptcp_sendmsg"),
             Need::OptmemPerNetns => self.btf.field("net", "core.sysctl_optmem_max").is_some(),
         }
     }
