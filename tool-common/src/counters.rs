@@ -230,6 +230,15 @@ impl Disagreement {
     /// How many kinds there are.
     pub const COUNT: usize = Self::NAMES.len();
 
+    /// Every kind, in index order.
+    pub const ALL: [Disagreement; 5] = [
+        Disagreement::FailedSend,
+        Disagreement::LinkedNotification,
+        Disagreement::MergedRange,
+        Disagreement::ToldZerocopyButCopied,
+        Disagreement::ToldCopiedButNot,
+    ];
+
     /// The name of each in JSON and on screen, in index order.
     pub const NAMES: [&'static str; 5] = [
         "failed_send",
@@ -238,4 +247,10 @@ impl Disagreement {
         "told_zerocopy_but_copied",
         "told_copied_but_not",
     ];
+
+    /// The name in JSON and on screen.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        Self::NAMES[self as usize]
+    }
 }

@@ -65,6 +65,20 @@ impl Path {
         )
     }
 
+    /// True for the ways out of TCP; everything else sends.
+    #[must_use]
+    pub const fn is_receive(self) -> bool {
+        matches!(
+            self,
+            Path::Recv
+                | Path::RecvZerocopy
+                | Path::RecvSplice
+                | Path::UringRecv
+                | Path::UringZcrx
+                | Path::RecvDevmem
+        )
+    }
+
     /// True when the kernel tells the application about every send's end (error queue or notification CQE).
     #[must_use]
     pub const fn has_completion(self) -> bool {

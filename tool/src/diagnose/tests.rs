@@ -23,13 +23,9 @@ fn copy(reason: Reason, bytes: u64, told: bool, clone: bool) -> CopyFigures {
 
 fn path(copied: u64, silent: u64, copies: Vec<CopyFigures>) -> PathFigures {
     PathFigures {
-        path: Path::MsgZerocopy,
-        calls: 100,
+        calls: 50,
         errors: BTreeMap::from([("ENOBUFS", 0)]),
         bytes: 1_000_000,
-        bytes_per_s: 0,
-        attached_bytes: None,
-        frags: None,
         ledger: Some(Ledger {
             requested_bytes: 1_000_000,
             zerocopied_bytes: Some(1_000_000 - copied),
@@ -38,9 +34,8 @@ fn path(copied: u64, silent: u64, copies: Vec<CopyFigures>) -> PathFigures {
             silent_copied_bytes: Some(silent),
         }),
         copies,
-        refused: Vec::new(),
         completions: Some(Completions { sends: 100, units: 50, ..Completions::default() }),
-        in_flight: None,
+        ..PathFigures::nothing(Path::MsgZerocopy)
     }
 }
 

@@ -30,6 +30,13 @@ pub fn limits() -> io::Result<Limits> {
     })
 }
 
+/// Bytes of a page of memory; 0 when the system does not say.
+#[must_use]
+pub fn page_bytes() -> u64 {
+    let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE);
+    page.ok().flatten().and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0)
+}
+
 /// Soft `RLIMIT_MEMLOCK` of a process in bytes; `None` is unlimited.
 ///
 /// # Errors

@@ -3,7 +3,10 @@
 use std::hash::Hash;
 
 use super::account::Account;
+use super::gauges::GaugeSums;
 use super::hash::FastMap;
+use super::places::PlaceIds;
+use super::snapshot::Limit;
 
 /// One process or device.
 #[derive(Clone, Debug, Default)]
@@ -12,6 +15,12 @@ pub(super) struct Group {
     pub(super) name: String,
     /// Its share of everything.
     pub(super) account: Account,
+    /// What its living sockets hold.
+    pub(super) gauges: GaugeSums,
+    /// Where the process runs, as its newest socket says.
+    pub(super) place: PlaceIds,
+    /// Its limit on locked memory, where known.
+    pub(super) memlock: Option<Limit>,
     living: usize,
     last_tick: u64,
 }
@@ -30,14 +39,14 @@ impl<K: Clone + Eq + Hash + Ord> Groups<K> {
     }
 
     /// A socket joins.
-    pub(super) fn join(&mut self, key: &K, name: &str, tick: u64) -> &mut Account {
+    pub(super) fn join(&mut self, key: &K, name: &str, tick: u64) -> &mut Group {
         let group = self
             .map
             .entry(key.clone())
             .or_insert_with(|| Group { name: name.to_owned(), ..Group::default() });
         group.living += 1;
         group.last_tick = tick;
-        &mut group.account
+        group
     }
 
     /// A socket ended, or moved on.
@@ -51,12 +60,12 @@ impl<K: Clone + Eq + Hash + Ord> Groups<K> {
         }
     }
 
-    /// The account of a group that is still kept.
-    pub(super) fn account<Q: Hash + Eq + ?Sized>(&mut self, key: &Q) -> Option<&mut Account>
+    /// A group that is still kept.
+    pub(super) fn get_mut<Q: Hash + Eq + ?Sized>(&mut self, key: &Q) -> Option<&mut Group>
     where
         K: std::borrow::Borrow<Q>,
     {
-        self.map.get_mut(key).map(|group| &mut group.account)
+        self.map.get_mut(key)
     }
 
     /// Lets go of the groups that ended longest ago while there are too many: their bytes stand in the totals.

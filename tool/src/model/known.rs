@@ -4,38 +4,37 @@ use zcscope_common::Path;
 
 use super::snapshot::Session;
 
-/// Facts known here. The field names are the names of the facts in [`Session::missing`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Known {
-    pub(super) attach: bool,
-    pub(super) frags: bool,
-    pub(super) splice_frags: bool,
-    pub(super) refused: bool,
-    pub(super) completion: bool,
-    pub(super) told: bool,
-    pub(super) copy: bool,
-    pub(super) uring_completion: bool,
+/// Declares the facts figures rest on, each named once.
+macro_rules! facts {
+    ($($fact:ident),+ $(,)?) => {
+        /// Facts known here. The field names are the names of the facts in [`Session::missing`].
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(super) struct Known { $(pub(super) $fact: bool),+ }
+
+        impl Known {
+            pub(super) fn of(session: &Session) -> Self {
+                Self { $($fact: session.knows(stringify!($fact))),+ }
+            }
+        }
+    };
+}
+
+facts! {
+    attach, frags, splice_frags, pages, frag_limit, mixed_socket, refused, completion, uring_completion, told,
+    uring_told, kernel_truth, queue_latency, read_latency, app_read_latency, send_time, copy, gauges, locked_pages,
+    files, page_cache, copy_read, file_reads,
 }
 
 impl Known {
-    pub(super) fn of(session: &Session) -> Self {
-        let known = |fact: &str| !session.missing.iter().any(|m| m.fact == fact);
-        Self {
-            attach: known("attach"),
-            frags: known("frags"),
-            splice_frags: known("splice_frags"),
-            refused: known("refused"),
-            completion: known("completion"),
-            told: known("told"),
-            copy: known("copy"),
-            uring_completion: known("uring_completion"),
-        }
-    }
-
     /// True when new frags are counted on this path.
     pub(super) fn frags_of(&self, path: Path) -> bool {
         let spliced = matches!(path, Path::Sendfile | Path::Splice | Path::Vmsplice | Path::Kernel);
-        self.frags && (self.splice_frags || !spliced)
+        !path.is_receive() && self.frags && (self.splice_frags || !spliced)
+    }
+
+    /// True when it can be seen what the application is told on this path.
+    pub(super) fn told_of(&self, path: Path) -> bool {
+        if is_uring(path) { self.uring_told } else { self.told }
     }
 
     /// True when the ends of sends on this path are seen.
@@ -45,9 +44,9 @@ impl Known {
     }
 
     /// True when the copied bytes of this path are known. With completion units they are settled at the end of a
-    /// send, so they need both facts.
+    /// send, so they need both facts. A receive call says itself what it mapped and what it copied.
     pub(super) fn copies_of(&self, path: Path) -> bool {
-        self.copy && (!path.has_completion() || self.completions_of(path))
+        path.is_receive() || self.copy && (!path.has_completion() || self.completions_of(path))
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use zcscope_common::{Err, FlowCounters, Path, Reason, Refusal};
+use zcscope_common::{Disagreement, Err, FlowCounters, Path, Reason, Refusal};
 
 use super::known::{Known, is_uring};
 use super::snapshot::{Completions, InFlight, Ledger};
@@ -19,6 +19,10 @@ pub(super) struct Sums {
     pub(super) clone: u64,
     /// The same for silent copies.
     pub(super) silent: u64,
+    /// Pages of sends in flight.
+    pub(super) open_pages: u64,
+    /// Living sockets whose pages in flight cannot be divided among their paths.
+    pub(super) undivided: u64,
 }
 
 impl Sums {
@@ -28,8 +32,16 @@ impl Sums {
             return Self { c, ..Self::default() };
         }
         let copied = c.start_copied_bytes.saturating_add(c.raw_wire_bytes).min(c.bytes);
-        let silent = c.start_copied_bytes.saturating_add(c.raw_silent_bytes).min(copied);
-        Self { c, copied, clone: c.raw_clone_bytes.min(c.bytes), silent }
+        // A receive call returns what it copied: nothing of that is silent.
+        let untold =
+            if path.is_receive() { 0 } else { c.start_copied_bytes.saturating_add(c.raw_silent_bytes) };
+        let clone = c.raw_clone_bytes.min(c.bytes);
+        Self { c, copied, clone, silent: untold.min(copied), ..Self::default() }
+    }
+
+    /// The same with the pages its sends in flight hold; `None` when a socket's pages belong to several paths.
+    pub(super) fn holding(self, pages: Option<u64>) -> Self {
+        Self { open_pages: pages.unwrap_or(0), undivided: u64::from(pages.is_none()), ..self }
     }
 
     /// Replaces `old`, which is part of this sum, by `new`.
@@ -39,6 +51,8 @@ impl Sums {
         self.copied = change(self.copied, old.copied, new.copied);
         self.clone = change(self.clone, old.clone, new.clone);
         self.silent = change(self.silent, old.silent, new.silent);
+        self.open_pages = change(self.open_pages, old.open_pages, new.open_pages);
+        self.undivided = change(self.undivided, old.undivided, new.undivided);
     }
 }
 
@@ -47,25 +61,29 @@ pub(super) fn never_back(old: &FlowCounters, new: &FlowCounters) -> FlowCounters
     old.zip(new, u64::max)
 }
 
-/// Sends and bytes not released yet, by the counters alone.
-fn open_sends(c: &FlowCounters) -> InFlight {
-    InFlight {
-        sends: c.zc_sends.saturating_sub(c.completed_sends).saturating_sub(c.lost_end_sends),
-        bytes: c
-            .bytes
-            .saturating_sub(c.start_copied_bytes)
-            .saturating_sub(c.completed_bytes)
-            .saturating_sub(c.lost_end_bytes),
-    }
+/// Bytes whose end was never seen; never more than the sends without an end have.
+fn lost_end_bytes(c: &FlowCounters) -> u64 {
+    c.lost_end_bytes.min(c.bytes.saturating_sub(c.start_copied_bytes).saturating_sub(c.completed_bytes))
+}
+
+/// Bytes of sends not released yet, by the counters alone.
+fn open_bytes(c: &FlowCounters) -> u64 {
+    let begun = c.bytes.saturating_sub(c.start_copied_bytes);
+    begun.saturating_sub(c.completed_bytes).saturating_sub(c.lost_end_bytes)
 }
 
 /// Sends not released yet; `None` without completions.
 pub(super) fn in_flight(path: Path, sums: &Sums, known: &Known) -> Option<InFlight> {
-    known.completions_of(path).then(|| open_sends(&sums.c))
+    let c = &sums.c;
+    known.completions_of(path).then(|| InFlight {
+        sends: c.zc_sends.saturating_sub(c.completed_sends).saturating_sub(c.lost_end_sends),
+        bytes: open_bytes(c),
+        pages: (known.pages && sums.undivided == 0).then_some(sums.open_pages),
+    })
 }
 
-/// The ledger of a path; `None` when it never asked for zero-copy. Copied + zero-copied + in flight = requested;
-/// counters that contradict this are cut at what was requested.
+/// The ledger of a path; `None` when it never asked for zero-copy. Copied + zero-copied + in flight + lost ends =
+/// requested; counters that contradict this are cut at what was requested.
 pub(super) fn ledger(path: Path, sums: &Sums, known: &Known) -> Option<Ledger> {
     if !path.wants_zerocopy() {
         return None;
@@ -78,7 +96,7 @@ pub(super) fn ledger(path: Path, sums: &Sums, known: &Known) -> Option<Ledger> {
     let (open, copied, clone, silent) = if path.has_completion() {
         let start = c.start_copied_bytes;
         (
-            open_sends(c).bytes,
+            open_bytes(c).saturating_add(lost_end_bytes(c)),
             start.saturating_add(c.unit_copied_bytes),
             c.unit_clone_bytes,
             start.saturating_add(c.unit_silent_bytes),
@@ -103,8 +121,10 @@ pub(super) fn completions(path: Path, sums: &Sums, known: &Known) -> Option<Comp
         return None;
     }
     let c = &sums.c;
-    // An io_uring program takes its notifications from memory it shares with the kernel: no read to be seen.
-    let told = known.told && (!is_uring(path) || c.told_reads > 0);
+    // An io_uring program may not ask to be told whether its sends were copied.
+    let told = known.told_of(path) && (!is_uring(path) || c.told_reads > 0);
+    // When a program takes an io_uring notification from the ring cannot be seen.
+    let reads = told && !is_uring(path);
     Some(Completions {
         sends: c.completed_sends,
         units: c.units,
@@ -112,17 +132,45 @@ pub(super) fn completions(path: Path, sums: &Sums, known: &Known) -> Option<Comp
         notifications: told.then_some(c.told_reads),
         told_sends: told.then_some(c.told_sends),
         told_copied: told.then_some(c.told_copied_sends),
-        latency: None,
-        app_read_latency: None,
+        unread_sends: reads.then_some(c.completed_sends.saturating_sub(c.told_sends)),
+        before_attach: c.before_attach_sends,
+        lost_ends: c.lost_end_sends,
+        lost_end_bytes: lost_end_bytes(c),
+        disagreements: (told && known.kernel_truth).then(|| disagreements(c)),
+        ..Completions::default()
     })
 }
 
-/// Failed calls by errno name: those above zero, and `ENOBUFS` always on zero-copy paths.
+fn disagreements(c: &FlowCounters) -> Vec<(Disagreement, u64)> {
+    Disagreement::ALL.into_iter().zip(c.disagreements).filter(|(_, sends)| *sends > 0).collect()
+}
+
+/// What is no copy and worth telling; `None` when none of it can be seen.
+pub(super) fn notes(path: Path, sums: &Sums, known: &Known) -> Option<Vec<(Reason, u64)>> {
+    let seen = [
+        (known.frag_limit, Reason::FragLimit, sums.c.frag_limit),
+        (known.mixed_socket, Reason::MixedSocket, sums.c.mixed_socket),
+    ];
+    let sends = path.wants_zerocopy() && !path.is_receive();
+    let mut known = seen.into_iter().filter(|(known, ..)| *known && sends).peekable();
+    known.peek()?;
+    Some(known.filter(|(.., n)| *n > 0).map(|(_, reason, n)| (reason, n)).collect())
+}
+
+/// Time in the send call per 1,024 bytes, ns; `None` when not measured.
+pub(super) fn send_ns_per_kib(sums: &Sums, known: &Known) -> Option<u64> {
+    let per_kib = (u128::from(sums.c.timed_ns) * 1_024).checked_div(u128::from(sums.c.timed_bytes))?;
+    known.send_time.then(|| u64::try_from(per_kib).unwrap_or(u64::MAX))
+}
+
+/// Failed calls by errno name: those above zero, and `ENOBUFS` always on paths that send without a copy.
 pub(super) fn errors(path: Path, sums: &Sums) -> BTreeMap<&'static str, u64> {
     Err::ALL
         .iter()
         .map(|(class, name)| (*class, *name, sums.c.errors[*class as usize]))
-        .filter(|(class, _, n)| *n > 0 || (*class == Err::Enobufs && path.wants_zerocopy()))
+        .filter(|(class, _, n)| {
+            *n > 0 || (*class == Err::Enobufs && path.wants_zerocopy() && !path.is_receive())
+        })
         .map(|(_, name, n)| (name, n))
         .collect()
 }
@@ -172,7 +220,7 @@ mod tests {
         assert_eq!(ledger.clone_copied_bytes, Some(40));
         assert_eq!(ledger.silent_copied_bytes, Some(150));
         let open = in_flight(Path::MsgZerocopy, &sums, &all_known());
-        assert_eq!(open, Some(InFlight { sends: 3, bytes: 300 }));
+        assert_eq!(open, Some(InFlight { sends: 3, bytes: 300, pages: Some(0) }));
     }
 
     #[test]
@@ -221,6 +269,93 @@ mod tests {
         assert!(ledger(Path::Sendfile, &sendfile, &without("completion")).unwrap().copied_bytes.is_some());
     }
 
+    #[test]
+    fn a_send_without_an_end_is_neither_copied_nor_zero_copied_nor_in_flight() {
+        let mut c = units();
+        (c.lost_end_sends, c.lost_end_bytes) = (3, 300);
+        let sums = Sums::of_socket(Path::MsgZerocopy, c);
+        let l = ledger(Path::MsgZerocopy, &sums, &all_known()).unwrap();
+        assert_eq!((l.copied_bytes, l.zerocopied_bytes), (Some(350), Some(350)));
+        let open = in_flight(Path::MsgZerocopy, &sums, &all_known()).unwrap();
+        assert_eq!((open.sends, open.bytes), (0, 0));
+        let ends = completions(Path::MsgZerocopy, &sums, &all_known()).unwrap();
+        assert_eq!((ends.lost_ends, ends.lost_end_bytes), (3, 300));
+    }
+
+    #[test]
+    fn what_was_received_is_mapped_or_copied_and_never_silent() {
+        let c = FlowCounters {
+            bytes: 1_000,
+            attached_bytes: 700,
+            start_copied_bytes: 300,
+            skip_hint_bytes: 99,
+            ..FlowCounters::default()
+        };
+        let sums = Sums::of_socket(Path::RecvZerocopy, c);
+        for known in [all_known(), without("copy")] {
+            let l = ledger(Path::RecvZerocopy, &sums, &known).unwrap();
+            assert_eq!((l.zerocopied_bytes, l.copied_bytes), (Some(700), Some(300)));
+            assert_eq!(l.silent_copied_bytes, Some(0));
+        }
+        assert_eq!(ledger(Path::Recv, &Sums::of_socket(Path::Recv, c), &all_known()), None);
+        assert_eq!(notes(Path::RecvZerocopy, &sums, &all_known()), None);
+    }
+
+    #[test]
+    fn disagreements_and_unread_sends_rest_on_what_was_told() {
+        let mut c = units();
+        (c.told_reads, c.told_sends) = (2, 4);
+        c.disagreements = [0, 0, 3, 1, 0];
+        let sums = Sums::of_socket(Path::MsgZerocopy, c);
+        let of = |known: &Known| completions(Path::MsgZerocopy, &sums, known).unwrap();
+        let all = of(&all_known());
+        assert_eq!(all.unread_sends, Some(2));
+        assert_eq!(
+            all.disagreements,
+            Some(vec![(Disagreement::MergedRange, 3), (Disagreement::ToldZerocopyButCopied, 1)])
+        );
+        assert_eq!(of(&without("kernel_truth")).disagreements, None);
+        let untold = of(&without("told"));
+        assert_eq!((untold.disagreements, untold.unread_sends), (None, None));
+        let ring = completions(Path::UringSendZc, &sums, &all_known()).unwrap();
+        assert_eq!((ring.told_sends, ring.unread_sends), (Some(4), None));
+    }
+
+    #[test]
+    fn notes_and_cost_rest_on_their_facts() {
+        let mut c = units();
+        (c.frag_limit, c.timed_bytes, c.timed_ns) = (5, 4_096, 8_000);
+        let sums = Sums::of_socket(Path::MsgZerocopy, c);
+        assert_eq!(notes(Path::MsgZerocopy, &sums, &all_known()), Some(vec![(Reason::FragLimit, 5)]));
+        assert_eq!(notes(Path::MsgZerocopy, &sums, &without("frag_limit")), Some(vec![]));
+        let none = Session {
+            missing: ["frag_limit", "mixed_socket"]
+                .map(|fact| Missing { fact: fact.into(), why: String::new() })
+                .into(),
+            ..Session::default()
+        };
+        assert_eq!(notes(Path::MsgZerocopy, &sums, &Known::of(&none)), None);
+        assert_eq!(notes(Path::Copy, &sums, &all_known()), None);
+        assert_eq!(send_ns_per_kib(&sums, &all_known()), Some(2_000));
+        assert_eq!(send_ns_per_kib(&sums, &without("send_time")), None);
+        assert_eq!(send_ns_per_kib(&Sums::default(), &all_known()), None, "nothing measured");
+    }
+
+    #[test]
+    fn pages_that_belong_to_several_paths_are_not_known() {
+        let mut all = Sums::default();
+        let one = Sums::of_socket(Path::MsgZerocopy, units()).holding(Some(7));
+        let mixed = Sums::of_socket(Path::MsgZerocopy, units()).holding(None);
+        let pages = |all: &Sums| in_flight(Path::MsgZerocopy, all, &all_known()).unwrap().pages;
+        all.replace(&Sums::default(), &one);
+        assert_eq!(pages(&all), Some(7));
+        all.replace(&Sums::default(), &mixed);
+        assert_eq!(pages(&all), None);
+        all.replace(&mixed, &mixed.holding(Some(0)));
+        assert_eq!(pages(&all), Some(7));
+        assert_eq!(in_flight(Path::MsgZerocopy, &all, &without("pages")).unwrap().pages, None);
+    }
+
     /// A small generator of pseudo-random numbers (xorshift), so that a failure can be repeated.
     fn random(seed: &mut u64) -> u64 {
         *seed ^= *seed << 13;
@@ -244,6 +379,7 @@ mod tests {
                 raw_clone_bytes: n(),
                 raw_silent_bytes: n(),
                 completed_bytes: n(),
+                lost_end_bytes: n(),
                 unit_copied_bytes: n(),
                 unit_clone_bytes: n(),
                 unit_silent_bytes: n(),
@@ -253,8 +389,9 @@ mod tests {
                 let sums = Sums::of_socket(path, c);
                 let l = ledger(path, &sums, &all_known()).unwrap();
                 let open = in_flight(path, &sums, &all_known()).map_or(0, |f| f.bytes);
+                let lost = completions(path, &sums, &all_known()).map_or(0, |c| c.lost_end_bytes);
                 let (copied, zero) = (l.copied_bytes.unwrap(), l.zerocopied_bytes.unwrap());
-                assert_eq!(copied + zero + open, l.requested_bytes, "{path:?} {c:?}");
+                assert_eq!(copied + zero + open + lost, l.requested_bytes, "{path:?} {c:?}");
                 assert!(l.silent_copied_bytes.unwrap() <= copied);
                 assert!(l.clone_copied_bytes.unwrap() <= l.requested_bytes);
             }

@@ -2,11 +2,15 @@
 
 mod account;
 mod copies;
+mod distributions;
+mod files;
+mod gauges;
 mod groups;
 mod hash;
 mod history;
 mod known;
 mod ledger;
+mod places;
 pub mod reason;
 pub mod sample;
 pub mod snapshot;

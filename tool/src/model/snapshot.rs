@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use zcscope_common::{Path, Reason};
+use zcscope_common::{Disagreement, Path, Reason};
 
-use super::sample::CopyKind;
+use super::sample::{CopyKind, FileReads, FileSample};
 
 /// The state of the world at one moment.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +29,10 @@ pub struct Snapshot {
     pub sockets: Vec<Arc<SocketFigures>>,
     /// The same per device.
     pub devices: Vec<DeviceFigures>,
+    /// Files sent, per process and path, most bytes first; `None` when they cannot be seen.
+    pub files: Option<Vec<Arc<FileSample>>>,
+    /// Bytes of regular files read by processes that send plainly, most first; `None` when they cannot be seen.
+    pub file_reads: Option<Vec<FileReads>>,
     /// Throughput per path over time.
     pub history: History,
 }
@@ -46,6 +50,16 @@ pub struct Session {
     pub sources: BTreeMap<String, String>,
     /// Facts that cannot be known here.
     pub missing: Vec<Missing>,
+    /// Bytes of a page of memory; 0 not known.
+    pub page_bytes: u64,
+}
+
+impl Session {
+    /// True when nothing says that this fact cannot be known here.
+    #[must_use]
+    pub fn knows(&self, fact: &str) -> bool {
+        !self.missing.iter().any(|missing| missing.fact == fact)
+    }
 }
 
 /// A fact that cannot be known here.
@@ -71,18 +85,29 @@ pub struct Lost {
 pub struct PathFigures {
     /// The path.
     pub path: Path,
-    /// Entries into TCP's send function.
+    /// Entries into TCP's send function, or receive calls.
     pub calls: u64,
-    /// Failed calls by errno name; only those above zero, but `ENOBUFS` always on zero-copy paths.
+    /// Failed calls by errno name; only those above zero, but `ENOBUFS` always on paths that send without a copy.
     pub errors: BTreeMap<&'static str, u64>,
-    /// Bytes accepted.
+    /// Bytes accepted, or received.
     pub bytes: u64,
     /// Bytes per second over the last interval.
     pub bytes_per_s: u64,
-    /// Bytes put into frags by reference.
+    /// Bytes put into frags by reference; receive: bytes mapped.
     pub attached_bytes: Option<u64>,
     /// New frags they took.
     pub frags: Option<u64>,
+    /// Pages those frags refer to.
+    pub pages: Option<u64>,
+    /// Frags of an skb when a send call left it; only over all traffic.
+    pub frags_per_skb: Option<SpreadFigures>,
+    /// Bytes per frag; only over all traffic.
+    pub bytes_per_frag: Option<SpreadFigures>,
+    /// What is no copy and worth telling (`frag_limit`, `mixed_socket`), only those above zero; `None` when it cannot
+    /// be seen.
+    pub notes: Option<Vec<(Reason, u64)>>,
+    /// `recv_zerocopy`: bytes the kernel left to a plain read (`recv_skip_hint`); `None` on other paths.
+    pub skip_hint_bytes: Option<u64>,
     /// The copy ledger; `None` on paths that never asked for zero-copy.
     pub ledger: Option<Ledger>,
     /// Copy events, most bytes first.
@@ -93,9 +118,48 @@ pub struct PathFigures {
     pub completions: Option<Completions>,
     /// Sends not released yet; `None` on paths without completions or where they cannot be seen.
     pub in_flight: Option<InFlight>,
+    /// Time inside the send call; only over all traffic, `None` when not measured.
+    pub send_ns: Option<Percentiles>,
+    /// Time inside the send call per 1,024 bytes, ns, of the calls measured.
+    pub send_ns_per_kib: Option<u64>,
 }
 
-/// Requested = zero-copied + copied + in flight.
+impl PathFigures {
+    /// A path on which nothing has happened and nothing is known.
+    #[must_use]
+    pub fn nothing(path: Path) -> Self {
+        Self {
+            path,
+            calls: 0,
+            errors: BTreeMap::new(),
+            bytes: 0,
+            bytes_per_s: 0,
+            attached_bytes: None,
+            frags: None,
+            pages: None,
+            frags_per_skb: None,
+            bytes_per_frag: None,
+            notes: None,
+            skip_hint_bytes: None,
+            ledger: None,
+            copies: Vec::new(),
+            refused: Vec::new(),
+            completions: None,
+            in_flight: None,
+            send_ns: None,
+            send_ns_per_kib: None,
+        }
+    }
+
+    /// Calls that did not fail.
+    #[must_use]
+    pub fn good_calls(&self) -> u64 {
+        self.calls.saturating_sub(self.errors.values().sum())
+    }
+}
+
+/// Requested = zero-copied + copied + in flight + what lost its end (`Completions::lost_end_bytes`, 0 unless an event
+/// was missed). Receive paths: received = mapped + copied.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
     /// Bytes given to the kernel on a zero-copy path and accepted.
@@ -138,11 +202,34 @@ pub struct Completions {
     pub told_sends: Option<u64>,
     /// Sends the application was told were copied.
     pub told_copied: Option<u64>,
-    /// Accepted -> released.
+    /// Sends released whose notification the application has not read; `None` when reading cannot be seen.
+    pub unread_sends: Option<u64>,
+    /// Sends released that were accepted before tracing began; in no other figure.
+    pub before_attach: u64,
+    /// Sends given up because their end was not seen.
+    pub lost_ends: u64,
+    /// Bytes of those: neither copied, nor zero-copied, nor in flight.
+    pub lost_end_bytes: u64,
+    /// Sends the application was told something wrong about, by kind, only those above zero; `None` when what it was
+    /// told, or what was done, cannot be seen.
+    pub disagreements: Option<Vec<(Disagreement, u64)>>,
+    /// Sends per notification read; only over all traffic.
+    pub range_length: Option<SpreadFigures>,
+    /// Accepted -> released; over all traffic and per socket.
     pub latency: Option<Percentiles>,
-    /// Accepted -> read by the application.
+    /// Of those, releases as late as a delayed ACK makes them ([`DELAYED_ACK_NS`]); only over all traffic.
+    pub delayed_acks: Option<u64>,
+    /// Released -> notification queued; only over all traffic.
+    pub queue_latency: Option<Percentiles>,
+    /// Queued -> read by the application; only over all traffic.
+    pub read_latency: Option<Percentiles>,
+    /// Accepted -> read by the application; only over all traffic.
     pub app_read_latency: Option<Percentiles>,
 }
+
+/// Ages at release that a delayed ACK explains: Linux holds an ACK back for 40 ms (`TCP_DELACK_MIN`), and timers of 4
+/// to 10 ms make 36 to 50 of it.
+pub const DELAYED_ACK_NS: std::ops::Range<u64> = 36_000_000..50_000_000;
 
 /// Percentiles of durations in ns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -157,6 +244,17 @@ pub struct Percentiles {
     pub max: u64,
 }
 
+/// Percentiles of small numbers: exact up to 32, then rounded up to the next power of two.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the field names are the definition")]
+pub struct SpreadFigures {
+    pub count: u64,
+    pub p50: u64,
+    pub p90: u64,
+    pub p99: u64,
+    pub max: u64,
+}
+
 /// Zero-copy sends accepted and not released.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InFlight {
@@ -164,6 +262,48 @@ pub struct InFlight {
     pub sends: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Pages they hold; `None` when not known, or when a socket has several such paths in use.
+    pub pages: Option<u64>,
+}
+
+/// Where a process runs. Everything `None` is not known (yet).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Inode number of the network namespace.
+    pub netns: Option<u32>,
+    /// Its name (`ip netns`).
+    pub netns_name: Option<Arc<str>>,
+    /// Path of the cgroup below its mount.
+    pub cgroup: Option<Arc<str>>,
+    /// Container, like `docker:0123456789ab`.
+    pub container: Option<Arc<str>>,
+}
+
+/// What a socket, or all living sockets of a process, hold for zero-copy, as last seen on a zero-copy send, at a
+/// release or at a read. The fields are `None` when not known here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GaugeFigures {
+    /// Bytes charged to option memory.
+    pub optmem_bytes: Option<u64>,
+    /// The most seen on one socket.
+    pub optmem_peak_bytes: Option<u64>,
+    /// Limit of option memory per socket (`net.core.optmem_max`).
+    pub optmem_max_bytes: Option<u64>,
+    /// Notifications queued and not read.
+    pub unread_notifications: Option<u64>,
+    /// Pages of zero-copy sends not released.
+    pub pages_in_flight: Option<u64>,
+    /// Pages pinned by the user, all programs together, the most seen.
+    pub locked_pages: Option<u64>,
+}
+
+/// A limit of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// None.
+    Unlimited,
+    /// So many bytes.
+    Bytes(u64),
 }
 
 /// One process.
@@ -173,6 +313,12 @@ pub struct ProcessFigures {
     pub pid: u32,
     /// Name.
     pub comm: String,
+    /// Where it runs.
+    pub place: Place,
+    /// Over its living sockets; `None` when none of its sockets sent with notifications.
+    pub gauges: Option<GaugeFigures>,
+    /// Its limit on locked memory; `None` when not known.
+    pub memlock_limit: Option<Limit>,
     /// Its ledger per path.
     pub paths: Vec<PathFigures>,
 }
@@ -194,6 +340,12 @@ pub struct SocketFigures {
     pub remote: SocketAddr,
     /// Device of the route.
     pub dev: Option<String>,
+    /// User id of the process.
+    pub uid: u32,
+    /// Where it runs.
+    pub place: Place,
+    /// What it holds; `None` on sockets that never sent with notifications.
+    pub gauges: Option<GaugeFigures>,
     /// False once the socket has ended.
     pub alive: bool,
     /// Its ledger per path.
@@ -216,6 +368,6 @@ pub struct History {
     pub at_ns: Vec<u64>,
     /// Bytes per second per path, as long as `at_ns`.
     pub bytes_per_s: BTreeMap<Path, Vec<u64>>,
-    /// Copied bytes per second over all zero-copy paths, as long as `at_ns`.
+    /// Copied bytes per second over all paths that send without a copy, as long as `at_ns`.
     pub copied_per_s: Vec<u64>,
 }

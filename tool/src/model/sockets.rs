@@ -3,11 +3,15 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use zcscope_common::Path;
+
 use super::account::{Account, View};
 use super::copies::Row;
+use super::gauges::SocketGauges;
 use super::hash::ById;
+use super::places::PlaceIds;
 use super::sample::SocketSample;
-use super::snapshot::SocketFigures;
+use super::snapshot::{Percentiles, Place, SocketFigures};
 
 /// Ended sockets kept in detail; older ones stand in their process and in the totals.
 pub(super) const MAX_ENDED: usize = 10_000;
@@ -24,6 +28,12 @@ pub(super) struct Socket {
     pub(super) account: Account,
     /// Its copy rows as last seen.
     pub(super) rows: Vec<Row>,
+    /// What it holds, once it has sent with notifications.
+    pub(super) gauges: Option<SocketGauges>,
+    /// Where it lives.
+    pub(super) place: PlaceIds,
+    /// Release latency per path: percentiles only, a histogram for each of ten thousand would take 33 MB.
+    release: Vec<(Path, Percentiles)>,
     /// Bytes over all paths.
     bytes: u64,
     /// Sample of the last change.
@@ -42,11 +52,23 @@ impl Socket {
             local: sample.local,
             remote: sample.remote,
             dev: sample.dev.clone(),
+            uid: sample.uid,
+            place: Place::default(),
+            gauges: None,
             alive: true,
             paths: Vec::new(),
         };
-        let figures = Arc::new(figures);
-        Self { figures, account: Account::default(), rows: Vec::new(), bytes: 0, changed: 0, built: 0 }
+        Self {
+            figures: Arc::new(figures),
+            account: Account::default(),
+            rows: Vec::new(),
+            gauges: None,
+            place: PlaceIds::default(),
+            release: Vec::new(),
+            bytes: 0,
+            changed: 0,
+            built: 0,
+        }
     }
 
     /// Process of the socket.
@@ -84,12 +106,41 @@ impl Socket {
         }
     }
 
+    /// It lives there, as far as is known in sample `tick`.
+    pub(super) fn settle(&mut self, ids: PlaceIds, place: Place, tick: u64) {
+        self.place = ids;
+        if self.figures.place != place {
+            Arc::make_mut(&mut self.figures).place = place;
+            self.changed = tick;
+        }
+    }
+
+    /// Releases measured on a path so far.
+    pub(super) fn releases(&self, path: Path) -> u64 {
+        self.release.iter().find(|(of, _)| *of == path).map_or(0, |(_, latency)| latency.count)
+    }
+
+    /// Newer percentiles of its release latency.
+    pub(super) fn released(&mut self, path: Path, latency: Percentiles, tick: u64) {
+        match self.release.iter_mut().find(|(of, _)| *of == path) {
+            Some((_, old)) => *old = latency,
+            None => self.release.push((path, latency)),
+        }
+        self.changed = tick;
+    }
+
     /// Figures built while nothing changed hold until something changes; those with a rate only for one sample.
     fn refresh(&mut self, view: &View<'_>) -> &Arc<SocketFigures> {
         let current = self.built == view.tick || (self.built > 0 && self.changed < self.built);
         if !current {
-            let paths = self.account.figures(view);
-            Arc::make_mut(&mut self.figures).paths = paths;
+            let mut paths = self.account.figures(view);
+            for (path, latency) in &self.release {
+                let of_path = paths.iter_mut().filter(|figures| figures.path == *path);
+                of_path.filter_map(|f| f.completions.as_mut()).for_each(|c| c.latency = Some(*latency));
+            }
+            let figures = Arc::make_mut(&mut self.figures);
+            figures.paths = paths;
+            figures.gauges = self.gauges.map(|gauges| gauges.figures(figures.alive, view.known));
             self.built = view.tick;
         }
         &self.figures
@@ -113,6 +164,11 @@ impl Sockets {
     pub(super) fn get_mut(&mut self, id: u64) -> Option<&mut Socket> {
         let slot = *self.index.get(&id)?;
         self.slots.get_mut(slot as usize)?.as_mut()
+    }
+
+    /// Every socket kept.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Socket> {
+        self.slots.iter_mut().flatten()
     }
 
     /// Adds a socket that is not there yet.

@@ -3,17 +3,21 @@
 
 use std::collections::BTreeMap;
 
-use zcscope_common::{FlowCounters, Hist, LatencyKind, Path};
+use zcscope_common::{FlowCounters, Gauges, Hist, LatencyKind, Path, Spread, SpreadKind};
 
 use super::account::{Account, View, rate};
 use super::copies::{self, Kinds, Row};
+use super::distributions::{delayed_acks, percentiles, spread_figures};
+use super::files::Files;
+use super::gauges::SocketGauges;
 use super::groups::Groups;
 use super::hash::ById;
 use super::history::Points;
 use super::known::Known;
 use super::ledger::{self, Sums};
-use super::sample::{CopySample, Sample, SocketSample};
-use super::snapshot::{DeviceFigures, Lost, PathFigures, Percentiles, ProcessFigures, Session, Snapshot};
+use super::places::{PlaceIds, Places};
+use super::sample::{CopySample, Sample, SocketLatency, SocketSample};
+use super::snapshot::{DeviceFigures, Limit, Lost, PathFigures, ProcessFigures, Session, Snapshot};
 use super::sockets::{Socket, Sockets};
 
 /// Processes, and devices, kept in detail; those with living sockets always are.
@@ -40,6 +44,9 @@ pub struct Model {
     /// Copy rows of sockets not seen yet (or lost), with the sample they were last in.
     strangers: ById<(u64, Vec<Row>)>,
     latency: BTreeMap<(Path, LatencyKind), Box<Hist>>,
+    spreads: BTreeMap<(Path, SpreadKind), Box<Spread>>,
+    files: Files,
+    places: Places,
     lost: Lost,
     copied_bytes: u64,
     points: Points,
@@ -64,6 +71,9 @@ impl Model {
             nobodys: Vec::new(),
             strangers: ById::default(),
             latency: BTreeMap::new(),
+            spreads: BTreeMap::new(),
+            files: Files::default(),
+            places: Places::default(),
             lost: Lost::default(),
             copied_bytes: 0,
             points: Points::default(),
@@ -75,12 +85,20 @@ impl Model {
         self.tick += 1;
         self.interval_ns = sample.at_ns.saturating_sub(self.at_ns);
         self.at_ns = self.at_ns.max(sample.at_ns);
+        if self.places.learn(&sample.names) {
+            self.rename();
+        }
         for socket in &sample.sockets {
-            self.absorb_socket(socket);
+            self.absorb_socket(socket, true);
         }
         for socket in &sample.ended {
-            self.absorb_socket(socket);
+            self.absorb_socket(socket, false);
             self.end_socket(socket.id);
+        }
+        for (pid, limit) in &sample.names.memlock {
+            if let Some(process) = self.processes.get_mut(pid) {
+                process.memlock = Some(limit.map_or(Limit::Unlimited, Limit::Bytes));
+            }
         }
         for (path, counters) in &sample.unattributed {
             self.absorb_unattributed(*path, counters);
@@ -91,12 +109,20 @@ impl Model {
         for latency in sample.latency {
             self.latency.insert((latency.path, latency.kind), latency.hist);
         }
+        for spread in sample.spreads {
+            self.spreads.insert((spread.path, spread.kind), spread.spread);
+        }
+        for latency in &sample.socket_latency {
+            self.absorb_socket_latency(latency);
+        }
+        self.files.absorb(sample.files, sample.file_reads);
         self.lost = Lost { total: sample.lost.values().sum(), by_cause: sample.lost };
         self.forget_old();
         self.add_point();
     }
 
-    fn absorb_socket(&mut self, sample: &SocketSample) {
+    /// `alive`: this is not the socket's last sample.
+    fn absorb_socket(&mut self, sample: &SocketSample, alive: bool) {
         let known = self
             .sockets
             .get_mut(sample.id)
@@ -107,17 +133,46 @@ impl Model {
             Some((true, false)) if sample.dev.is_some() => self.move_socket(sample),
             Some((true, _)) => {}
         }
-        let Self { sockets, processes, devices, total, tick, .. } = self;
+        let Self { sockets, processes, devices, total, places, tick, .. } = self;
         let Some(socket) = sockets.get_mut(sample.id) else { return };
         socket.learn(sample, *tick);
+        let place = PlaceIds::of(sample);
+        if socket.place != place {
+            socket.settle(place, places.of(place), *tick);
+            if let Some(process) = processes.get_mut(&sample.pid) {
+                process.place = place;
+            }
+        }
         for (path, counters) in &sample.flows {
             let old = socket.account.sums(*path).copied().unwrap_or_default();
-            if old.c == *counters {
+            let pages = if alive { pages_of(sample, *path, counters) } else { Some(0) };
+            if old.c == *counters && old == old.holding(pages) {
                 continue;
             }
-            let new = Sums::of_socket(*path, ledger::never_back(&old.c, counters));
+            let new = Sums::of_socket(*path, ledger::never_back(&old.c, counters)).holding(pages);
             let spread = |account: &mut Account| account.flow(*tick, *path, &old, &new);
             for_each_account(*tick, socket, processes, devices, total, spread);
+        }
+        if let Some(seen) = SocketGauges::of(sample) {
+            absorb_gauges(socket, processes, &seen, alive, *tick);
+        }
+    }
+
+    fn absorb_socket_latency(&mut self, sample: &SocketLatency) {
+        let Some(socket) = self.sockets.get_mut(sample.socket) else { return };
+        if socket.releases(sample.path) != sample.hist.count
+            && let Some(latency) = percentiles(&sample.hist)
+        {
+            socket.released(sample.path, latency, self.tick);
+        }
+    }
+
+    /// Names were learnt: the sockets that were waiting for them get them.
+    fn rename(&mut self) {
+        let Self { sockets, places, tick, .. } = self;
+        for socket in sockets.iter_mut() {
+            let ids = socket.place;
+            socket.settle(ids, places.of(ids), *tick);
         }
     }
 
@@ -151,7 +206,7 @@ impl Model {
         let Self { sockets, devices, tick, .. } = self;
         let Some(socket) = sockets.get_mut(sample.id) else { return };
         let Some(dev) = &sample.dev else { return };
-        let account = devices.join(dev, "", *tick);
+        let account = &mut devices.join(dev, "", *tick).account;
         match socket.dev() {
             Some(old) => {
                 let old = old.to_owned();
@@ -226,6 +281,7 @@ impl Model {
         let copied = self
             .total
             .flows()
+            .filter(|(path, _)| !path.is_receive())
             .filter_map(|(path, sums)| ledger::ledger(path, sums, &self.known)?.copied_bytes)
             .sum::<u64>();
         let copied_per_s = rate(copied.saturating_sub(self.copied_bytes), self.interval_ns);
@@ -239,10 +295,13 @@ impl Model {
     pub fn snapshot(&mut self) -> Snapshot {
         let view = self.view();
         let mut paths = self.total.figures(&view);
-        paths.iter_mut().for_each(|figures| self.fill_latency(figures));
+        paths.iter_mut().for_each(|figures| self.fill_distributions(figures));
         let processes = self.processes.by_bytes().into_iter().map(|(pid, group)| ProcessFigures {
             pid: *pid,
             comm: group.name.clone(),
+            place: self.places.of(group.place),
+            gauges: group.gauges.figures(&self.known),
+            memlock_limit: group.memlock,
             paths: group.account.figures(&view),
         });
         let processes = processes.collect();
@@ -265,16 +324,56 @@ impl Model {
             processes,
             sockets,
             devices,
+            files: self.files.sent(&self.known),
+            file_reads: self.files.read(&self.known),
             history: self.points.history(),
         }
     }
 
-    fn fill_latency(&self, figures: &mut PathFigures) {
-        let path = figures.path;
-        let of = |kind| self.latency.get(&(path, kind)).and_then(|hist| percentiles(hist));
-        if let Some(completions) = &mut figures.completions {
-            completions.latency = of(LatencyKind::Release);
-            completions.app_read_latency = of(LatencyKind::AppRead);
+    /// What is kept per path only: latencies and distributions.
+    fn fill_distributions(&self, figures: &mut PathFigures) {
+        let (path, known) = (figures.path, &self.known);
+        let hist = |kind| self.latency.get(&(path, kind)).map(Box::as_ref);
+        let latency = |known: bool, kind| hist(kind).filter(|_| known).and_then(percentiles);
+        let spread = |known: bool, kind| {
+            self.spreads.get(&(path, kind)).filter(|_| known).and_then(|spread| spread_figures(spread))
+        };
+        figures.frags_per_skb = spread(known.frags_of(path), SpreadKind::FragsPerSkb);
+        figures.bytes_per_frag = spread(known.frags_of(path), SpreadKind::BytesPerFrag);
+        figures.send_ns = latency(known.send_time, LatencyKind::SendCall);
+        if let Some(c) = &mut figures.completions {
+            c.latency = latency(true, LatencyKind::Release);
+            c.delayed_acks = hist(LatencyKind::Release).map(delayed_acks);
+            c.queue_latency = latency(known.queue_latency, LatencyKind::Queue);
+            c.read_latency = latency(known.told && known.read_latency, LatencyKind::Read);
+            c.app_read_latency = latency(known.told && known.app_read_latency, LatencyKind::AppRead);
+            c.range_length = spread(known.told, SpreadKind::RangeLength);
+        }
+    }
+}
+
+/// Pages the sends in flight of one path hold; `None` when several paths of the socket may hold them.
+fn pages_of(sample: &SocketSample, path: Path, counters: &FlowCounters) -> Option<u64> {
+    let holds = |path: Path, c: &FlowCounters| path.has_completion() && c.zc_sends > 0;
+    if sample.gauges.pages_in_flight == 0 || !holds(path, counters) {
+        return Some(0);
+    }
+    let alone = sample.flows.iter().filter(|(path, c)| holds(*path, c)).count() == 1;
+    alone.then_some(sample.gauges.pages_in_flight)
+}
+
+/// A socket's gauges as seen now, `alive` or at its end.
+fn absorb_gauges(socket: &mut Socket, processes: &mut Groups<u32>, seen: &Gauges, alive: bool, tick: u64) {
+    let old = socket.gauges.map(|gauges| *gauges.now());
+    if alive && old.as_ref() == Some(seen) {
+        return;
+    }
+    socket.gauges.get_or_insert_default().update(*seen);
+    socket.touch(tick);
+    if let Some(process) = processes.get_mut(&socket.pid()) {
+        process.gauges.replace(&old.unwrap_or_default(), seen);
+        if !alive {
+            process.gauges.replace(seen, &Gauges::default());
         }
     }
 }
@@ -290,26 +389,13 @@ fn for_each_account(
 ) {
     change(&mut socket.account);
     socket.touch(tick);
-    if let Some(account) = processes.account(&socket.pid()) {
-        change(account);
+    if let Some(process) = processes.get_mut(&socket.pid()) {
+        change(&mut process.account);
     }
-    if let Some(account) = socket.dev().and_then(|dev| devices.account(dev)) {
-        change(account);
+    if let Some(device) = socket.dev().and_then(|dev| devices.get_mut(dev)) {
+        change(&mut device.account);
     }
     change(total);
-}
-
-/// `None` while nothing was recorded.
-fn percentiles(hist: &Hist) -> Option<Percentiles> {
-    Some(Percentiles {
-        count: hist.count,
-        min: hist.min()?,
-        p50: hist.percentile(500)?,
-        p90: hist.percentile(900)?,
-        p99: hist.percentile(990)?,
-        p999: hist.percentile(999)?,
-        max: hist.max,
-    })
 }
 
 #[cfg(test)]

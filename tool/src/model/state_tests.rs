@@ -244,3 +244,129 @@ fn latency_and_loss_reach_the_snapshot() {
     assert_eq!(completions.app_read_latency, None);
     assert_eq!(s.lost.total, 7);
 }
+
+#[test]
+fn the_release_latency_of_a_socket_outlives_it() {
+    let mut model = Model::new(Session::default());
+    let latency = |ns: u64, n: u64| {
+        let mut hist = Hist::default();
+        (0..n).for_each(|_| hist.record(ns));
+        vec![SocketLatency { socket: 1, path: Path::MsgZerocopy, hist: Box::new(hist) }]
+    };
+    model.absorb(Sample { socket_latency: latency(50_000, 10), ..sample(1, vec![zc(1, 100), zc(2, 5)]) });
+    let of = |model: &mut Model| {
+        let s = model.snapshot();
+        let of = |at: usize| only_path(&s.sockets[at].paths).completions.clone().unwrap().latency;
+        (of(0).map(|l| l.count), of(1))
+    };
+    assert_eq!(of(&mut model), (Some(10), None));
+    let end = Sample { at_ns: 2 * SECOND, ended: vec![zc(1, 150)], ..sample(2, vec![zc(2, 5)]) };
+    model.absorb(Sample { socket_latency: latency(50_000, 11), ..end });
+    model.absorb(sample(3, vec![zc(2, 5)]));
+    assert_eq!(of(&mut model), (Some(11), None));
+}
+
+#[test]
+fn gauges_are_of_the_living_and_pages_leave_with_their_socket() {
+    let mut model = Model::new(Session::default());
+    let holding = |id: u64, pages: u64| {
+        let mut socket = zc(id, 100);
+        socket.gauges.pages_in_flight = pages;
+        socket.gauges.omem = 10 * u32::try_from(pages).unwrap();
+        socket
+    };
+    let plain = socket(3, 7, None, vec![(Path::Copy, flow(1))]);
+    model.absorb(sample(1, vec![holding(1, 4), holding(2, 6), plain.clone()]));
+    let s = model.snapshot();
+    assert_eq!(s.paths[1].in_flight.unwrap().pages, Some(10));
+    assert_eq!(s.processes[0].gauges.unwrap().optmem_bytes, Some(100));
+    assert_eq!(s.sockets[0].gauges.unwrap().pages_in_flight, Some(4));
+    assert_eq!(s.sockets[2].gauges, None, "nobody looks at the gauges of a plain socket");
+    model.absorb(Sample { ended: vec![holding(2, 8)], ..sample(2, vec![holding(1, 5), plain]) });
+    let s = model.snapshot();
+    assert_eq!(s.paths[1].in_flight.unwrap().pages, Some(5));
+    let gauges = s.processes[0].gauges.unwrap();
+    assert_eq!((gauges.pages_in_flight, gauges.optmem_peak_bytes), (Some(5), Some(80)));
+    let ended = s.sockets.iter().find(|s| !s.alive).unwrap().gauges.unwrap();
+    assert_eq!((ended.pages_in_flight, ended.optmem_peak_bytes), (Some(0), Some(80)));
+}
+
+#[test]
+fn names_reach_sockets_that_were_there_before_them() {
+    use crate::model::sample::Names;
+    let mut model = Model::new(Session::default());
+    let mut living = zc(1, 100);
+    living.cgroup = 77;
+    model.absorb(sample(1, vec![living.clone()]));
+    assert_eq!(model.snapshot().sockets[0].place.cgroup, None);
+    let names = Names {
+        cgroups: vec![(77, "/docker-0123.scope".into(), Some("docker:0123".into()))],
+        netns: vec![(1, "blue".into())],
+        memlock: vec![(7, Some(65_536))],
+    };
+    model.absorb(Sample { names, ..sample(2, vec![living]) });
+    let s = model.snapshot();
+    for place in [&s.sockets[0].place, &s.processes[0].place] {
+        assert_eq!(place.container.as_deref(), Some("docker:0123"));
+        assert_eq!((place.netns, place.netns_name.as_deref()), (Some(1), Some("blue")));
+    }
+    assert_eq!(s.processes[0].memlock_limit, Some(Limit::Bytes(65_536)));
+}
+
+#[test]
+fn received_bytes_have_a_history_of_their_own() {
+    let mut model = Model::new(Session::default());
+    let flow = |bytes, copied| FlowCounters { start_copied_bytes: copied, ..flow(bytes) };
+    let of =
+        |n| vec![socket(1, 7, None, vec![(Path::RecvZerocopy, flow(n, n / 2)), (Path::Recv, flow(n, 0))])];
+    model.absorb(sample(1, of(100)));
+    model.absorb(sample(2, of(300)));
+    let s = model.snapshot();
+    assert_eq!(s.history.copied_per_s, [0, 0], "copied bytes of the history are those of sends");
+    assert_eq!(s.history.bytes_per_s[&Path::RecvZerocopy], [100, 200]);
+    let figures = s.paths.iter().find(|p| p.path == Path::RecvZerocopy).unwrap();
+    assert_eq!(figures.ledger.unwrap().zerocopied_bytes, Some(150));
+    assert!(figures.errors.is_empty() && figures.completions.is_none());
+    assert_eq!(figures.skip_hint_bytes, Some(0));
+}
+
+#[test]
+fn distributions_stand_in_the_totals_and_vanish_with_their_fact() {
+    use crate::model::sample::SpreadSample;
+    use crate::model::snapshot::Missing;
+    let figures = |missing: &[&str]| {
+        let missing = missing.iter().map(|f| Missing { fact: (*f).into(), why: String::new() }).collect();
+        let mut model = Model::new(Session { missing, ..Session::default() });
+        let mut spread = Spread::default();
+        spread.record(17);
+        let mut hist = Hist::default();
+        hist.record(2_000);
+        let of = |kind| LatencySample { path: Path::MsgZerocopy, kind, hist: Box::new(hist) };
+        let kinds = [SpreadKind::FragsPerSkb, SpreadKind::RangeLength];
+        let spreads =
+            kinds.map(|kind| SpreadSample { path: Path::MsgZerocopy, kind, spread: Box::new(spread) });
+        model.absorb(Sample {
+            latency: LatencyKind::ALL.map(of).into(),
+            spreads: spreads.into(),
+            ..sample(1, vec![zc(1, 100)])
+        });
+        let s = model.snapshot();
+        assert_eq!(only_path(&s.sockets[0].paths).frags_per_skb, None);
+        only_path(&s.paths).clone()
+    };
+    let all = figures(&[]);
+    assert_eq!(all.frags_per_skb.unwrap().p50, 17);
+    assert_eq!(all.send_ns.unwrap().count, 1);
+    let c = all.completions.unwrap();
+    assert!(c.range_length.is_some() && c.queue_latency.is_some() && c.read_latency.is_some());
+    assert!(c.app_read_latency.is_some());
+    assert_eq!(c.delayed_acks, Some(0));
+    let few = figures(&["frags", "send_time", "queue_latency", "told"]);
+    assert_eq!((few.frags_per_skb, few.send_ns, few.pages, few.frags), (None, None, None, None));
+    let c = few.completions.unwrap();
+    assert_eq!(
+        (c.range_length, c.queue_latency, c.read_latency, c.app_read_latency),
+        (None, None, None, None)
+    );
+    assert_eq!(c.latency.unwrap().count, 1);
+}

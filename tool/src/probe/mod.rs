@@ -267,5 +267,6 @@ fn session(attached: &attach::Attached, kernel: &Kernel<'_>) -> Session {
         backend: attached.backend.clone(),
         sources: attached.sources.clone(),
         missing,
+        page_bytes: host::limits::page_bytes(),
     }
 }

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use super::json::{LostDoc, MissingDoc, PathDoc, paths};
+use super::json::{LostDoc, MissingDoc};
+use super::json_path::{PathDoc, paths};
 use crate::model::reason::fix_for;
 use crate::model::snapshot::{CopyFigures, PathFigures, Snapshot};
 use crate::units::{UNKNOWN, bytes, bytes_or_unknown, exact, percent, percent_or_unknown};

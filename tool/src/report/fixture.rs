@@ -13,6 +13,7 @@ fn session(missing: &[(&str, &str)]) -> Session {
         backend: "fentry".into(),
         sources: [("send".to_owned(), "fentry:tcp_sendmsg_locked".to_owned())].into(),
         missing: missing.iter().map(|(f, w)| Missing { fact: (*f).into(), why: (*w).into() }).collect(),
+        page_bytes: 4_096,
     }
 }
 

@@ -2,13 +2,14 @@
 //! absent is not known here.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::json_path::{PathDoc, paths};
 use crate::diagnose::Finding;
-use crate::model::snapshot::{
-    Completions, CopyFigures, InFlight, PathFigures, Percentiles, Session, Snapshot,
-};
+use crate::model::sample::{FileReads, FileSample};
+use crate::model::snapshot::{GaugeFigures, Limit, Place, ProcessFigures, Snapshot};
 
 /// Name and version of the document.
 pub const SCHEMA: &str = "zcscope.stat/1";
@@ -48,6 +49,12 @@ pub struct StatDocument {
     /// Per device.
     #[serde(default)]
     pub devices: Vec<DeviceDoc>,
+    /// Files sent by sendfile and splice, most bytes first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<Vec<FileDoc>>,
+    /// Bytes of regular files read by processes that send plainly, most first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_reads: Option<Vec<FileReadsDoc>>,
     /// What it means.
     pub findings: Vec<FindingDoc>,
 }
@@ -70,157 +77,6 @@ pub struct LostDoc {
     pub by_cause: BTreeMap<String, u64>,
 }
 
-/// One path.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct PathDoc {
-    /// Name of the path.
-    pub path: String,
-    /// Entries into TCP's send function.
-    pub calls: u64,
-    /// Failed calls by errno name.
-    pub errors: BTreeMap<String, u64>,
-    /// Bytes accepted.
-    pub bytes: u64,
-    /// Bytes asked for without a copy; absent on paths that never ask.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub requested_bytes: Option<u64>,
-    /// Bytes put into frags by reference.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub attached_bytes: Option<u64>,
-    /// New frags they took.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub frags: Option<u64>,
-    /// Pages they took.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pages: Option<u64>,
-    /// Requested and done without a wire copy.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub zerocopied_bytes: Option<u64>,
-    /// Requested and copied, each byte once.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub copied_bytes: Option<u64>,
-    /// Copied for a second consumer only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub clone_copied_bytes: Option<u64>,
-    /// Copied without the application being told.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub silent_copied_bytes: Option<u64>,
-    /// Copy events; a byte copied twice counts twice.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub copies: Option<Vec<CopyDoc>>,
-    /// Refused calls by reason.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub refused: Option<Vec<RefusedDoc>>,
-    /// Ends of sends.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub completions: Option<CompletionsDoc>,
-    /// Sends not released yet.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub in_flight: Option<InFlightDoc>,
-    /// Time spent in the send call, ns.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub send_ns: Option<PercentilesDoc>,
-}
-
-/// Copy events of one kind.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CopyDoc {
-    /// Reason id.
-    pub reason: String,
-    /// Kernel function that copied.
-    pub site: String,
-    /// Function that asked for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub caller: Option<String>,
-    /// Device.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dev: Option<String>,
-    /// Events.
-    pub count: u64,
-    /// Bytes.
-    pub bytes: u64,
-    /// Whether the kernel tells the application.
-    pub told: bool,
-    /// True when only a second consumer got the copy.
-    #[serde(default)]
-    pub clone: bool,
-    /// True when the place was concluded, not seen.
-    #[serde(default)]
-    pub inferred: bool,
-}
-
-/// Refused calls of one reason.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RefusedDoc {
-    /// Reason id.
-    pub reason: String,
-    /// Calls.
-    pub count: u64,
-}
-
-/// Ends of zero-copy sends.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct CompletionsDoc {
-    /// Sends released by the kernel.
-    pub sends: u64,
-    /// Completion units released.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub units: Option<u64>,
-    /// Sends whose unit the kernel flagged as copied.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub kernel_copied: Option<u64>,
-    /// Notifications the application read.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub notifications: Option<u64>,
-    /// Sends it was told of.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub told_sends: Option<u64>,
-    /// Sends it was told were copied.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub told_copied: Option<u64>,
-    /// Accepted -> released.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub latency_ns: Option<PercentilesDoc>,
-    /// Accepted -> read by the application.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub app_read_latency_ns: Option<PercentilesDoc>,
-}
-
-/// Percentiles, ns.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-#[allow(missing_docs, reason = "the field names are the definition")]
-pub struct PercentilesDoc {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub count: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub min: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub p50: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub p90: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub p99: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub p999: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max: Option<u64>,
-}
-
-/// Sends not released yet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InFlightDoc {
-    /// Sends.
-    pub sends: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// The pages they hold.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pages: Option<u64>,
-}
-
 /// One process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessDoc {
@@ -228,8 +84,106 @@ pub struct ProcessDoc {
     pub pid: u32,
     /// Name.
     pub comm: String,
+    /// Where it runs.
+    #[serde(flatten)]
+    pub place: PlaceDoc,
+    /// What its living sockets hold; `locked_pages` and `optmem_peak_bytes` are the most seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gauges: Option<GaugesDoc>,
     /// Its paths.
     pub paths: Vec<PathDoc>,
+}
+
+/// Where a process runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PlaceDoc {
+    /// Inode number of the network namespace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub netns: Option<u32>,
+    /// Its name (`ip netns`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub netns_name: Option<String>,
+    /// Path of the cgroup below its mount.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cgroup: Option<String>,
+    /// Container, like `docker:0123456789ab`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+}
+
+/// What a socket or a process holds for zero-copy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GaugesDoc {
+    /// Bytes charged to option memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub optmem_bytes: Option<u64>,
+    /// The most seen on one socket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub optmem_peak_bytes: Option<u64>,
+    /// Limit of it per socket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub optmem_max_bytes: Option<u64>,
+    /// Notifications queued and not read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unread_notifications: Option<u64>,
+    /// Pages of zero-copy sends not released.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pages_in_flight: Option<u64>,
+    /// Pages pinned by the user, all programs together, the most seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locked_pages: Option<u64>,
+    /// The process's limit on locked memory; absent also when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memlock_limit_bytes: Option<u64>,
+    /// True when there is no such limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memlock_unlimited: Option<bool>,
+}
+
+/// One file sent by one process.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FileDoc {
+    /// Process id.
+    pub pid: u32,
+    /// Its name.
+    pub comm: String,
+    /// Path the bytes took.
+    pub path: String,
+    /// Last part of the file's name.
+    pub file: String,
+    /// Type of its filesystem.
+    pub filesystem: String,
+    /// Inode number.
+    pub inode: u64,
+    /// System calls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calls: Option<u64>,
+    /// Entries into TCP's send function.
+    pub chunks: u64,
+    /// Bytes sent.
+    pub bytes: u64,
+    /// Bytes that were read into the page cache meanwhile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_miss_bytes: Option<u64>,
+    /// Bytes read into new pages instead of lent from the page cache.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copy_read_bytes: Option<u64>,
+    /// Opened with `O_DIRECT`.
+    pub direct: bool,
+}
+
+/// Bytes of regular files one process read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileReadsDoc {
+    /// Process id.
+    pub pid: u32,
+    /// Its name.
+    pub comm: String,
+    /// Bytes.
+    pub bytes: u64,
 }
 
 /// One socket.
@@ -252,6 +206,15 @@ pub struct SocketDoc {
     /// False once it has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alive: Option<bool>,
+    /// User id of the process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
+    /// Where it lives.
+    #[serde(flatten)]
+    pub place: PlaceDoc,
+    /// What it holds; absent on sockets that never sent with notifications.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gauges: Option<GaugesDoc>,
     /// Its paths.
     pub paths: Vec<PathDoc>,
 }
@@ -290,6 +253,8 @@ pub fn document(snapshot: &Snapshot, findings: &[Finding], command: &[String]) -
     let processes = snapshot.processes.iter().map(|p| ProcessDoc {
         pid: p.pid,
         comm: p.comm.clone(),
+        place: place(&p.place),
+        gauges: process_gauges(p),
         paths: paths(&p.paths, session),
     });
     let sockets = snapshot.sockets.iter().map(|s| SocketDoc {
@@ -300,6 +265,9 @@ pub fn document(snapshot: &Snapshot, findings: &[Finding], command: &[String]) -
         remote: s.remote.to_string(),
         dev: s.dev.clone(),
         alive: Some(s.alive),
+        uid: Some(s.uid),
+        place: place(&s.place),
+        gauges: s.gauges.as_ref().map(gauges),
         paths: paths(&s.paths, session),
     });
     let devices =
@@ -320,89 +288,63 @@ pub fn document(snapshot: &Snapshot, findings: &[Finding], command: &[String]) -
         processes: processes.collect(),
         sockets: sockets.collect(),
         devices: devices.collect(),
+        files: snapshot.files.as_ref().map(|rows| rows.iter().map(|row| file(row)).collect()),
+        file_reads: snapshot.file_reads.as_ref().map(|rows| rows.iter().map(file_reads).collect()),
         findings: findings.iter().map(finding).collect(),
     }
 }
 
-/// The ledgers of some paths (of all traffic, or of one process or socket) as they stand in the document.
-#[must_use]
-pub fn paths(paths: &[PathFigures], session: &Session) -> Vec<PathDoc> {
-    paths.iter().map(|figures| path(figures, session)).collect()
-}
-
-fn path(figures: &PathFigures, session: &Session) -> PathDoc {
-    let known = |fact: &str| !session.missing.iter().any(|m| m.fact == fact);
-    let ledger = figures.ledger;
-    let refused = || {
-        let rows = figures.refused.iter();
-        rows.map(|(reason, count)| RefusedDoc { reason: reason.name().into(), count: *count }).collect()
-    };
-    // A path that asked for no zero-copy has no list of copies, unless it has copies.
-    let copies = || figures.copies.iter().map(copy).collect();
-    let lists_copies = !figures.copies.is_empty() || (ledger.is_some() && known("copy"));
-    PathDoc {
-        path: figures.path.name().into(),
-        calls: figures.calls,
-        errors: figures.errors.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect(),
-        bytes: figures.bytes,
-        requested_bytes: ledger.map(|l| l.requested_bytes),
-        attached_bytes: figures.attached_bytes,
-        frags: figures.frags,
-        pages: None,
-        zerocopied_bytes: ledger.and_then(|l| l.zerocopied_bytes),
-        copied_bytes: ledger.and_then(|l| l.copied_bytes),
-        clone_copied_bytes: ledger.and_then(|l| l.clone_copied_bytes),
-        silent_copied_bytes: ledger.and_then(|l| l.silent_copied_bytes),
-        copies: lists_copies.then(copies),
-        refused: (ledger.is_some() && known("refused")).then(refused),
-        completions: figures.completions.as_ref().map(completions),
-        in_flight: figures.in_flight.map(|InFlight { sends, bytes }| InFlightDoc {
-            sends,
-            bytes,
-            pages: None,
-        }),
-        send_ns: None,
+fn place(place: &Place) -> PlaceDoc {
+    let text = |name: &Option<Arc<str>>| name.as_deref().map(str::to_owned);
+    PlaceDoc {
+        netns: place.netns,
+        netns_name: text(&place.netns_name),
+        cgroup: text(&place.cgroup),
+        container: text(&place.container),
     }
 }
 
-fn copy(figures: &CopyFigures) -> CopyDoc {
-    let kind = &figures.kind;
-    CopyDoc {
-        reason: kind.reason.name().into(),
-        site: kind.site.clone(),
-        caller: kind.caller.clone(),
-        dev: kind.dev.clone(),
-        count: figures.count,
-        bytes: figures.bytes,
-        told: kind.told,
-        clone: kind.clone,
-        inferred: kind.inferred,
+fn gauges(g: &GaugeFigures) -> GaugesDoc {
+    GaugesDoc {
+        optmem_bytes: g.optmem_bytes,
+        optmem_peak_bytes: g.optmem_peak_bytes,
+        optmem_max_bytes: g.optmem_max_bytes,
+        unread_notifications: g.unread_notifications,
+        pages_in_flight: g.pages_in_flight,
+        locked_pages: g.locked_pages,
+        ..GaugesDoc::default()
     }
 }
 
-fn completions(c: &Completions) -> CompletionsDoc {
-    CompletionsDoc {
-        sends: c.sends,
-        units: Some(c.units),
-        kernel_copied: Some(c.kernel_copied),
-        notifications: c.notifications,
-        told_sends: c.told_sends,
-        told_copied: c.told_copied,
-        latency_ns: c.latency.map(percentiles),
-        app_read_latency_ns: c.app_read_latency.map(percentiles),
+fn process_gauges(process: &ProcessFigures) -> Option<GaugesDoc> {
+    let mut doc = gauges(process.gauges.as_ref()?);
+    match process.memlock_limit {
+        Some(Limit::Bytes(limit)) => doc.memlock_limit_bytes = Some(limit),
+        Some(Limit::Unlimited) => doc.memlock_unlimited = Some(true),
+        None => {}
+    }
+    Some(doc)
+}
+
+fn file(f: &FileSample) -> FileDoc {
+    FileDoc {
+        pid: f.pid,
+        comm: f.comm.clone(),
+        path: f.path.name().into(),
+        file: f.name.clone(),
+        filesystem: f.filesystem.clone(),
+        inode: f.inode,
+        calls: f.calls,
+        chunks: f.chunks,
+        bytes: f.bytes,
+        cache_miss_bytes: f.cache_miss_bytes,
+        copy_read_bytes: f.copy_read_bytes,
+        direct: f.direct,
     }
 }
 
-fn percentiles(p: Percentiles) -> PercentilesDoc {
-    PercentilesDoc {
-        count: Some(p.count),
-        min: Some(p.min),
-        p50: Some(p.p50),
-        p90: Some(p.p90),
-        p99: Some(p.p99),
-        p999: Some(p.p999),
-        max: Some(p.max),
-    }
+fn file_reads(f: &FileReads) -> FileReadsDoc {
+    FileReadsDoc { pid: f.pid, comm: f.comm.clone(), bytes: f.bytes }
 }
 
 fn finding(f: &Finding) -> FindingDoc {

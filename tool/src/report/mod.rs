@@ -2,6 +2,7 @@
 
 pub mod beside;
 pub mod json;
+pub mod json_path;
 pub mod table;
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use zcscope_common::{Path, Reason};
 
 use crate::model::sample::CopyKind;
 use crate::model::snapshot::{
-    Completions, CopyFigures, History, InFlight, Ledger, Lost, Missing, PathFigures, Percentiles, Session,
-    Snapshot, SocketFigures,
+    Completions, CopyFigures, GaugeFigures, History, InFlight, Ledger, Lost, Missing, PathFigures,
+    Percentiles, Place, Session, Snapshot, SocketFigures,
 };
 
 const MIB: u64 = 1 << 20;
@@ -25,23 +25,17 @@ fn session(backend: &str) -> Session {
             .map(|(fact, source)| (fact.into(), source.into()))
             .into(),
         missing: Vec::new(),
+        page_bytes: 4_096,
     }
 }
 
 fn copy_path(bytes: u64, bytes_per_s: u64) -> PathFigures {
     PathFigures {
-        path: Path::Copy,
         calls: bytes / 16384,
-        errors: BTreeMap::new(),
         bytes,
         bytes_per_s,
-        attached_bytes: None,
-        frags: None,
-        ledger: None,
-        copies: Vec::new(),
-        refused: Vec::new(),
-        completions: None,
-        in_flight: None,
+        send_ns_per_kib: Some(212),
+        ..PathFigures::nothing(Path::Copy)
     }
 }
 
@@ -61,8 +55,11 @@ fn zerocopy_path(path: Path, bytes: u64, bytes_per_s: u64, copied: u64, in_fligh
     };
     let app_read =
         Percentiles { p50: 61_000, p90: 140_000, p99: 903_000, p999: 2_410_000, max: 41_900_000, ..latency };
+    let read =
+        Percentiles { p50: 18_000, p90: 40_000, p99: 480_000, p999: 700_000, max: 2_000_000, ..latency };
+    let queued =
+        Percentiles { min: 200, p50: 700, p90: 900, p99: 2_100, p999: 3_900, max: 40_000, ..latency };
     PathFigures {
-        path,
         calls: sends,
         errors: [("ENOBUFS", 0)].into(),
         bytes,
@@ -76,8 +73,7 @@ fn zerocopy_path(path: Path, bytes: u64, bytes_per_s: u64, copied: u64, in_fligh
             clone_copied_bytes: Some(0),
             silent_copied_bytes: Some(0),
         }),
-        copies: Vec::new(),
-        refused: Vec::new(),
+        send_ns_per_kib: Some(if path.has_completion() { 61 } else { 34 }),
         completions: path.has_completion().then_some(Completions {
             sends,
             units: sends,
@@ -85,10 +81,20 @@ fn zerocopy_path(path: Path, bytes: u64, bytes_per_s: u64, copied: u64, in_fligh
             notifications: Some(sends / 7),
             told_sends: Some(sends),
             told_copied: Some(kernel_copied),
+            unread_sends: Some(0),
+            disagreements: Some(Vec::new()),
             latency: Some(latency),
+            queue_latency: Some(queued),
+            read_latency: Some(read),
             app_read_latency: Some(app_read),
+            ..Completions::default()
         }),
-        in_flight: path.has_completion().then_some(InFlight { sends: in_flight / 65536, bytes: in_flight }),
+        in_flight: path.has_completion().then_some(InFlight {
+            sends: in_flight / 65536,
+            bytes: in_flight,
+            pages: Some(in_flight / 4096),
+        }),
+        ..PathFigures::nothing(path)
     }
 }
 
@@ -118,6 +124,21 @@ fn socket(id: u64, comm: &str, local: &str, remote: &str, paths: Vec<PathFigures
         local: address(local),
         remote: address(remote),
         dev: Some("eth0".into()),
+        uid: 1_000,
+        place: Place {
+            netns: Some(4_026_531_840),
+            netns_name: None,
+            cgroup: Some("/system.slice/web.service".into()),
+            container: (id % 2 == 0).then(|| "docker:0123456789ab".into()),
+        },
+        gauges: paths.iter().any(|p| p.path.has_completion()).then_some(GaugeFigures {
+            optmem_bytes: Some(8_192),
+            optmem_peak_bytes: Some(16_384),
+            optmem_max_bytes: Some(131_072),
+            unread_notifications: Some(3),
+            pages_in_flight: Some(768),
+            locked_pages: Some(1_024),
+        }),
         alive: true,
         paths,
     })

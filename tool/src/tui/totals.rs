@@ -61,7 +61,7 @@ impl Totals {
             copied: Some(0),
             clone_copied: Some(0),
             silent: Some(0),
-            in_flight: Some(InFlight::default()),
+            in_flight: Some(InFlight { sends: 0, bytes: 0, pages: Some(0) }),
             kernel: Some(Sends::default()),
             told: Some(Sends::default()),
         };
@@ -84,10 +84,11 @@ impl Totals {
     }
 
     fn add_completion_facts(&mut self, figures: &PathFigures) {
-        self.in_flight = self
-            .in_flight
-            .zip(figures.in_flight)
-            .map(|(a, b)| InFlight { sends: a.sends + b.sends, bytes: a.bytes + b.bytes });
+        self.in_flight = self.in_flight.zip(figures.in_flight).map(|(a, b)| InFlight {
+            sends: a.sends + b.sends,
+            bytes: a.bytes + b.bytes,
+            pages: a.pages.zip(b.pages).map(|(a, b)| a + b),
+        });
         add_sends(&mut self.kernel, figures.completions.as_ref().map(kernel_sends));
         add_sends(&mut self.told, figures.completions.as_ref().and_then(told_sends));
     }

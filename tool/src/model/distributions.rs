@@ -1,0 +1,64 @@
+//! From histograms and distributions to percentiles.
+
+use zcscope_common::{HIST_BUCKETS, Hist, Spread, bucket_bounds};
+
+use super::snapshot::{DELAYED_ACK_NS, Percentiles, SpreadFigures};
+
+/// `None` while nothing was recorded.
+pub(super) fn percentiles(hist: &Hist) -> Option<Percentiles> {
+    Some(Percentiles {
+        count: hist.count,
+        min: hist.min()?,
+        p50: hist.percentile(500)?,
+        p90: hist.percentile(900)?,
+        p99: hist.percentile(990)?,
+        p999: hist.percentile(999)?,
+        max: hist.max,
+    })
+}
+
+/// `None` while nothing was recorded.
+pub(super) fn spread_figures(spread: &Spread) -> Option<SpreadFigures> {
+    Some(SpreadFigures {
+        count: spread.count,
+        p50: spread.percentile(500)?,
+        p90: spread.percentile(900)?,
+        p99: spread.percentile(990)?,
+        max: spread.max,
+    })
+}
+
+/// Durations as a delayed ACK makes them: those in buckets whose middle lies in the range.
+pub(super) fn delayed_acks(hist: &Hist) -> u64 {
+    let middle = |index| {
+        let (low, high) = bucket_bounds(index);
+        low + (high - low) / 2
+    };
+    (0..HIST_BUCKETS).filter(|index| DELAYED_ACK_NS.contains(&middle(*index))).map(|i| hist.buckets[i]).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forty_milliseconds_are_a_delayed_ack() {
+        let mut hist = Hist::default();
+        [20_000_000, 34_000_000, 52_000_000, 60_000_000].iter().for_each(|ns| hist.record(*ns));
+        assert_eq!(delayed_acks(&hist), 0);
+        [38_000_000, 40_000_000, 41_500_000, 47_000_000].iter().for_each(|ns| hist.record(*ns));
+        assert_eq!(delayed_acks(&hist), 4);
+        assert_eq!(percentiles(&hist).unwrap().count, 8);
+        assert_eq!(percentiles(&Hist::default()), None);
+    }
+
+    #[test]
+    fn nothing_recorded_has_no_distribution() {
+        assert_eq!(spread_figures(&Spread::default()), None);
+        let mut spread = Spread::default();
+        (0..90).for_each(|_| spread.record(17));
+        (0..10).for_each(|_| spread.record(4_096));
+        let figures = spread_figures(&spread).unwrap();
+        assert_eq!((figures.p50, figures.p90, figures.p99, figures.max), (17, 17, 4_096, 4_096));
+    }
+}
