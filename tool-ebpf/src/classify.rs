@@ -6,7 +6,7 @@ use zcscope_common::{Offsets, Path};
 use crate::{
     config::conf,
     mem::{Direct, Mem},
-    socket,
+    socket, uring,
 };
 
 /// `MSG_ZEROCOPY`.
@@ -80,6 +80,8 @@ pub unsafe fn classify<M: Mem>(sk: *const u8, msg: *const u8, flags: u32) -> Cla
                 let sk_flags: u64 = M::read(sk, conf!(off.sock_common_flags));
                 start_copy = sk_flags & (1 << (conf!(sock_zerocopy_bit) & 63)) == 0;
                 Path::MsgZerocopy
+            } else if let Some(path) = uring::path_of(ubuf) {
+                path
             } else {
                 let from_iter: u64 = M::read(msg, conf!(off.msghdr_sg_from_iter));
                 let fixed = conf!(io_sg_from_iter);
@@ -124,6 +126,22 @@ pub unsafe fn class_by_syscall(sk: *const u8) -> Class {
         };
         Class { path, start_copy }
     }
+}
+
+/// Whether a worker of io_uring is running (io-wq, SQPOLL): a thread of its process.
+#[inline(always)]
+pub fn in_worker() -> bool {
+    // SAFETY: as in `in_kernel_thread`.
+    let flags: u32 = unsafe { Direct::read(bpf_get_current_task_btf() as *const u8, conf!(off.task_flags)) };
+    flags & (PF_IO_WORKER | PF_USER_WORKER) != 0
+}
+
+/// Whether a thread of the kernel's own is running: not a process, and none of io_uring's workers.
+#[inline(always)]
+pub fn in_kernel_thread() -> bool {
+    // SAFETY: a helper without preconditions; its pointer is typed by the verifier.
+    let flags: u32 = unsafe { Direct::read(bpf_get_current_task_btf() as *const u8, conf!(off.task_flags)) };
+    flags & PF_KTHREAD != 0
 }
 
 /// Whether the current thread has ever used io_uring, or works for it.

@@ -22,6 +22,7 @@ mod mem;
 mod send;
 mod skb;
 mod socket;
+mod uring;
 
 #[cfg(not(test))]
 #[panic_handler]

@@ -7,7 +7,7 @@ use aya_ebpf::{
     programs::{ProbeContext, RetProbeContext},
 };
 
-use crate::{attach, complete, copy, mem::Probe, send};
+use crate::{attach, complete, copy, mem::Probe, send, uring};
 
 /// Declares one entry program; the body runs only when all arguments could be read.
 macro_rules! entry {
@@ -60,4 +60,10 @@ entry!(kprobe_pskb_pull_tail, |ctx, skb: *const u8 = 0, delta: i32 = 1| {
 });
 entry!(kprobe_skb_segment, |ctx, skb: *const u8 = 0, features: u64 = 1| {
     copy::segment::<Probe>(ctx.as_ptr(), skb, features)
+});
+entry!(kprobe_io_tx_ubuf_complete, |ctx, ubuf: u64 = 1, success: u64 = 2| {
+    uring::put(ubuf, success & 0xff != 0)
+});
+entry!(kprobe_io_uring_tx_zerocopy_callback, |ctx, ubuf: u64 = 1, success: u64 = 2| {
+    uring::put(ubuf, success & 0xff != 0)
 });

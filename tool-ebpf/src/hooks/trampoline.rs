@@ -9,7 +9,7 @@ use aya_ebpf::{
 use crate::{
     attach, complete, copy,
     mem::{Direct, Probe},
-    send,
+    send, uring,
 };
 
 /// Declares one program around one handler call; the program never fails.
@@ -72,4 +72,10 @@ hook!(fentry, fentry_pskb_pull_tail, FEntryContext, ctx => {
 });
 hook!(fentry, fentry_skb_segment, FEntryContext, ctx => {
     copy::segment::<Direct>(ctx.as_ptr(), ctx.arg(0), ctx.arg(1));
+});
+hook!(fentry, fentry_io_tx_ubuf_complete, FEntryContext, ctx => {
+    uring::put(ctx.arg(1), ctx.arg::<u64>(2) & 0xff != 0);
+});
+hook!(fentry, fentry_io_uring_tx_zerocopy_callback, FEntryContext, ctx => {
+    uring::put(ctx.arg(1), ctx.arg::<u64>(2) & 0xff != 0);
 });

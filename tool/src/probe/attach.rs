@@ -113,6 +113,8 @@ fn set_modes(config: &mut Config, choice: &Choice) {
             "told" => config.mode.told = source,
             "copy" => config.mode.copy = source,
             "refused" => config.mode.refused = source,
+            "uring_completion" => config.mode.uring = source,
+            "uring_release" => config.mode.uring_release = source,
             _ => {}
         }
     }
@@ -223,7 +225,9 @@ fn sources(choice: &Choice) -> BTreeMap<String, String> {
     let chosen = FACTS.iter().zip(choice).filter_map(|(fact, way)| Some((fact, &fact.ways[(*way)?])));
     chosen
         .map(|(fact, way)| {
-            let source = plan::source_name(way.source);
+            // Some facts come from tracepoints with every back end.
+            let tracepoint = way.hooks.first().is_some_and(|hook| hook.kind == Kind::Tracepoint);
+            let source = plan::source_name(if tracepoint { Source::Tracepoint } else { way.source });
             let target = way.hooks.first().map_or("sk_omem_alloc", |hook| hook.target);
             (fact.name.to_owned(), format!("{source}:{target}"))
         })
