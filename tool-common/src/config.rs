@@ -39,6 +39,14 @@ pub struct Mode {
     pub mptcp: u32,
     /// 1 when `skb:consume_skb` tells its caller (>= 6.4 or so).
     pub consume_has_location: u32,
+    /// Ends of io_uring's zero-copy sends.
+    pub uring: u32,
+    /// When io_uring's buffers are released.
+    pub uring_release: u32,
+    /// 1 when `io_uring:io_uring_complete` hands over the CQE itself (>= 6.16 or so), not its fields.
+    pub uring_cqe: u32,
+    /// Fills up to an even number of fields; leave it out when another one is added.
+    pub even: u32,
 }
 
 /// What to trace; zero or empty fields do not restrict.
@@ -151,6 +159,22 @@ pub struct Offsets {
     pub pipe_buffer_ops: u32,
     pub pipe_buffer_size: u32,
     pub pt_regs_di: u32,
+    pub task_comm: u32,
+    pub task_group_leader: u32,
+    pub fdtable_max_fds: u32,
+    pub socket_file: u32,
+    pub socket_sk: u32,
+    pub io_kiocb_opcode: u32,
+    pub io_kiocb_file: u32,
+    pub io_kiocb_ctx: u32,
+    pub io_ring_ctx_user: u32,
+    pub io_sr_msg_flags: u32,
+    pub io_sr_msg_notif: u32,
+    pub io_notif_uarg: u32,
+    pub io_notif_next: u32,
+    pub io_notif_head: u32,
+    pub io_notif_zc_report: u32,
+    pub io_notif_zc_copied: u32,
 }
 
 impl Offsets {

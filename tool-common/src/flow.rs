@@ -200,8 +200,8 @@ pub struct Unit {
     pub sk: u64,
     /// [`Path`] as a number.
     pub path: u32,
-    /// Padding.
-    pub pad: u32,
+    /// 1 when the kernel tells nobody of its copies (io_uring without IORING_SEND_ZC_REPORT_USAGE).
+    pub untold: u32,
     /// Bytes accepted into this unit (io_uring: at send; error queue: at completion).
     pub bytes: u64,
     /// Raw bytes of wire copies.

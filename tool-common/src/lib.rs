@@ -11,6 +11,7 @@ mod hist;
 mod ids;
 mod loss;
 mod spread;
+mod uring;
 
 pub use config::{Config, Filter, Mode, Offsets, Range, Source};
 pub use counters::{Disagreement, Err, FlowCounters, Refusal};
@@ -22,6 +23,7 @@ pub use hist::{HIST_BUCKETS, Hist, LATENCY_SLOTS, LatencyKind, bucket_bounds, bu
 pub use ids::{Path, Reason, Site};
 pub use loss::{LOST_CAUSES, Lost};
 pub use spread::{SPREAD_BUCKETS, Spread, SpreadKind, spread_bucket, spread_slot, spread_top};
+pub use uring::{UringSend, uring_flags};
 
 #[cfg(feature = "user")]
 mod pod;

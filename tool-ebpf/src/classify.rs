@@ -6,7 +6,7 @@ use zcscope_common::{Offsets, Path, Site};
 use crate::{
     config::conf,
     mem::{Direct, Mem},
-    pipe, socket,
+    pipe, socket, uring,
 };
 
 /// `MSG_ZEROCOPY`.
@@ -139,8 +139,12 @@ pub unsafe fn classify<M: Mem>(sk: *const u8, msg: *const u8, flags: u32) -> Opt
         if flags & MSG_ZEROCOPY == 0 {
             return Some(Class::plain(class_of_copy()));
         }
-        if M::read::<u64>(msg, conf!(off.msghdr_ubuf)) == 0 {
+        let ubuf: u64 = M::read(msg, conf!(off.msghdr_ubuf));
+        if ubuf == 0 {
             return Some(class_of_zerocopy::<M>(sk));
+        }
+        if let Some(path) = uring::path_of(ubuf) {
+            return Some(Class::plain(path));
         }
         let from_iter: u64 = M::read(msg, conf!(off.msghdr_sg_from_iter));
         let fixed = conf!(io_sg_from_iter);
@@ -183,6 +187,22 @@ pub unsafe fn class_by_syscall(sk: *const u8) -> Class {
 #[inline(always)]
 pub unsafe fn asks_zerocopy() -> bool {
     unsafe { syscall_flags(&syscall()) & MSG_ZEROCOPY != 0 }
+}
+
+/// Whether a worker of io_uring is running (io-wq, SQPOLL): a thread of its process.
+#[inline(always)]
+pub fn in_worker() -> bool {
+    // SAFETY: as in `in_kernel_thread`.
+    let flags: u32 = unsafe { Direct::read(bpf_get_current_task_btf() as *const u8, conf!(off.task_flags)) };
+    flags & (PF_IO_WORKER | PF_USER_WORKER) != 0
+}
+
+/// Whether a thread of the kernel's own is running: not a process, and none of io_uring's workers.
+#[inline(always)]
+pub fn in_kernel_thread() -> bool {
+    // SAFETY: a helper without preconditions; its pointer is typed by the verifier.
+    let flags: u32 = unsafe { Direct::read(bpf_get_current_task_btf() as *const u8, conf!(off.task_flags)) };
+    flags & PF_KTHREAD != 0
 }
 
 /// Whether the current thread has ever used io_uring, or works for it.

@@ -78,7 +78,7 @@ pub unsafe fn range(sk: u64, uarg: u64, lo: u32, len: u32, copied: bool) {
         wire = unit.wire_bytes.min(limit);
         clone = unit.clone_bytes.min(limit);
     } else if conf!(mode.copy) == Source::Tracepoint as u32 && copied {
-        wire = infer::unexplained(entry, bytes);
+        wire = infer::unexplained(entry, PATH, bytes);
     }
     if wire != 0 {
         add(&mut flow.unit_copied_bytes, wire);
@@ -144,7 +144,7 @@ pub fn finish_if_done(key: SendKey, send: *mut SendEntry) {
 
 /// Sends are no longer in flight; the last one of a closing socket ends its entry.
 #[inline(always)]
-fn landed(entry: &mut SockEntry, sends: u64) {
+pub fn landed(entry: &mut SockEntry, sends: u64) {
     let before = fetch_add(&mut entry.in_flight, sends.wrapping_neg());
     if before == sends && entry.flags & sock_flags::CLOSING != 0 {
         lifecycle::zcscope_publish(entry);

@@ -56,6 +56,14 @@ pub struct Victim {
     pub unit: Option<&'static mut Unit>,
 }
 
+impl Victim {
+    /// Whether the kernel could tell the application of a copy.
+    #[inline(always)]
+    pub fn is_told(&self) -> bool {
+        self.unit.as_ref().is_some_and(|unit| unit.untold == 0)
+    }
+}
+
 /// Finds the socket of such a skb: through the unit where there is one, because a skb loses its socket on the way.
 #[inline(always)]
 pub unsafe fn victim<M: Mem>(skb: *const u8, shared: &skb::Shared) -> Option<Victim> {
@@ -164,7 +172,7 @@ unsafe fn book<M: Mem>(ctx: *mut c_void, skb: *const u8, event: &Event, flags: u
         let clone = caller >= conf!(tap.start) && caller < conf!(tap.end);
         let dev: u64 = crate::mem::Probe::read(skb, conf!(off.skb_dev));
         socket::zcscope_remember(dev);
-        let told = event.told && victim.unit.is_some();
+        let told = event.told && victim.is_told();
         let key = CopyKey {
             id: victim.entry.id,
             dev,

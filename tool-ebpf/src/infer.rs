@@ -35,7 +35,7 @@ pub unsafe fn queued(skb: *const u8) {
         socket::zcscope_remember(dev);
         let silent = no_sg && shared.gso_size != 0;
         let site = if silent { Site::SkbSegment } else { Site::ValidateXmit };
-        let told = !silent && victim.unit.is_some();
+        let told = !silent && victim.is_told();
         let key = CopyKey {
             id: victim.entry.id,
             dev,
@@ -141,7 +141,8 @@ pub unsafe fn received(skb: *const u8) {
 /// The kernel flagged a unit of `bytes` (`u64::MAX`: not known) as copied: turns what was seen of it into copies.
 #[inline(always)]
 pub fn settle(entry: &mut SockEntry, unit: &mut Unit, bytes: u64) {
-    let base = CopyKey { id: entry.id, path: unit.path as u8, told: 1, inferred: 1, ..CopyKey::default() };
+    let told = u8::from(unit.untold == 0);
+    let base = CopyKey { id: entry.id, path: unit.path as u8, told, inferred: 1, ..CopyKey::default() };
     if unit.rx_bytes != 0 {
         let copied = unit.rx_bytes.min(bytes);
         let site = if unit.rx_for_other != 0 { Site::DeliverSkb } else { Site::LocalReceive };
@@ -154,17 +155,17 @@ pub fn settle(entry: &mut SockEntry, unit: &mut Unit, bytes: u64) {
         unit.clone_bytes += copied;
     }
     if unit.wire_bytes == 0 && unit.clone_bytes == 0 && bytes != u64::MAX {
-        unit.wire_bytes = unexplained(entry, bytes);
+        unit.wire_bytes = unexplained(entry, unit.path, bytes);
     }
 }
 
 /// The kernel flagged a unit as copied and nothing seen explains it: all of it counts, the place is unknown.
 #[inline(always)]
-pub fn unexplained(entry: &mut SockEntry, bytes: u64) -> u64 {
+pub fn unexplained(entry: &mut SockEntry, path: u32, bytes: u64) -> u64 {
     let key = CopyKey {
         id: entry.id,
         dev: entry.dev,
-        path: zcscope_common::Path::MsgZerocopy as u8,
+        path: path as u8,
         site: Site::Unknown as u8,
         told: 1,
         inferred: 1,

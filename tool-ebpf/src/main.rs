@@ -24,6 +24,7 @@ mod pipe;
 mod send;
 mod skb;
 mod socket;
+mod uring;
 
 #[cfg(not(test))]
 #[panic_handler]

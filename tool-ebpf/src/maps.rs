@@ -1,14 +1,14 @@
 //! All maps, and the small operations on them that every module uses.
 
 use aya_ebpf::{
-    bindings::BPF_NOEXIST,
+    bindings::{BPF_F_NO_PREALLOC, BPF_NOEXIST},
     macros::map,
     maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use zcscope_common::{
     CallState, CopyKey, CopyTotals, DevInfo, FlowCounters, FlowKey, HIST_BUCKETS, Hist, LATENCY_SLOTS,
     LatencyKind, Lost, Path, SPREAD_BUCKETS, SendEntry, SendKey, SockEntry, SpillEntry, Spread, SpreadKind,
-    Unit, bucket_of, latency_slot, spread_bucket, spread_slot,
+    Unit, UringSend, bucket_of, latency_slot, spread_bucket, spread_slot,
 };
 
 use crate::mem::{add, fetch_add};
@@ -25,6 +25,12 @@ pub static SENDS: HashMap<SendKey, SendEntry> = HashMap::with_max_entries(16_384
 /// Completion units that were copied (and every io_uring notification): `ubuf_info` address.
 #[map]
 pub static UNITS: LruHashMap<u64, Unit> = LruHashMap::with_max_entries(8_192, 0);
+/// io_uring's zero-copy requests by their notification (`struct io_kiocb`).
+#[map]
+pub static URING: HashMap<u64, UringSend> = HashMap::with_max_entries(8_192, BPF_F_NO_PREALLOC);
+/// Their notification by the request itself, until it is answered.
+#[map]
+pub static URING_REQS: HashMap<u64, u64> = HashMap::with_max_entries(8_192, BPF_F_NO_PREALLOC);
 /// Copy events.
 #[map]
 pub static COPIES: HashMap<CopyKey, CopyTotals> = HashMap::with_max_entries(8_192, 0);

@@ -3,7 +3,7 @@
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use zcscope_common::{
     CallState, CopyKey, Err, FlowCounters, Lost, Path, Refusal, SendEntry, SendKey, Site, SockEntry, Source,
-    Unit, sock_flags,
+    sock_flags,
 };
 
 use crate::{
@@ -14,9 +14,10 @@ use crate::{
     complete::finish_if_done,
     config::conf,
     copy,
-    maps::{CALLS, SENDS, SOCKS, UNITS, active, lost, see_zerocopy},
+    maps::{CALLS, SENDS, SOCKS, active, lost, see_zerocopy},
     mem::{Direct, Mem, Probe, add, fetch_add, swap},
     socket::{self, Owner, current_tid, known},
+    uring,
 };
 
 const ENOBUFS: i64 = -105;
@@ -76,12 +77,8 @@ pub unsafe fn begin<M: Mem>(sk: *const u8, msg: *const u8, class: Class) -> Opti
             1
         }
     };
-    if class.path.has_completion() && class.path as u32 != Path::MsgZerocopy as u32 && state.wanted != 0 {
-        state.uarg = unsafe { M::read(msg, conf!(off.msghdr_ubuf)) };
-        let unit = Unit { sk: sk as u64, path: class.path as u32, ..Unit::default() };
-        if UNITS.insert(state.uarg, unit, 0).is_err() {
-            lost(Lost::UnitTable, 1);
-        }
+    if uring::is_zerocopy(state.path) && state.wanted != 0 {
+        unsafe { uring::enter(state, M::read(msg, conf!(off.msghdr_ubuf))) };
     }
     Some(state)
 }
@@ -253,6 +250,9 @@ pub unsafe fn took_id<M: Mem>(state: &mut CallState, sk: *const u8, size: u64) {
 /// Books one finished call that never asked for zero-copy: the busiest way through this file.
 #[inline(always)]
 unsafe fn end_plain<M: Mem>(sk: *const u8, path: Path, ret: i64) {
+    if ret < 0 && uring::tells_errors(path as u32) {
+        return;
+    }
     let mask = conf!(filter.path_mask);
     if mask != 0 && mask & (1 << (path as u32 & 31)) == 0 {
         return;
@@ -287,6 +287,12 @@ pub unsafe fn end<M: Mem>(sk: *const u8, state: &mut CallState, ret: i64) {
         }
     };
     let Some(flow) = flow else { return };
+    if uring::is_zerocopy(state.path) && conf!(mode.uring) != 0 {
+        return uring::leave(entry, flow, state, ret);
+    }
+    if ret < 0 && uring::tells_errors(state.path) {
+        return;
+    }
     add(&mut flow.calls, 1);
     if ret < 0 {
         refuse(flow, state, ret);
@@ -391,7 +397,7 @@ fn accept(sk: *const u8, state: &CallState, bytes: u64) {
 
 /// Counts a failed call by its errno.
 #[inline(always)]
-fn fail(flow: &mut FlowCounters, ret: i64) {
+pub fn fail(flow: &mut FlowCounters, ret: i64) {
     // Constants, not an index: nothing for the verifier to bound.
     macro_rules! count {
         ($($class:ident)+) => {

@@ -1,9 +1,12 @@
 //! Sockets: who owns one, where it goes, whether the filter wants it, and where its counters are.
 
-use aya_ebpf::helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_ktime_get_ns};
+use aya_ebpf::helpers::{
+    bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_current_task_btf, bpf_ktime_get_ns,
+};
 use zcscope_common::{AddrPair, DevInfo, FlowCounters, Lost, Offsets, Path, SockEntry, sock_flags};
 
 use crate::{
+    classify,
     config::conf,
     lifecycle,
     maps::{DEVS, PROCS, SOCKS, UNATTRIBUTED, active, lost, next_id, sock_slot, spill_slot},
@@ -61,7 +64,12 @@ pub unsafe fn sending<M: Mem>(sk: *const u8, path: u32) -> Owner {
     // SAFETY: map values stay valid while the program runs.
     let entry = unsafe { &mut *entry };
     let tgid = current_tgid();
-    if new || entry.tgid != tgid {
+    // A closing socket never sends again: this is another one at its address.
+    let reused = entry.flags & sock_flags::CLOSING != 0;
+    if new || reused || entry.tgid != tgid {
+        if reused {
+            entry.in_flight = 0;
+        }
         if !new && entry.flags & sock_flags::IGNORED == 0 {
             lifecycle::zcscope_publish(entry);
         }
@@ -97,7 +105,7 @@ pub extern "C" fn zcscope_identify(entry: *mut SockEntry, path: u32) -> u64 {
         entry.first_ns = bpf_ktime_get_ns();
         entry.prot = Probe::read(sk, conf!(off.sock_common_prot));
         entry.cookie = Probe::read(sk, conf!(off.sock_common_cookie));
-        entry.comm = bpf_get_current_comm().unwrap_or([0; 16]);
+        entry.comm = comm();
         entry.addr = addresses(sk);
         let net: u64 = Probe::read(sk, conf!(off.sock_common_net));
         entry.netns = Probe::read(net as *const u8, conf!(off.net_inum));
@@ -106,6 +114,20 @@ pub extern "C" fn zcscope_identify(entry: *mut SockEntry, path: u32) -> u64 {
         }
     }
     0
+}
+
+/// The name of the current process: a worker of io_uring has one of its own, but not its process.
+#[inline(always)]
+fn comm() -> [u8; 16] {
+    if !classify::in_worker() {
+        return bpf_get_current_comm().unwrap_or([0; 16]);
+    }
+    // SAFETY: a helper without preconditions; faults read as zero.
+    unsafe {
+        let task = bpf_get_current_task_btf() as *const u8;
+        let leader: u64 = Probe::read(task, conf!(off.task_group_leader));
+        Probe::read(leader as *const u8, conf!(off.task_comm))
+    }
 }
 
 /// Whether the filter wants this socket, as far as it does not depend on the route.

@@ -7,7 +7,7 @@ use aya_ebpf::{
     programs::{ProbeContext, RetProbeContext},
 };
 
-use crate::{attach, complete, copy, layer, mem::Probe, send};
+use crate::{attach, complete, copy, layer, mem::Probe, send, uring};
 
 /// Declares one entry program; the body runs only when all arguments could be read.
 macro_rules! entry {
@@ -77,3 +77,9 @@ entry!(kprobe_tls_device_sendmsg, |ctx, sk: *const u8 = 0, msg: *const u8 = 1| l
 exit!(kretprobe_tls_device_sendmsg, |ret: i32| layer::zcscope_layer_leave(i64::from(ret)));
 entry!(kprobe_tls_device_sendpage, |ctx, sk: *const u8 = 0| layer::tls_enter_page(sk));
 exit!(kretprobe_tls_device_sendpage, |ret: i32| layer::zcscope_layer_leave(i64::from(ret)));
+entry!(kprobe_io_tx_ubuf_complete, |ctx, ubuf: u64 = 1, success: u64 = 2| {
+    uring::put(ubuf, success & 0xff != 0)
+});
+entry!(kprobe_io_uring_tx_zerocopy_callback, |ctx, ubuf: u64 = 1, success: u64 = 2| {
+    uring::put(ubuf, success & 0xff != 0)
+});

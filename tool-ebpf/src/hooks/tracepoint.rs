@@ -4,6 +4,7 @@ use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 
 use crate::{
     complete, config::conf, infer, layer, layer::IPPROTO_MPTCP, lifecycle, maps, mem::Direct, mem::Mem, send,
+    uring,
 };
 
 const IPPROTO_TCP: u16 = 6;
@@ -48,3 +49,13 @@ skb_tracepoint!(tp_netif_receive_skb, ctx => infer::received(ctx.arg(0)));
 tracepoint!(tp_tcp_destroy_sock, ctx => lifecycle::destroyed(ctx.arg(0)));
 tracepoint!(tp_sched_process_fork, ctx => lifecycle::forked(ctx.arg(0), ctx.arg(1)));
 tracepoint!(tp_inet_sock_set_state, ctx => layer::state_changed::<Direct>(ctx.arg(0), ctx.arg(2)));
+tracepoint!(tp_io_uring_submit_req, ctx => uring::submitted(ctx.arg(0)));
+tracepoint!(tp_io_uring_submit_sqe, ctx => uring::submitted(ctx.arg(0)));
+tracepoint!(tp_io_uring_req_failed, ctx => uring::refused(ctx.arg(0), ctx.arg(1), ctx.arg(2)));
+tracepoint!(tp_io_uring_complete, ctx => {
+    if conf!(mode.uring_cqe) != 0 {
+        uring::completed_cqe(ctx.arg(1), ctx.arg(2));
+    } else {
+        uring::completed(ctx.arg(1), ctx.arg(3), ctx.arg(4));
+    }
+});

@@ -9,7 +9,7 @@ use aya_ebpf::{
 use crate::{
     attach, complete, copy, layer,
     mem::{Direct, Probe},
-    send,
+    send, uring,
 };
 
 /// Declares one program around one handler call; the program never fails.
@@ -82,4 +82,10 @@ hook!(fexit, fexit_mptcp_sendmsg, FExitContext, ctx => {
     if let Ok(ret) = ctx.ret::<i32>() {
         layer::mptcp::<Direct>(ctx.arg(0), i64::from(ret));
     }
+});
+hook!(fentry, fentry_io_tx_ubuf_complete, FEntryContext, ctx => {
+    uring::put(ctx.arg(1), ctx.arg::<u64>(2) & 0xff != 0);
+});
+hook!(fentry, fentry_io_uring_tx_zerocopy_callback, FEntryContext, ctx => {
+    uring::put(ctx.arg(1), ctx.arg::<u64>(2) & 0xff != 0);
 });

@@ -32,7 +32,8 @@ impl Known {
         !path.is_receive() && self.frags && (self.splice_frags || !spliced)
     }
 
-    /// True when it can be seen what the application is told on this path.
+    /// True when it can be seen what the application is told on this path. An io_uring program takes its
+    /// notifications from memory it shares with the kernel: what is seen there is that they are posted.
     pub(super) fn told_of(&self, path: Path) -> bool {
         if is_uring(path) { self.uring_told } else { self.told }
     }

@@ -121,8 +121,7 @@ pub(super) fn completions(path: Path, sums: &Sums, known: &Known) -> Option<Comp
         return None;
     }
     let c = &sums.c;
-    // An io_uring program may not ask to be told whether its sends were copied.
-    let told = known.told_of(path) && (!is_uring(path) || c.told_reads > 0);
+    let told = known.told_of(path);
     // When a program takes an io_uring notification from the ring cannot be seen.
     let reads = told && !is_uring(path);
     Some(Completions {

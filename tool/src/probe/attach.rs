@@ -119,6 +119,8 @@ fn set_modes(config: &mut Config, choice: &Choice) {
             "refused" => config.mode.refused = source,
             "ktls" => config.mode.ktls = source,
             "mptcp" => config.mode.mptcp = source,
+            "uring_completion" => config.mode.uring = source,
+            "uring_release" => config.mode.uring_release = source,
             _ => {}
         }
     }

@@ -198,6 +198,7 @@ fn configure(kernel: &Kernel<'_>, filter: &Filter) -> Result<Config, CannotTrace
     let mut config = Config { off: offsets::resolve(kernel.btf).map_err(unknown)?, ..Config::default() };
     config.mode.splice_pages = u32::from(kernel.splice_pages());
     config.mode.send_has_tp = u32::from(kernel.send_tracepoint());
+    config.mode.uring_cqe = u32::from(kernel.uring_cqe());
     config.mode.consume_has_location = u32::from(kernel.consume_location());
     let bit = kernel.btf.enumerator("SOCK_ZEROCOPY").and_then(|bit| u32::try_from(bit).ok());
     config.sock_zerocopy_bit = bit.ok_or_else(|| unknown("no enumerator SOCK_ZEROCOPY".into()))?;
@@ -256,10 +257,6 @@ fn session(attached: &attach::Attached, kernel: &Kernel<'_>) -> Session {
     missing.push(Missing {
         fact: "app_read_latency".into(),
         why: "how long a notification waits to be read is not measured by this version".into(),
-    });
-    missing.push(Missing {
-        fact: "uring_completion".into(),
-        why: "ends of io_uring zero-copy sends are not followed by this version".into(),
     });
     Session {
         host: identity.host,

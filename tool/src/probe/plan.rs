@@ -48,6 +48,14 @@ pub(super) enum When {
     SendTracepoint,
     /// The function exists: it is part of a module, or of some kernels only.
     Exists,
+    /// >= 6.3: io_uring's submissions are told by `io_uring_submit_req`.
+    UringSubmitReq,
+    /// Before: by `io_uring_submit_sqe`.
+    UringSubmitSqe,
+    /// >= 6.10: io_uring's notifications can be linked, and one function takes their references back.
+    UringLink,
+    /// Before 6.2: another function does.
+    UringCallback,
 }
 
 /// One program on one kernel function or tracepoint.
@@ -173,6 +181,18 @@ const TLS: &[Hook] = &[
 ];
 /// The end of an MPTCP socket.
 const MPTCP_END: Hook = hook(Tracepoint, "inet_sock_set_state");
+const URING: &[Hook] = &[
+    hook(Tracepoint, "io_uring_complete"),
+    hook(Tracepoint, "io_uring_req_failed"),
+    hook_when(Tracepoint, "io_uring_submit_req", When::UringSubmitReq),
+    hook_when(Tracepoint, "io_uring_submit_sqe", When::UringSubmitSqe),
+];
+/// The same tracepoints with every back end: they suffice.
+const URING_WAYS: &[Way] = &[
+    way(Source::Fentry, URING, &[]),
+    way(Source::Kprobe, URING, &[]),
+    way(Source::Tracepoint, URING, &[Need::SendTracepoint]),
+];
 
 /// All facts. `send` is what tracing is about: without it zcscope does not start.
 pub(super) const FACTS: &[Fact] = &[
@@ -256,6 +276,31 @@ pub(super) const FACTS: &[Fact] = &[
             ),
         ],
         tracepoint_cannot: "",
+    },
+    Fact { name: "uring_completion", ways: URING_WAYS, tracepoint_cannot: "" },
+    Fact { name: "uring_told", ways: URING_WAYS, tracepoint_cannot: "" },
+    Fact {
+        name: "uring_release",
+        ways: &[
+            way(
+                Source::Fentry,
+                &[
+                    hook_when(Fentry, "io_tx_ubuf_complete", When::UringLink),
+                    hook_when(Fentry, "io_uring_tx_zerocopy_callback", When::UringCallback),
+                ],
+                &[],
+            ),
+            way(
+                Source::Kprobe,
+                &[
+                    hook_when(Kprobe, "io_tx_ubuf_complete", When::UringLink),
+                    hook_when(Kprobe, "io_uring_tx_zerocopy_callback", When::UringCallback),
+                ],
+                &[],
+            ),
+        ],
+        tracepoint_cannot: "no tracepoint tells when io_uring's last reference to a buffer is given back, only when \
+                            its notification is posted; fentry or kprobes are needed",
     },
     Fact {
         name: "copy",
@@ -366,6 +411,19 @@ impl Kernel<'_> {
         self.symbols.is_some_and(|symbols| symbols.address_of(name).is_some())
     }
 
+    fn uring_submit_sqe(&self) -> bool {
+        self.btf.tracepoint_args("io_uring_submit_sqe").is_some()
+    }
+
+    fn uring_callback(&self) -> bool {
+        self.btf.has_function("io_uring_tx_zerocopy_callback")
+    }
+
+    /// Whether `io_uring:io_uring_complete` hands over the CQE itself: it has three arguments then, else seven.
+    pub(super) fn uring_cqe(&self) -> bool {
+        self.btf.tracepoint_args("io_uring_complete") == Some(3)
+    }
+
     /// Whether a hook belongs on this kernel.
     pub(super) fn wants(&self, hook: &Hook) -> bool {
         match hook.when {
@@ -374,6 +432,10 @@ impl Kernel<'_> {
             When::SendPages => !self.splice_pages(),
             When::SendTracepoint => self.send_tracepoint(),
             When::Exists => self.has_symbol(hook.target),
+            When::UringSubmitReq => !self.uring_submit_sqe(),
+            When::UringSubmitSqe => self.uring_submit_sqe(),
+            When::UringLink => !self.uring_callback(),
+            When::UringCallback => self.uring_callback(),
         }
     }
 

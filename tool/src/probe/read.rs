@@ -237,7 +237,7 @@ impl Reader {
         for path in Path::ALL {
             let per_cpu = self.unattributed.get(&(*path as u32), 0).context("reading totals")?;
             let flow = per_cpu.iter().fold(FlowCounters::default(), |sum, flow| sum + *flow);
-            if flow.calls != 0 {
+            if flow != FlowCounters::default() {
                 flows.push((*path, flow));
             }
         }
