@@ -129,9 +129,22 @@ pub(crate) struct Expect {
     pub(crate) tolerated: &'static [&'static str],
     /// Whether calls are refused.
     pub(crate) refused: Refused,
+    /// What is worth telling, no copy.
+    pub(crate) notes: &'static [&'static str],
+    /// How the pages of each call lie in packets.
+    pub(crate) layout: Option<Layout>,
 }
 
-/// Whether calls are refused with ENOBUFS, and for which reason.
+/// How the pages of one call lie in packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Layout {
+    /// Pages of one call, exactly.
+    pub(crate) pages: u64,
+    /// Frags of one call, at least and at most.
+    pub(crate) frags: (u64, u64),
+}
+
+/// Whether calls are refused, and for which reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
     /// Some are.
@@ -146,6 +159,17 @@ impl Refused {
             Refused::Must(reason) | Refused::May(reason) => reason,
         }
     }
+
+    /// Calls that failed with an errno of that reason.
+    fn calls(self, sent: &Sent) -> u64 {
+        let errnos: &[&str] = match self.reason() {
+            "unsupported" => &["EOPNOTSUPP"],
+            "bad_buffer" => &["EFAULT"],
+            "aborted" => &["EAGAIN", "EPIPE"],
+            _ => &["ENOBUFS"],
+        };
+        errnos.iter().map(|errno| sent.failed(errno)).sum()
+    }
 }
 
 /// True zero-copy; the other expectations are made from this one.
@@ -159,6 +183,8 @@ pub(crate) const ZERO_COPY: Expect = Expect {
     clone_reason: None,
     tolerated: &[],
     refused: Refused::May("optmem"),
+    notes: &[],
+    layout: None,
 };
 
 /// Checks the application's own story: without this the scenario proves nothing.
@@ -176,7 +202,7 @@ pub(crate) fn truth(expect: &Expect, all: &[Sent], received: Option<Received>) -
             sent.told_copied, sent.completions, expect.told
         ));
     }
-    if matches!(expect.refused, Refused::Must(_)) && sent.failed("ENOBUFS") == 0 {
+    if matches!(expect.refused, Refused::Must(_)) && expect.refused.calls(sent) == 0 {
         wrong.push("no call was refused".into());
     }
     wrong.iter().map(|w| format!("the link is not as expected: {w}")).collect()
@@ -225,7 +251,8 @@ fn path(
 ) -> Vec<String> {
     let mut wrong = Vec::new();
     if !sent.path.wants_zerocopy() {
-        if figures.copied_bytes.unwrap_or(0) > 0 || !figures.copies.is_empty() {
+        let odd = figures.copies.iter().any(|copies| Some(copies.reason.as_str()) != expect.reason);
+        if figures.copied_bytes.unwrap_or(0) > 0 || odd {
             wrong.push(format!("a path that copies by nature has a copy ledger: {:?}", figures.copies));
         }
         return wrong;
@@ -236,6 +263,7 @@ fn path(
     }
     wrong.extend(refusals(expect, figures, sent, stat));
     wrong.extend(attached(expect, figures, stat, backend));
+    wrong.extend(layout(expect, figures, sent, stat));
     if sent.path == SendPath::MsgZerocopy {
         wrong.extend(ends(figures, sent, stat));
         wrong.extend(silence(expect, figures, sent));
@@ -302,8 +330,11 @@ fn calls(figures: &PathFigures, sent: &Sent) -> Vec<String> {
     same(&mut wrong, "bytes", figures.bytes, sent.bytes);
     if sent.path.one_entry_per_call() {
         same(&mut wrong, "calls", figures.calls, sent.calls);
-        let refused = figures.errors.get("ENOBUFS").copied().unwrap_or(0);
-        same(&mut wrong, "calls failed with ENOBUFS", refused, sent.failed("ENOBUFS"));
+        for errno in ["ENOBUFS", "EAGAIN", "EPIPE", "ECONNRESET", "EOPNOTSUPP", "EINVAL", "EFAULT", "ENOMEM"]
+        {
+            let failed = figures.errors.get(errno).copied().unwrap_or(0);
+            same(&mut wrong, &format!("calls failed with {errno}"), failed, sent.failed(errno));
+        }
     }
     wrong
 }
@@ -377,7 +408,7 @@ fn reasons(expect: &Expect, figures: &PathFigures, backend: Option<Backend>) -> 
             wrong.push(format!("{} bytes were copied for an unexpected reason, {reason}", copies.bytes));
         }
         // What is decided at the call itself is seen by every back end.
-        let seen = expect.reason == Some("so_zerocopy_unset");
+        let seen = matches!(reason, "so_zerocopy_unset" | "sockmap" | "repair");
         if backend == Some(Backend::Tracepoint) && !copies.inferred && !seen {
             wrong.push(format!("tracepoints see no copy site, but {reason} is not marked as inferred"));
         }
@@ -387,13 +418,49 @@ fn reasons(expect: &Expect, figures: &PathFigures, backend: Option<Backend>) -> 
 
 fn refusals(expect: &Expect, figures: &PathFigures, sent: &Sent, stat: &Stat) -> Vec<String> {
     let mut wrong = Vec::new();
+    // Only sends with an id can be aborted; of file pages a failed call is an error and nothing more.
+    let counted = sent.path == SendPath::MsgZerocopy || expect.refused.reason() != "aborted";
     let reason = expect.refused.reason();
     for refused in figures.refused.iter().filter(|r| r.count > 0 && r.reason != reason) {
         wrong.push(format!("{} calls were refused for {}", refused.count, refused.reason));
     }
-    if !stat.misses("refused") {
+    if counted && !stat.misses("refused") {
         let count: u64 = figures.refused.iter().filter(|r| r.reason == reason).map(|r| r.count).sum();
-        same(&mut wrong, &format!("calls refused for {reason}"), count, sent.failed("ENOBUFS"));
+        same(&mut wrong, &format!("calls refused for {reason}"), count, expect.refused.calls(sent));
+    }
+    wrong
+}
+
+/// How the pages of the calls lie in packets, and what the kernel had to do for it.
+fn layout(expect: &Expect, figures: &PathFigures, sent: &Sent, stat: &Stat) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for reason in expect.notes {
+        let count: u64 =
+            figures.notes.iter().filter(|note| note.reason == *reason).map(|note| note.count).sum();
+        let fact = if *reason == "frag_limit" { "frags" } else { reason };
+        match (stat.misses(fact), count) {
+            (true, 0) => {}
+            (true, _) => wrong.push(format!("{fact} is listed as missing, but {reason} is counted")),
+            (false, 0) => wrong.push(format!("{reason} is not told")),
+            (false, _) => {}
+        }
+    }
+    if stat.misses("frags") {
+        if figures.pages.is_some() {
+            wrong.push("frags are listed as missing, but pages are counted".into());
+        }
+        return wrong;
+    }
+    let Some(Layout { pages, frags: (least, most) }) = expect.layout else { return wrong };
+    let calls = sent.calls - expect.refused.calls(sent);
+    same(&mut wrong, "pages", figures.pages.unwrap_or(0), calls * pages);
+    let frags = figures.frags.unwrap_or(0);
+    if frags < calls * least || frags > calls * most {
+        wrong.push(format!("{frags} frags for {calls} calls, expected {least} to {most} each"));
+    }
+    same(&mut wrong, "frags measured", figures.bytes_per_frag.as_ref().map_or(0, |s| s.count), frags);
+    if figures.frags_per_skb.as_ref().is_none_or(|s| s.max == 0 || s.max > frags) {
+        wrong.push(format!("frags per packet: {:?} of {frags} frags", figures.frags_per_skb));
     }
     wrong
 }

@@ -51,6 +51,17 @@ pub(crate) fn has_symbol(name: &str) -> bool {
     symbols.lines().any(|line| line.split_ascii_whitespace().nth(2) == Some(name))
 }
 
+/// True when the kernel takes kprobes; one that does not refuses fentry as well here.
+pub(crate) fn has_kprobes() -> bool {
+    Path::new("/sys/bus/event_source/devices/kprobe/type").exists()
+}
+
+/// True when the kernel may give huge pages to who asks for them.
+pub(crate) fn has_huge_pages() -> bool {
+    let setting = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled").unwrap_or_default();
+    setting.contains("[always]") || setting.contains("[madvise]")
+}
+
 /// True when the kernel speaks IPv6.
 pub(crate) fn has_ipv6() -> bool {
     Path::new("/proc/net/if_inet6").exists()

@@ -61,6 +61,11 @@ pub(crate) struct PathFigures {
     pub(crate) bytes: u64,
     pub(crate) attached_bytes: Option<u64>,
     pub(crate) frags: Option<u64>,
+    pub(crate) pages: Option<u64>,
+    pub(crate) frags_per_skb: Option<Spread>,
+    pub(crate) bytes_per_frag: Option<Spread>,
+    #[serde(default)]
+    pub(crate) notes: Vec<Refused>,
     pub(crate) requested_bytes: Option<u64>,
     pub(crate) zerocopied_bytes: Option<u64>,
     pub(crate) copied_bytes: Option<u64>,
@@ -74,6 +79,13 @@ pub(crate) struct PathFigures {
     pub(crate) in_flight: Option<InFlight>,
 }
 
+/// A distribution of small numbers.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct Spread {
+    pub(crate) count: u64,
+    pub(crate) max: u64,
+}
+
 /// Copy events of one kind.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(crate) struct Copies {
@@ -85,7 +97,7 @@ pub(crate) struct Copies {
     pub(crate) inferred: bool,
 }
 
-/// Calls refused.
+/// Calls refused, or something worth telling.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(crate) struct Refused {
     pub(crate) reason: String,

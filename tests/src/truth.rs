@@ -17,6 +17,14 @@ pub(crate) enum SendPath {
     Sendfile,
     /// `splice(2)` memory file -> pipe -> socket.
     Splice,
+    /// `vmsplice(2)` memory -> pipe, `splice(2)` pipe -> socket.
+    Vmsplice,
+    /// `send(2)` on a socket with kernel TLS.
+    Ktls,
+    /// `sendfile(2)` on a socket with kernel TLS.
+    KtlsSendfile,
+    /// `send(2)` on an MPTCP socket.
+    Mptcp,
 }
 
 impl SendPath {
@@ -27,17 +35,33 @@ impl SendPath {
             SendPath::MsgZerocopy => "msg_zerocopy",
             SendPath::Sendfile => "sendfile",
             SendPath::Splice => "splice",
+            SendPath::Vmsplice => "vmsplice",
+            SendPath::Ktls | SendPath::KtlsSendfile => "ktls",
+            SendPath::Mptcp => "mptcp",
         }
+    }
+
+    /// The word on the sender's command line.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            SendPath::KtlsSendfile => "ktls_sendfile",
+            other => other.name(),
+        }
+    }
+
+    /// True when the connection has kernel TLS.
+    pub(crate) const fn is_tls(self) -> bool {
+        matches!(self, SendPath::Ktls | SendPath::KtlsSendfile)
     }
 
     /// True when one system call is exactly one entry into TCP's send function.
     pub(crate) const fn one_entry_per_call(self) -> bool {
-        matches!(self, SendPath::Copy | SendPath::MsgZerocopy)
+        matches!(self, SendPath::Copy | SendPath::MsgZerocopy | SendPath::Ktls | SendPath::Mptcp)
     }
 
     /// True when the program asks not to copy, so that copied bytes are counted.
     pub(crate) const fn wants_zerocopy(self) -> bool {
-        !matches!(self, SendPath::Copy)
+        !matches!(self, SendPath::Copy | SendPath::Ktls | SendPath::KtlsSendfile | SendPath::Mptcp)
     }
 }
 

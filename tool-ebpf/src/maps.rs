@@ -74,6 +74,9 @@ pub static PIPE: Array<u64> = Array::with_max_entries(2, 0);
 static ZERO_SOCK: Array<SockEntry> = Array::with_max_entries(1, 0);
 /// See `ZERO_SOCK`.
 #[map]
+static ZERO_CALL: Array<CallState> = Array::with_max_entries(1, 0);
+/// See `ZERO_SOCK`.
+#[map]
 static ZERO_SPILL: Array<SpillEntry> = Array::with_max_entries(1, 0);
 
 /// Whether everything is attached.
@@ -162,6 +165,15 @@ pub fn sock_slot(sk: u64) -> Option<(*mut SockEntry, bool)> {
         return None;
     }
     Some((SOCKS.get_ptr_mut(sk)?, true))
+}
+
+/// The state of a thread's current call, inserted as zeroes when new.
+#[inline(always)]
+pub fn call_slot(tid: u64) -> Option<*mut CallState> {
+    if CALLS.get_ptr(tid).is_none() {
+        let _ = CALLS.insert(tid, ZERO_CALL.get(0)?, 0);
+    }
+    CALLS.get_ptr_mut(tid)
 }
 
 /// The counters of a socket's spilled path, inserted as zeroes when new.

@@ -14,7 +14,7 @@ use crate::{
     complete::finish_if_done,
     config::conf,
     copy,
-    maps::{CALLS, SENDS, SOCKS, active, lost, see_zerocopy},
+    maps::{CALLS, SENDS, SOCKS, active, call_slot, lost, see_zerocopy},
     mem::{Direct, Mem, Probe, add, fetch_add, swap},
     socket::{self, Owner, current_tid, known},
     uring,
@@ -33,11 +33,8 @@ unsafe fn msg_flags<M: Mem>(msg: *const u8) -> u32 {
 /// The state of the current thread, made when it is new.
 #[inline(always)]
 fn call_state() -> Option<&'static mut CallState> {
-    let tid = current_tid();
-    if CALLS.get_ptr(tid).is_none() {
-        let _ = CALLS.insert(tid, CallState::default(), 0);
-    }
-    known_call(tid)
+    // SAFETY: a map value, valid while the program runs and used by this thread only.
+    call_slot(current_tid()).map(|state| unsafe { &mut *state })
 }
 
 #[inline(always)]

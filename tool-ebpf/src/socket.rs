@@ -2,6 +2,7 @@
 
 use aya_ebpf::helpers::{
     bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_current_task_btf, bpf_ktime_get_ns,
+    generated::bpf_probe_read_kernel,
 };
 use zcscope_common::{AddrPair, DevInfo, FlowCounters, Lost, Offsets, Path, SockEntry, sock_flags};
 
@@ -106,7 +107,7 @@ pub extern "C" fn zcscope_identify(entry: *mut SockEntry, path: u32) -> u64 {
         entry.prot = Probe::read(sk, conf!(off.sock_common_prot));
         entry.cookie = Probe::read(sk, conf!(off.sock_common_cookie));
         entry.comm = comm();
-        entry.addr = addresses(sk);
+        read_addresses(&mut entry.addr, sk);
         let net: u64 = Probe::read(sk, conf!(off.sock_common_net));
         entry.netns = Probe::read(net as *const u8, conf!(off.net_inum));
         if !process_wanted(tgid) || !identity_wanted(entry) {
@@ -170,24 +171,31 @@ pub extern "C" fn zcscope_route(entry: *mut SockEntry) -> u64 {
     0
 }
 
+/// Reads the addresses to where they belong: a copy on the way would take stack, which is short here.
 #[inline(always)]
-unsafe fn addresses(sk: *const u8) -> AddrPair {
-    let mut pair = AddrPair::default();
+unsafe fn read_addresses(pair: &mut AddrPair, sk: *const u8) {
     unsafe {
         pair.family = Probe::read(sk, conf!(off.sock_common_family));
         pair.local_port = Probe::read(sk, conf!(off.sock_common_num));
         pair.remote_port = u16::from_be(Probe::read(sk, conf!(off.sock_common_dport)));
+        pair.local = [0; 16];
+        pair.remote = [0; 16];
         if pair.family == AF_INET6 && conf!(off.sock_common_v6_daddr) != Offsets::ABSENT {
-            pair.local = Probe::read(sk, conf!(off.sock_common_v6_rcv_saddr));
-            pair.remote = Probe::read(sk, conf!(off.sock_common_v6_daddr));
+            read_into(&mut pair.local, sk, conf!(off.sock_common_v6_rcv_saddr), 16);
+            read_into(&mut pair.remote, sk, conf!(off.sock_common_v6_daddr), 16);
         } else {
-            let local: [u8; 4] = Probe::read(sk, conf!(off.sock_common_rcv_saddr));
-            let remote: [u8; 4] = Probe::read(sk, conf!(off.sock_common_daddr));
-            pair.local[..4].copy_from_slice(&local);
-            pair.remote[..4].copy_from_slice(&remote);
+            read_into(&mut pair.local, sk, conf!(off.sock_common_rcv_saddr), 4);
+            read_into(&mut pair.remote, sk, conf!(off.sock_common_daddr), 4);
         }
     }
-    pair
+}
+
+/// Reads the first `len` bytes of an address.
+#[inline(always)]
+unsafe fn read_into(to: &mut [u8; 16], sk: *const u8, off: u32, len: u32) {
+    let from = sk.wrapping_add(off as usize);
+    // SAFETY: the destination has 16 bytes, `len` is 4 or 16.
+    unsafe { bpf_probe_read_kernel(to.as_mut_ptr().cast(), len, from.cast()) };
 }
 
 /// Notes name, kind and features of a device under its address. Exported like [`zcscope_identify`].

@@ -3,8 +3,10 @@
 mod errqueue;
 mod send;
 mod sink;
+mod sockmap;
 mod sys;
 mod tap;
+mod tls;
 
 use nix::unistd::alarm;
 

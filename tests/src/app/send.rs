@@ -1,6 +1,6 @@
 //! The sending end: an exact number of calls of an exact size over one connection, and its own counters.
 
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{IoSlice, Read, Seek, SeekFrom, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
@@ -8,16 +8,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, SpliceFFlags, fcntl, splice};
+use nix::fcntl::{FcntlArg, SpliceFFlags, fcntl, splice, vmsplice};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::socket::{MsgFlags, send};
+use nix::sys::socket::{MsgFlags, SockaddrStorage, send, sendmsg, sendto};
 
-use super::{errqueue, sys};
+use super::{errqueue, sockmap, sys, tls};
 use crate::truth::{SendPath, Sent};
 
 /// User and group of a child without privileges.
 const NOBODY: u32 = 65534;
+
+const PAGE: usize = 4096;
 
 /// Arguments of `app send`.
 #[derive(Debug, clap::Args)]
@@ -64,6 +66,36 @@ pub(crate) struct Args {
     /// Connections to make, one after another; each makes all the calls.
     #[arg(long, default_value_t = 1)]
     connections: u32,
+    /// Give the pages to the pipe for good (`SPLICE_F_GIFT`).
+    #[arg(long)]
+    gift: bool,
+    /// Ask for MSG_ZEROCOPY on a path that does not have it.
+    #[arg(long)]
+    ask_zerocopy: bool,
+    /// Tell the kernel that more will come (`MSG_MORE`).
+    #[arg(long)]
+    more: bool,
+    /// Send each byte from a page of its own.
+    #[arg(long)]
+    scattered: bool,
+    /// Send from huge pages.
+    #[arg(long)]
+    huge: bool,
+    /// Before each call, one with memory that cannot be read.
+    #[arg(long)]
+    bad_buffer: bool,
+    /// Do not wait for room in the socket: count EAGAIN and try again.
+    #[arg(long)]
+    nonblocking: bool,
+    /// Calls made after the connection was shut for sending.
+    #[arg(long, default_value_t = 0)]
+    after_shutdown: u32,
+    /// Let the first call open the connection (`MSG_FASTOPEN`).
+    #[arg(long)]
+    fastopen: bool,
+    /// Put the socket into a sockmap with a program for messages.
+    #[arg(long)]
+    sockmap: bool,
     /// Seconds after which the sender ends in any case.
     #[arg(long, default_value_t = 60)]
     pub(crate) limit: u32,
@@ -76,7 +108,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     let mut lanes = Vec::new();
     for path in std::iter::once(args.path).chain(args.and) {
-        lanes.push(Lane { path, source: Source::new(path, args.size)?, sent: Sent::new(path) });
+        let source = Source::new(path, args)?;
+        lanes.push(Lane { path, source, flags: flags(path, args), gift: args.gift, sent: Sent::new(path) });
     }
     for _ in 0..args.connections {
         one_connection(args, &mut lanes)?;
@@ -87,12 +120,32 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Flags of the calls of one lane.
+fn flags(path: SendPath, args: &Args) -> MsgFlags {
+    let zerocopy = path == SendPath::MsgZerocopy || args.ask_zerocopy;
+    let wanted = [
+        (true, libc::MSG_NOSIGNAL),
+        (zerocopy, libc::MSG_ZEROCOPY),
+        (args.more, libc::MSG_MORE),
+        (args.nonblocking, libc::MSG_DONTWAIT),
+    ];
+    let bits = wanted.into_iter().filter(|(on, _)| *on).fold(0, |all, (_, bit)| all | bit);
+    MsgFlags::from_bits_retain(bits)
+}
+
 fn one_connection(args: &Args, lanes: &mut [Lane]) -> anyhow::Result<()> {
-    let stream = TcpStream::connect(args.to).with_context(|| format!("cannot connect to {}", args.to))?;
+    let mut calls = args.calls;
+    let stream = if args.fastopen {
+        calls -= 1;
+        open_fast(args, lanes)?
+    } else {
+        connect(args)?
+    };
     prepare(args, &stream)?;
+    let _sockmap = args.sockmap.then(|| sockmap::enter(stream.as_fd())).transpose().context("no sockmap")?;
     wait_for_go(args)?;
     let mut connection = Connection { args, stream };
-    for _ in 0..args.calls {
+    for _ in 0..calls {
         for lane in 0..lanes.len() {
             connection.one_call(lanes, lane)?;
         }
@@ -101,6 +154,33 @@ fn one_connection(args: &Args, lanes: &mut [Lane]) -> anyhow::Result<()> {
         }
     }
     connection.finish(lanes, args.user_timeout.is_some())
+}
+
+fn connect(args: &Args) -> anyhow::Result<TcpStream> {
+    let cannot = || format!("cannot connect to {}", args.to);
+    if args.path != SendPath::Mptcp {
+        return TcpStream::connect(args.to).with_context(cannot);
+    }
+    let socket = sys::stream_socket(args.to.is_ipv6(), libc::IPPROTO_MPTCP)?;
+    nix::sys::socket::connect(socket.as_raw_fd(), &SockaddrStorage::from(args.to)).with_context(cannot)?;
+    Ok(TcpStream::from(socket))
+}
+
+/// The first call connects, and its data travels with the SYN as far as it fits.
+fn open_fast(args: &Args, lanes: &mut [Lane]) -> anyhow::Result<TcpStream> {
+    let socket = sys::stream_socket(args.to.is_ipv6(), 0)?;
+    let lane = lanes.first_mut().context("no path")?;
+    if lane.path == SendPath::MsgZerocopy {
+        sys::allow_zerocopy(socket.as_fd())?;
+    }
+    let Source::Memory(data) = &lane.source else { bail!("fastopen sends from memory") };
+    let flags = lane.flags | MsgFlags::from_bits_retain(libc::MSG_FASTOPEN);
+    let sent = sendto(socket.as_raw_fd(), data, &SockaddrStorage::from(args.to), flags)?;
+    lane.sent.calls += 1;
+    lane.sent.bytes += sent as u64;
+    lane.sent.zerocopy_sends += u64::from(lane.path == SendPath::MsgZerocopy);
+    anyhow::ensure!(sent == data.len(), "only {sent} of {} bytes were taken", data.len());
+    Ok(TcpStream::from(socket))
 }
 
 /// A process with CAP_IPC_LOCK is never refused for locked memory, so root has to become nobody.
@@ -119,6 +199,9 @@ fn prepare(args: &Args, stream: &TcpStream) -> anyhow::Result<()> {
     }
     if let Some(milliseconds) = args.user_timeout {
         sys::set_user_timeout(stream.as_fd(), milliseconds)?;
+    }
+    if args.path.is_tls() || args.and.is_some_and(SendPath::is_tls) {
+        tls::encrypt(stream.as_fd()).context("this kernel refuses TLS")?;
     }
     let zerocopy = args.path == SendPath::MsgZerocopy || args.and == Some(SendPath::MsgZerocopy);
     if zerocopy && !args.without_so_zerocopy {
@@ -145,24 +228,55 @@ fn wait_for_go(args: &Args) -> anyhow::Result<()> {
 /// Where the bytes come from.
 enum Source {
     Memory(Vec<u8>),
+    /// Huge pages.
+    Huge(&'static [u8]),
+    /// One byte of each page.
+    Scattered(Vec<u8>),
     File(std::fs::File),
-    Pipe { file: std::fs::File, read: OwnedFd, write: OwnedFd },
+    Pipe {
+        file: std::fs::File,
+        read: OwnedFd,
+        write: OwnedFd,
+    },
+    Memories {
+        data: Vec<u8>,
+        read: OwnedFd,
+        write: OwnedFd,
+    },
 }
 
 impl Source {
-    fn new(path: SendPath, size: usize) -> anyhow::Result<Self> {
+    fn new(path: SendPath, args: &Args) -> anyhow::Result<Self> {
+        let size = args.size;
         let data: Vec<u8> = (0..size).map(|i| (i % 251) as u8).collect();
         Ok(match path {
-            SendPath::Copy | SendPath::MsgZerocopy => Source::Memory(data),
-            SendPath::Sendfile => Source::File(memory_file(&data)?),
+            SendPath::Copy | SendPath::MsgZerocopy if args.scattered => {
+                Source::Scattered(vec![1; (size + 1) * PAGE])
+            }
+            SendPath::Copy | SendPath::MsgZerocopy if args.huge => {
+                let memory = sys::huge_memory(size)?;
+                memory.copy_from_slice(&data);
+                Source::Huge(memory)
+            }
+            SendPath::Copy | SendPath::MsgZerocopy | SendPath::Ktls | SendPath::Mptcp => Source::Memory(data),
+            SendPath::Sendfile | SendPath::KtlsSendfile => Source::File(memory_file(&data)?),
             SendPath::Splice => {
-                let (read, write) = nix::unistd::pipe()?;
-                // The whole file must fit, or filling the pipe would wait for a reader that is this very thread.
-                fcntl(&write, FcntlArg::F_SETPIPE_SZ(i32::try_from(size)?.max(4096) * 2))?;
+                let (read, write) = wide_pipe(size)?;
                 Source::Pipe { file: memory_file(&data)?, read, write }
+            }
+            SendPath::Vmsplice => {
+                let (read, write) = wide_pipe(size)?;
+                Source::Memories { data, read, write }
             }
         })
     }
+}
+
+/// A pipe that takes everything of one call, or filling it would wait for a reader that is this very thread.
+fn wide_pipe(size: usize) -> anyhow::Result<(OwnedFd, OwnedFd)> {
+    let (read, write) = nix::unistd::pipe()?;
+    fcntl(&write, FcntlArg::F_SETPIPE_SZ(i32::try_from(size)?.max(4096) * 2))?;
+    Ok((read, write))
 }
 
 fn memory_file(data: &[u8]) -> anyhow::Result<std::fs::File> {
@@ -177,18 +291,27 @@ fn memory_file(data: &[u8]) -> anyhow::Result<std::fs::File> {
 struct Lane {
     path: SendPath,
     source: Source,
+    flags: MsgFlags,
+    gift: bool,
     sent: Sent,
 }
 
 impl Lane {
     fn send_some(&self, stream: &TcpStream, offset: usize, left: usize) -> nix::Result<usize> {
-        let plain = MsgFlags::MSG_NOSIGNAL;
-        let flags = match self.path {
-            SendPath::MsgZerocopy => plain | MsgFlags::from_bits_retain(libc::MSG_ZEROCOPY),
-            _ => plain,
-        };
+        let socket = stream.as_raw_fd();
         match &self.source {
-            Source::Memory(data) => send(stream.as_raw_fd(), data.get(offset..).unwrap_or_default(), flags),
+            Source::Memory(data) => send(socket, data.get(offset..).unwrap_or_default(), self.flags),
+            Source::Huge(data) => send(socket, data.get(offset..).unwrap_or_default(), self.flags),
+            Source::Scattered(data) => {
+                let bytes: Vec<_> = data
+                    .chunks(PAGE)
+                    .skip(1)
+                    .take(left)
+                    .filter_map(|page| page.get(..1))
+                    .map(IoSlice::new)
+                    .collect();
+                sendmsg::<()>(socket, &bytes, &[], self.flags, None)
+            }
             Source::File(file) => {
                 let mut at = offset as libc::off_t;
                 nix::sys::sendfile::sendfile(stream, file, Some(&mut at), left)
@@ -196,14 +319,29 @@ impl Lane {
             Source::Pipe { file, read, write } => {
                 let mut at = offset as libc::loff_t;
                 let filled = splice(file, Some(&mut at), write, None, left, SpliceFFlags::empty())?;
-                let mut drained = 0;
-                while drained < filled {
-                    drained += splice(read, None, stream, None, filled - drained, SpliceFFlags::empty())?;
-                }
-                Ok(drained)
+                drain(read, stream, filled)
+            }
+            Source::Memories { data, read, write } => {
+                let gift = if self.gift { SpliceFFlags::SPLICE_F_GIFT } else { SpliceFFlags::empty() };
+                let memory = IoSlice::new(data.get(offset..).unwrap_or_default());
+                let filled = vmsplice(write, &[memory], gift)?;
+                drain(read, stream, filled)
             }
         }
     }
+
+    fn failed(&mut self, errno: Errno) {
+        *self.sent.errors.entry(format!("{errno:?}")).or_default() += 1;
+    }
+}
+
+/// Moves `filled` bytes from the pipe to the socket.
+fn drain(pipe: &OwnedFd, stream: &TcpStream, filled: usize) -> nix::Result<usize> {
+    let mut drained = 0;
+    while drained < filled {
+        drained += splice(pipe, None, stream, None, filled - drained, SpliceFFlags::empty())?;
+    }
+    Ok(drained)
 }
 
 struct Connection<'a> {
@@ -214,6 +352,11 @@ struct Connection<'a> {
 impl Connection<'_> {
     /// One call in the sense of the command line: all of `size` is sent, unless refused.
     fn one_call(&mut self, lanes: &mut [Lane], number: usize) -> anyhow::Result<()> {
+        if self.args.bad_buffer
+            && let Some(lane) = lanes.get_mut(number)
+        {
+            self.unreadable_call(lane)?;
+        }
         let mut left = self.args.size;
         while left > 0 {
             if !self.args.no_retry {
@@ -229,18 +372,33 @@ impl Connection<'_> {
                     left -= bytes;
                 }
                 Err(errno) => {
-                    *lane.sent.errors.entry(format!("{errno:?}")).or_default() += 1;
-                    if errno != Errno::ENOBUFS {
-                        bail!("a call failed with {errno}");
+                    lane.failed(errno);
+                    match errno {
+                        Errno::ENOBUFS | Errno::EOPNOTSUPP if self.args.no_retry => return Ok(()),
+                        Errno::ENOBUFS => self.wait_for_notification(lanes, Duration::from_secs(1))?,
+                        Errno::EAGAIN if self.args.nonblocking => self.wait_for_room(lanes)?,
+                        _ => bail!("a call failed with {errno}"),
                     }
-                    if self.args.no_retry {
-                        return Ok(());
-                    }
-                    self.wait_for_notification(lanes, Duration::from_secs(1))?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// A call with memory that cannot be read must fail and nothing of it be sent.
+    fn unreadable_call(&self, lane: &mut Lane) -> anyhow::Result<()> {
+        lane.sent.calls += 1;
+        match send(self.stream.as_raw_fd(), sys::unreadable_page()?, lane.flags) {
+            Err(errno) => lane.failed(errno),
+            Ok(bytes) => bail!("{bytes} bytes of unreadable memory were sent"),
+        }
+        Ok(())
+    }
+
+    /// Waits until the socket takes more, or a second has passed.
+    fn wait_for_room(&self, lanes: &mut [Lane]) -> anyhow::Result<()> {
+        poll(&mut [PollFd::new(self.stream.as_fd(), PollFlags::POLLOUT)], PollTimeout::from(1000u16))?;
+        self.read_notifications(lanes)
     }
 
     /// True when the kernel tells of the end of every send of this lane.
@@ -285,16 +443,34 @@ impl Connection<'_> {
             }
             return Ok(());
         }
-        while sys::unacknowledged(self.stream.as_fd())? > 0 && Instant::now() < deadline {
+        // Not every kernel tells it of an MPTCP socket.
+        let unacknowledged = || sys::unacknowledged(self.stream.as_fd()).unwrap_or(0);
+        while unacknowledged() > 0 && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(1));
         }
         self.read_notifications(lanes)?;
         if let Some(lane) = lanes.first_mut() {
-            lane.sent.unacknowledged += sys::unacknowledged(self.stream.as_fd())?;
+            lane.sent.unacknowledged += unacknowledged();
         }
         self.stream.shutdown(Shutdown::Write)?;
+        self.calls_after_shutdown(lanes)?;
         self.stream.set_read_timeout(Some(Duration::from_secs(5)))?;
         let _ = self.stream.read(&mut [0; 1]);
+        Ok(())
+    }
+}
+
+impl Connection<'_> {
+    /// Calls on a connection that is shut for sending must all fail.
+    fn calls_after_shutdown(&self, lanes: &mut [Lane]) -> anyhow::Result<()> {
+        let Some(lane) = lanes.first_mut() else { return Ok(()) };
+        for _ in 0..self.args.after_shutdown {
+            lane.sent.calls += 1;
+            match lane.send_some(&self.stream, 0, self.args.size) {
+                Err(errno) => lane.failed(errno),
+                Ok(bytes) => bail!("{bytes} bytes were sent after the shutdown"),
+            }
+        }
         Ok(())
     }
 }

@@ -1,9 +1,9 @@
-//! The few system calls that have no safe wrapper: two socket options, the unacknowledged bytes, and binding a
-//! packet socket.
-#![allow(unsafe_code, reason = "setsockopt, ioctl and bind with structures no crate wraps")]
+//! The few system calls that have no safe wrapper: socket options, sockets of rare protocols, the unacknowledged
+//! bytes, special memory, and binding a packet socket.
+#![allow(unsafe_code, reason = "setsockopt, socket, mmap, ioctl and bind with values no crate wraps")]
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// From `linux/if_packet.h`: do not hand me what this host sends.
 const PACKET_IGNORE_OUTGOING: libc::c_int = 23;
@@ -27,6 +27,64 @@ pub(crate) fn set_user_timeout(socket: BorrowedFd<'_>, milliseconds: i32) -> io:
 /// Makes a packet socket deaf to outgoing packets.
 pub(crate) fn ignore_outgoing(socket: BorrowedFd<'_>) -> io::Result<()> {
     set_option(socket, libc::SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+}
+
+/// Sets an option to a structure without pointers.
+pub(crate) fn set_option_value<T>(
+    socket: BorrowedFd<'_>,
+    level: i32,
+    name: i32,
+    value: &T,
+) -> io::Result<()> {
+    let size = size_of::<T>() as libc::socklen_t;
+    // SAFETY: the option value is live and its size is passed with it.
+    let ret =
+        unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, std::ptr::from_ref(value).cast(), size) };
+    if ret == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// A stream socket of this protocol for this family of addresses.
+pub(crate) fn stream_socket(ipv6: bool, protocol: i32) -> io::Result<OwnedFd> {
+    let family = if ipv6 { libc::AF_INET6 } else { libc::AF_INET };
+    // SAFETY: no pointers.
+    let fd = unsafe { libc::socket(family, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, protocol) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: a descriptor just made, owned by nobody else.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// A page of address space that nothing can be read from.
+pub(crate) fn unreadable_page() -> io::Result<&'static [u8]> {
+    const PAGE: usize = 4096;
+    let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    // SAFETY: a fresh mapping at an address of the kernel's choice.
+    let page = unsafe { libc::mmap(std::ptr::null_mut(), PAGE, libc::PROT_NONE, kind, -1, 0) };
+    if page == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: mapped for the rest of the program; nobody but the kernel, which checks, is handed it.
+    Ok(unsafe { std::slice::from_raw_parts(page.cast(), PAGE) })
+}
+
+/// Memory in huge pages, as far as the kernel gives them.
+pub(crate) fn huge_memory(bytes: usize) -> io::Result<&'static mut [u8]> {
+    const HUGE: usize = 2 << 20;
+    let size = bytes.next_multiple_of(HUGE) + HUGE;
+    let (rights, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    // SAFETY: a fresh mapping at an address of the kernel's choice.
+    let start = unsafe { libc::mmap(std::ptr::null_mut(), size, rights, kind, -1, 0) };
+    if start == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    let aligned = start.wrapping_byte_add((start as usize).next_multiple_of(HUGE) - start as usize);
+    // SAFETY: inside the mapping, which is one huge page longer than needed.
+    if unsafe { libc::madvise(aligned, size - HUGE, libc::MADV_HUGEPAGE) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: mapped for the rest of the program, and this is the only reference.
+    Ok(unsafe { std::slice::from_raw_parts_mut(aligned.cast(), bytes) })
 }
 
 fn set_option(socket: BorrowedFd<'_>, level: i32, name: i32, value: i32) -> io::Result<()> {

@@ -62,6 +62,14 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
+    /// Whether zcscope has nothing but tracepoints here.
+    pub(crate) fn traces_by_tracepoint(&self) -> bool {
+        match self.backend {
+            Some(backend) => backend == Backend::Tracepoint,
+            None => !kernel::has_kprobes(),
+        }
+    }
+
     /// A command that plays a part of the reference application.
     pub(crate) fn app(&self, role: &str) -> Command {
         let mut command = Command::new(&self.this);

@@ -50,6 +50,28 @@ pub(crate) enum Setup {
     ViaShell,
     /// A second sender runs at the same time and is not traced.
     Bystander,
+    /// `vmsplice(2)` with `SPLICE_F_GIFT`.
+    Gift,
+    /// `MSG_ZEROCOPY` where the path does not know it.
+    AskZerocopy,
+    /// `MSG_MORE` on every call.
+    More,
+    /// Each byte from a page of its own.
+    Scattered,
+    /// From huge pages.
+    Huge,
+    /// Before each call, one with memory that cannot be read.
+    BadBuffer,
+    /// No waiting for room, and a sink that begins to read late.
+    Nonblocking,
+    /// So many calls after the connection was shut for sending.
+    AfterShutdown(&'static str),
+    /// The first call connects, and its data travels with the SYN.
+    Fastopen,
+    /// The sender's socket is in a sockmap with a program for messages.
+    Sockmap,
+    /// A call that is refused is not tried again.
+    NoRetry,
 }
 
 /// One scenario.
@@ -69,6 +91,10 @@ impl Row {
         self.setup.contains(&setup)
     }
 
+    fn is_tls(&self) -> bool {
+        self.path.is_tls() || self.setup.iter().any(|s| matches!(s, Setup::And(path) if path.is_tls()))
+    }
+
     fn connections(&self) -> &'static str {
         let wanted = self.setup.iter().find_map(|setup| match setup {
             Setup::Connections(number) => Some(*number),
@@ -78,7 +104,17 @@ impl Row {
     }
 
     /// Why this kernel or machine cannot run it.
-    fn impossible(&self) -> Option<String> {
+    fn impossible(&self, bench: &Bench) -> Option<String> {
+        if self.is_tls() && !kernel::has_symbol("tls_sw_sendmsg") {
+            return Some("the kernel has no TLS, or its module is not loaded".into());
+        }
+        if self.path == SendPath::Mptcp && !kernel::has_symbol("mptcp_sendmsg") {
+            return Some("the kernel has no MPTCP".into());
+        }
+        // Listed as missing there: the completions of what went into the SYN have no beginning.
+        if self.has(Setup::Fastopen) && bench.traces_by_tracepoint() {
+            return Some("tracepoints do not see what goes into a SYN".into());
+        }
         if let Link::Cable(driver) = self.link
             && nic::of_driver(driver).len() < 2
         {
@@ -87,6 +123,7 @@ impl Row {
         self.setup.iter().find_map(|setup| match setup {
             Setup::Ipv6 if !kernel::has_ipv6() => Some("no IPv6".into()),
             Setup::Offload(_) if !kernel::has_program("ethtool") => Some("ethtool is not installed".into()),
+            Setup::Huge if !kernel::has_huge_pages() => Some("no transparent huge pages".into()),
             Setup::BlackHole if !kernel::has(Since::CopyOnDelivery) => {
                 Some("before Linux 6.17 a veth copies what it transmits".into())
             }
@@ -97,14 +134,14 @@ impl Row {
 
 /// Runs one row.
 pub(crate) fn run(row: &Row, bench: &Bench) -> anyhow::Result<Verdict> {
-    if let Some(why) = row.impossible() {
+    if let Some(why) = row.impossible(bench) {
         return Ok(Verdict::Skipped(why));
     }
     let fixture = Fixture::build(row.link, row.has(Setup::Ipv6))?;
     let mut stage = Stage::set(row, bench, &fixture)?;
     let files = tempfile::tempdir()?;
 
-    let (sink, to) = start_sink(bench, &fixture, row.connections())?;
+    let (sink, to) = start_sink(bench, &fixture, row.connections(), &sink_words(row))?;
     let sender = sender_command(row, bench, to, files.path());
     let report_file = files.path().join("stat.json");
     let mut running = fixture.sender.start(&mut traced(row, bench, &sender, &report_file))?;
@@ -145,19 +182,25 @@ fn counters(stdout: &str) -> anyhow::Result<Vec<Sent>> {
 
 /// What stands around the traced sender, taken down when dropped.
 struct Stage {
-    _sysctl: Option<Sysctl>,
+    _sysctls: Vec<Sysctl>,
     around: Vec<Running>,
 }
 
 impl Stage {
     fn set(row: &Row, bench: &Bench, fixture: &Fixture) -> anyhow::Result<Self> {
-        let mut stage = Stage { _sysctl: None, around: Vec::new() };
+        let mut stage = Stage { _sysctls: Vec::new(), around: Vec::new() };
         for setup in row.setup {
             let device = fixture.device.as_str();
             match setup {
                 Setup::Offload(setting) => fixture.offload(setting)?,
                 Setup::Optmem(bytes) => {
-                    stage._sysctl = Some(Sysctl::set(&fixture.sender, "net/core/optmem_max", bytes)?);
+                    stage._sysctls.push(Sysctl::set(&fixture.sender, "net/core/optmem_max", bytes)?);
+                }
+                Setup::Fastopen => {
+                    // Client and server, without cookies, for every listener.
+                    for netns in [&fixture.sender, &fixture.sink] {
+                        stage._sysctls.push(Sysctl::set(netns, "net/ipv4/tcp_fastopen", "1543")?);
+                    }
                 }
                 Setup::TapAny => stage.tap(bench, fixture, &[])?,
                 Setup::TapDevice => stage.tap(bench, fixture, &["-i", device])?,
@@ -185,7 +228,7 @@ impl Stage {
     }
 
     fn bystander(&mut self, bench: &Bench, fixture: &Fixture) -> anyhow::Result<()> {
-        let (sink, to) = start_sink(bench, fixture, "1")?;
+        let (sink, to) = start_sink(bench, fixture, "1", &[])?;
         let mut command = bench.app("send");
         command.args(["msg_zerocopy", "--calls", "100000", "--size", "3000", "--pause", "1", "--to"]);
         let sender = fixture.sender.start(command.arg(to.to_string()))?;
@@ -198,10 +241,30 @@ impl Stage {
     }
 }
 
-fn start_sink(bench: &Bench, fixture: &Fixture, connections: &str) -> anyhow::Result<(Running, SocketAddr)> {
+/// What the sink must know of the row.
+fn sink_words(row: &Row) -> Vec<&'static str> {
+    let mut words = Vec::new();
+    if row.is_tls() {
+        words.push("--tls");
+    }
+    if row.path == SendPath::Mptcp {
+        words.push("--mptcp");
+    }
+    if row.has(Setup::Nonblocking) {
+        words.extend(["--delay", "300"]);
+    }
+    words
+}
+
+fn start_sink(
+    bench: &Bench,
+    fixture: &Fixture,
+    connections: &str,
+    words: &[&str],
+) -> anyhow::Result<(Running, SocketAddr)> {
     let listen = SocketAddr::new(fixture.address, 0);
     let mut command = bench.app("sink");
-    command.args(["--listen", &listen.to_string(), "--connections", connections]);
+    command.args(["--listen", &listen.to_string(), "--connections", connections]).args(words);
     let mut sink = fixture.sink.start(&mut command)?;
     let port = sink.first_line(Duration::from_secs(10))?.parse().context("the sink printed no port")?;
     Ok((sink, SocketAddr::new(fixture.address, port)))
@@ -217,14 +280,25 @@ fn end_sink(sink: Running) -> anyhow::Result<Received> {
 fn sender_command(row: &Row, bench: &Bench, to: SocketAddr, files: &Path) -> Vec<String> {
     let mut words: Vec<String> = vec![bench.this.display().to_string()];
     let mut push = |more: &[&str]| words.extend(more.iter().map(|word| (*word).to_owned()));
-    push(&["app", "send", row.path.name(), "--to", &to.to_string()]);
+    push(&["app", "send", row.path.word(), "--to", &to.to_string()]);
     push(&["--calls", &row.calls.to_string(), "--size", &row.size.to_string()]);
     for setup in row.setup {
         match setup {
             Setup::WithoutSoZerocopy => push(&["--without-so-zerocopy"]),
             Setup::Optmem(_) => push(&["--no-retry"]),
             Setup::Memlock(bytes) => push(&["--no-retry", "--memlock", bytes]),
-            Setup::And(path) => push(&["--and", path.name()]),
+            Setup::And(path) => push(&["--and", path.word()]),
+            Setup::Gift => push(&["--gift"]),
+            Setup::AskZerocopy => push(&["--ask-zerocopy"]),
+            Setup::More => push(&["--more"]),
+            Setup::Scattered => push(&["--scattered"]),
+            Setup::Huge => push(&["--huge"]),
+            Setup::BadBuffer => push(&["--bad-buffer"]),
+            Setup::Nonblocking => push(&["--nonblocking"]),
+            Setup::AfterShutdown(calls) => push(&["--after-shutdown", calls]),
+            Setup::Fastopen => push(&["--fastopen"]),
+            Setup::Sockmap => push(&["--sockmap"]),
+            Setup::NoRetry => push(&["--no-retry"]),
             Setup::Connections(number) => push(&["--connections", number]),
             Setup::Pause(milliseconds) => push(&["--pause", milliseconds]),
             Setup::BlackHole => {
