@@ -5,6 +5,7 @@ mod send;
 mod sink;
 mod sys;
 mod tap;
+mod uring;
 
 use nix::unistd::alarm;
 

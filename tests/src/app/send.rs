@@ -13,7 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::socket::{MsgFlags, send};
 
-use super::{errqueue, sys};
+use super::{errqueue, sys, uring};
 use crate::truth::{SendPath, Sent};
 
 /// User and group of a child without privileges.
@@ -24,7 +24,7 @@ const NOBODY: u32 = 65534;
 pub(crate) struct Args {
     /// How to send.
     #[arg(value_enum)]
-    path: SendPath,
+    pub(crate) path: SendPath,
     /// After each call, make one this way on the same connection.
     #[arg(long, value_enum)]
     and: Option<SendPath>,
@@ -33,16 +33,16 @@ pub(crate) struct Args {
     to: SocketAddr,
     /// Calls to make.
     #[arg(long)]
-    calls: u64,
+    pub(crate) calls: u64,
     /// Bytes per call.
     #[arg(long)]
-    size: usize,
+    pub(crate) size: usize,
     /// Ask for MSG_ZEROCOPY without having set SO_ZEROCOPY.
     #[arg(long)]
     without_so_zerocopy: bool,
     /// Count a call refused with ENOBUFS and go on, without reading notifications in between.
     #[arg(long)]
-    no_retry: bool,
+    pub(crate) no_retry: bool,
     /// Limit of locked memory in bytes; also becomes an unprivileged user, or the limit would not count.
     #[arg(long)]
     memlock: Option<u64>,
@@ -60,10 +60,12 @@ pub(crate) struct Args {
     go_file: Option<PathBuf>,
     /// Milliseconds between two calls.
     #[arg(long, default_value_t = 0)]
-    pause: u64,
+    pub(crate) pause: u64,
     /// Connections to make, one after another; each makes all the calls.
     #[arg(long, default_value_t = 1)]
     connections: u32,
+    #[command(flatten)]
+    pub(crate) uring: uring::Options,
     /// Seconds after which the sender ends in any case.
     #[arg(long, default_value_t = 60)]
     pub(crate) limit: u32,
@@ -91,8 +93,11 @@ fn one_connection(args: &Args, lanes: &mut [Lane]) -> anyhow::Result<()> {
     let stream = TcpStream::connect(args.to).with_context(|| format!("cannot connect to {}", args.to))?;
     prepare(args, &stream)?;
     wait_for_go(args)?;
+    if let Some(lane) = lanes.first_mut().filter(|lane| lane.path.is_uring()) {
+        uring::send(args, &stream, &mut lane.sent)?;
+    }
     let mut connection = Connection { args, stream };
-    for _ in 0..args.calls {
+    for _ in 0..if args.path.is_uring() { 0 } else { args.calls } {
         for lane in 0..lanes.len() {
             connection.one_call(lanes, lane)?;
         }
@@ -153,7 +158,6 @@ impl Source {
     fn new(path: SendPath, size: usize) -> anyhow::Result<Self> {
         let data: Vec<u8> = (0..size).map(|i| (i % 251) as u8).collect();
         Ok(match path {
-            SendPath::Copy | SendPath::MsgZerocopy => Source::Memory(data),
             SendPath::Sendfile => Source::File(memory_file(&data)?),
             SendPath::Splice => {
                 let (read, write) = nix::unistd::pipe()?;
@@ -161,6 +165,7 @@ impl Source {
                 fcntl(&write, FcntlArg::F_SETPIPE_SZ(i32::try_from(size)?.max(4096) * 2))?;
                 Source::Pipe { file: memory_file(&data)?, read, write }
             }
+            _ => Source::Memory(data),
         })
     }
 }

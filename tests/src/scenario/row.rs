@@ -50,6 +50,8 @@ pub(crate) enum Setup {
     ViaShell,
     /// A second sender runs at the same time and is not traced.
     Bystander,
+    /// Options of the sender that concern io_uring.
+    Uring(&'static [&'static str]),
 }
 
 /// One scenario.
@@ -87,6 +89,9 @@ impl Row {
         self.setup.iter().find_map(|setup| match setup {
             Setup::Ipv6 if !kernel::has_ipv6() => Some("no IPv6".into()),
             Setup::Offload(_) if !kernel::has_program("ethtool") => Some("ethtool is not installed".into()),
+            Setup::Uring(options) if options.contains(&"--tls") && !kernel::has_tls() => {
+                Some("no TLS sockets".into())
+            }
             Setup::BlackHole if !kernel::has(Since::CopyOnDelivery) => {
                 Some("before Linux 6.17 a veth copies what it transmits".into())
             }
@@ -226,6 +231,7 @@ fn sender_command(row: &Row, bench: &Bench, to: SocketAddr, files: &Path) -> Vec
             Setup::Memlock(bytes) => push(&["--no-retry", "--memlock", bytes]),
             Setup::And(path) => push(&["--and", path.name()]),
             Setup::Connections(number) => push(&["--connections", number]),
+            Setup::Uring(options) => push(options),
             Setup::Pause(milliseconds) => push(&["--pause", milliseconds]),
             Setup::BlackHole => {
                 push(&["--user-timeout", "700", "--send-buffer", "4194304"]);
