@@ -136,8 +136,8 @@ fn give_up(notif: u64) {
     }
 }
 
-/// A request enters TCP, for the first time or again.
-#[inline(always)]
+/// A request enters TCP, for the first time or again. Not inlined: the stack of those who call it is full.
+#[inline(never)]
 pub unsafe fn enter(state: &mut CallState, ubuf: u64) {
     state.uarg = ubuf;
     let notif = notif_of(ubuf);
