@@ -39,7 +39,7 @@ impl Backend {
     const fn must_miss(self) -> &'static [&'static str] {
         match self {
             Backend::Fentry | Backend::Kprobe => &[],
-            Backend::Tracepoint => &["frags", "copy_site", "mixed_socket", "fastopen"],
+            Backend::Tracepoint => &["frags", "copy_site", "mixed_socket", "fastopen", "uring_release"],
         }
     }
 
@@ -47,7 +47,7 @@ impl Backend {
     fn may_miss(self, fact: &str) -> bool {
         match fact {
             // No part of these scenarios.
-            "uring_completion" | "app_read_latency" => true,
+            "app_read_latency" => true,
             // Pages of a file came one by one and merged out of sight.
             "splice_frags" => !kernel::has(Since::SplicePages),
             // Dropped kprobes cannot be counted.
@@ -55,8 +55,8 @@ impl Backend {
             // Where the module is not loaded.
             "ktls" => self != Backend::Tracepoint && !kernel::has_symbol("tls_sw_sendmsg"),
             "mixed_socket" | "fastopen" => self == Backend::Tracepoint,
-            "attach" | "frags" | "copy_site" => self == Backend::Tracepoint,
-            "copy" | "completion" | "told" | "refused" => {
+            "attach" | "frags" | "copy_site" | "uring_release" => self == Backend::Tracepoint,
+            "copy" | "completion" | "told" | "refused" | "uring_completion" | "uring_told" => {
                 self == Backend::Tracepoint && !kernel::has(Since::SendTracepoint)
             }
             _ => false,
@@ -164,6 +164,7 @@ impl Refused {
     fn calls(self, sent: &Sent) -> u64 {
         let errnos: &[&str] = match self.reason() {
             "unsupported" => &["EOPNOTSUPP"],
+            "uring_memlock" => &["ENOMEM"],
             "bad_buffer" => &["EFAULT"],
             "aborted" => &["EAGAIN", "EPIPE"],
             _ => &["ENOBUFS"],
@@ -267,6 +268,11 @@ fn path(
     if sent.path == SendPath::MsgZerocopy {
         wrong.extend(ends(figures, sent, stat));
         wrong.extend(silence(expect, figures, sent));
+    }
+    if sent.path.is_uring_zerocopy() {
+        wrong.extend(ends(figures, sent, stat));
+        wrong.extend(uring_silence(expect, figures, sent));
+        wrong.extend(uring_disagreements(expect, figures, sent));
     }
     wrong
 }
@@ -385,6 +391,35 @@ fn silence(expect: &Expect, figures: &PathFigures, sent: &Sent) -> Option<String
     })
 }
 
+/// With everything copied and every request of one size, what is silent is exactly what no notification called copied.
+fn uring_silence(expect: &Expect, figures: &PathFigures, sent: &Sent) -> Option<String> {
+    let silent = figures.silent_copied_bytes?;
+    let untold = sent.completions.saturating_sub(sent.told_copied);
+    let wrong = expect.copied == Amount::All && silent * sent.completions != sent.bytes * untold;
+    wrong.then(|| {
+        format!("{silent} bytes are silent, but {untold} of {} sends were not told of", sent.completions)
+    })
+}
+
+/// Every notification that was wrong is one, by its kind.
+fn uring_disagreements(expect: &Expect, figures: &PathFigures, sent: &Sent) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let Some(all) = figures.completions.as_ref().and_then(|ends| ends.disagreements.as_ref()) else {
+        return wrong;
+    };
+    let of = |kind: &str| all.iter().filter(|d| d.kind == kind).map(|d| d.sends).sum::<u64>();
+    same(&mut wrong, "failed sends told copied", of("failed_send"), sent.failed_told_copied);
+    if (expect.copied, expect.clone) == (Amount::None, Amount::None) {
+        same(&mut wrong, "linked sends told copied", of("linked_notification"), sent.told_copied);
+    }
+    if expect.copied == Amount::All && expect.told != Amount::None {
+        let untold = sent.completions.saturating_sub(sent.told_copied);
+        same(&mut wrong, "copied sends told zero-copy", of("told_zerocopy_but_copied"), untold);
+        same(&mut wrong, "linked sends told copied", of("linked_notification"), 0);
+    }
+    wrong
+}
+
 /// The expected reason has the bytes; no other one has any.
 fn reasons(expect: &Expect, figures: &PathFigures, backend: Option<Backend>) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -474,7 +509,7 @@ fn attached(expect: &Expect, figures: &PathFigures, stat: &Stat, backend: Option
         )),
         _ => {}
     }
-    let file = figures.path != SendPath::MsgZerocopy.name();
+    let file = [SendPath::Sendfile, SendPath::Splice].iter().any(|path| path.name() == figures.path);
     match (backend, figures.frags) {
         (Some(Backend::Tracepoint), Some(frags)) => {
             wrong.push(format!("tracepoints cannot count frags, but the report has {frags}"));
@@ -492,14 +527,16 @@ fn attached(expect: &Expect, figures: &PathFigures, stat: &Stat, backend: Option
 /// Completions and notifications are exactly the application's.
 fn ends(figures: &PathFigures, sent: &Sent, stat: &Stat) -> Vec<String> {
     let mut wrong = Vec::new();
+    let uring = sent.path.is_uring();
+    let (completion, told) = if uring { ("uring_completion", "uring_told") } else { ("completion", "told") };
     let Some(ends) = &figures.completions else {
-        if sent.completions > 0 && !stat.misses("completion") {
+        if sent.completions > 0 && !stat.misses(completion) {
             wrong.push("completions are not known".into());
         }
         return wrong;
     };
-    let Completions { sends, units, kernel_copied, notifications, told_sends, told_copied } = *ends;
-    if stat.misses("completion") {
+    let Completions { sends, units, kernel_copied, notifications, told_sends, told_copied, .. } = *ends;
+    if stat.misses(completion) {
         wrong.push(format!("completions are listed as missing, but the report has {sends}"));
     } else {
         same(&mut wrong, "completed sends", sends, sent.completions);
@@ -511,11 +548,12 @@ fn ends(figures: &PathFigures, sent: &Sent, stat: &Stat) -> Vec<String> {
     ] {
         match ours {
             Some(ours) => same(&mut wrong, name, ours, theirs),
-            None if stat.misses("told") => {}
+            None if stat.misses(told) => {}
             None => wrong.push(format!("{name}: not known")),
         }
     }
-    if units.is_some_and(|units| units > sends || units < sent.notifications) {
+    let notifications = sent.notifications.saturating_sub(sent.failed_notifications);
+    if units.is_some_and(|units| units > sends || units < notifications) {
         wrong.push(format!("{units:?} units for {sends} sends and {} notifications", sent.notifications));
     }
     if kernel_copied.is_some_and(|copied| copied > sends) {

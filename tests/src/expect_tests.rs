@@ -36,6 +36,7 @@ fn figures() -> PathFigures {
             sends: 4,
             units: Some(3),
             kernel_copied: Some(4),
+            disagreements: None,
             notifications: Some(2),
             told_sends: Some(4),
             told_copied: Some(4),

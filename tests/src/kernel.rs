@@ -62,6 +62,12 @@ pub(crate) fn has_huge_pages() -> bool {
     setting.contains("[always]") || setting.contains("[madvise]")
 }
 
+/// True when the kernel has TLS sockets.
+pub(crate) fn has_tls() -> bool {
+    let layers = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_available_ulp").unwrap_or_default();
+    layers.split_whitespace().any(|layer| layer == "tls")
+}
+
 /// True when the kernel speaks IPv6.
 pub(crate) fn has_ipv6() -> bool {
     Path::new("/proc/net/if_inet6").exists()

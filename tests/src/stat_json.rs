@@ -113,6 +113,15 @@ pub(crate) struct Completions {
     pub(crate) notifications: Option<u64>,
     pub(crate) told_sends: Option<u64>,
     pub(crate) told_copied: Option<u64>,
+    #[serde(default)]
+    pub(crate) disagreements: Option<Vec<Disagreement>>,
+}
+
+/// Sends the application was told something wrong about.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct Disagreement {
+    pub(crate) kind: String,
+    pub(crate) sends: u64,
 }
 
 /// Sends not released yet.

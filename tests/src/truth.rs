@@ -25,6 +25,14 @@ pub(crate) enum SendPath {
     KtlsSendfile,
     /// `send(2)` on an MPTCP socket.
     Mptcp,
+    /// io_uring `SEND`.
+    UringSend,
+    /// io_uring `SEND_ZC`.
+    UringSendZc,
+    /// io_uring `SEND_ZC` from a registered buffer.
+    UringSendZcFixed,
+    /// io_uring `SENDMSG_ZC`.
+    UringSendmsgZc,
 }
 
 impl SendPath {
@@ -38,6 +46,10 @@ impl SendPath {
             SendPath::Vmsplice => "vmsplice",
             SendPath::Ktls | SendPath::KtlsSendfile => "ktls",
             SendPath::Mptcp => "mptcp",
+            SendPath::UringSend => "uring_send",
+            SendPath::UringSendZc => "uring_send_zc",
+            SendPath::UringSendZcFixed => "uring_send_zc_fixed",
+            SendPath::UringSendmsgZc => "uring_sendmsg_zc",
         }
     }
 
@@ -54,14 +66,29 @@ impl SendPath {
         matches!(self, SendPath::Ktls | SendPath::KtlsSendfile)
     }
 
-    /// True when one system call is exactly one entry into TCP's send function.
+    /// True when one system call, or io_uring request, is counted as exactly one call. A plain io_uring request that
+    /// is sent in parts enters TCP several times.
     pub(crate) const fn one_entry_per_call(self) -> bool {
         matches!(self, SendPath::Copy | SendPath::MsgZerocopy | SendPath::Ktls | SendPath::Mptcp)
+            || self.is_uring_zerocopy()
+    }
+
+    /// True for every path of io_uring.
+    pub(crate) const fn is_uring(self) -> bool {
+        matches!(self, SendPath::UringSend) || self.is_uring_zerocopy()
+    }
+
+    /// True for those of io_uring whose requests end with a notification.
+    pub(crate) const fn is_uring_zerocopy(self) -> bool {
+        matches!(self, SendPath::UringSendZc | SendPath::UringSendZcFixed | SendPath::UringSendmsgZc)
     }
 
     /// True when the program asks not to copy, so that copied bytes are counted.
     pub(crate) const fn wants_zerocopy(self) -> bool {
-        !matches!(self, SendPath::Copy | SendPath::Ktls | SendPath::KtlsSendfile | SendPath::Mptcp)
+        !matches!(
+            self,
+            SendPath::Copy | SendPath::UringSend | SendPath::Ktls | SendPath::KtlsSendfile | SendPath::Mptcp
+        )
     }
 }
 
@@ -86,6 +113,12 @@ pub(crate) struct Sent {
     pub(crate) notifications: u64,
     /// Sends covered by notifications that said "copied".
     pub(crate) told_copied: u64,
+    /// io_uring: notifications of requests that failed.
+    #[serde(default)]
+    pub(crate) failed_notifications: u64,
+    /// io_uring: those of them that said "copied".
+    #[serde(default)]
+    pub(crate) failed_told_copied: u64,
     /// Bytes the peer had not acknowledged when the socket was closed.
     pub(crate) unacknowledged: u64,
 }
@@ -103,6 +136,8 @@ impl Sent {
             completions: 0,
             notifications: 0,
             told_copied: 0,
+            failed_notifications: 0,
+            failed_told_copied: 0,
             unacknowledged: 0,
         }
     }

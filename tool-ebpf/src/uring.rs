@@ -136,8 +136,8 @@ fn give_up(notif: u64) {
     }
 }
 
-/// A request enters TCP, for the first time or again.
-#[inline(always)]
+/// A request enters TCP, for the first time or again. Not inlined: the stack of those who call it is full.
+#[inline(never)]
 pub unsafe fn enter(state: &mut CallState, ubuf: u64) {
     state.uarg = ubuf;
     let notif = notif_of(ubuf);
@@ -508,7 +508,7 @@ unsafe fn end(
             add(&mut flow.told_copied_sends, 1);
         }
         if reports && conf!(mode.copy) != 0 {
-            disagree(flow, told, wire, link.head != notif && !flagged);
+            disagree(flow, told, wire * 2 >= bytes, link.head != notif && !flagged);
         }
         durations(send);
         add(&mut flow.completed_sends, 1);
@@ -519,16 +519,16 @@ unsafe fn end(
     }
 }
 
-/// Compares what the notification said with what became of the bytes.
+/// Compares what the notification said with what became of at least half of the bytes.
 #[inline(always)]
-fn disagree(flow: &mut FlowCounters, told: bool, wire: u64, behind_uncopied_head: bool) {
-    if told && wire == 0 {
+fn disagree(flow: &mut FlowCounters, told: bool, copied: bool, behind_uncopied_head: bool) {
+    if told && !copied {
         if behind_uncopied_head {
             add(&mut flow.disagreements[Disagreement::LinkedNotification as usize], 1);
         } else {
             add(&mut flow.disagreements[Disagreement::ToldCopiedButNot as usize], 1);
         }
-    } else if !told && wire != 0 {
+    } else if !told && copied {
         add(&mut flow.disagreements[Disagreement::ToldZerocopyButCopied as usize], 1);
     }
 }

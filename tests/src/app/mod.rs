@@ -7,6 +7,7 @@ mod sockmap;
 mod sys;
 mod tap;
 mod tls;
+mod uring;
 
 use nix::unistd::alarm;
 

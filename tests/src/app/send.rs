@@ -13,7 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::socket::{MsgFlags, SockaddrStorage, send, sendmsg, sendto};
 
-use super::{errqueue, sockmap, sys, tls};
+use super::{errqueue, sockmap, sys, tls, uring};
 use crate::truth::{SendPath, Sent};
 
 /// User and group of a child without privileges.
@@ -26,7 +26,7 @@ const PAGE: usize = 4096;
 pub(crate) struct Args {
     /// How to send.
     #[arg(value_enum)]
-    path: SendPath,
+    pub(crate) path: SendPath,
     /// After each call, make one this way on the same connection.
     #[arg(long, value_enum)]
     and: Option<SendPath>,
@@ -35,16 +35,16 @@ pub(crate) struct Args {
     to: SocketAddr,
     /// Calls to make.
     #[arg(long)]
-    calls: u64,
+    pub(crate) calls: u64,
     /// Bytes per call.
     #[arg(long)]
-    size: usize,
+    pub(crate) size: usize,
     /// Ask for MSG_ZEROCOPY without having set SO_ZEROCOPY.
     #[arg(long)]
     without_so_zerocopy: bool,
     /// Count a call refused with ENOBUFS and go on, without reading notifications in between.
     #[arg(long)]
-    no_retry: bool,
+    pub(crate) no_retry: bool,
     /// Limit of locked memory in bytes; also becomes an unprivileged user, or the limit would not count.
     #[arg(long)]
     memlock: Option<u64>,
@@ -62,7 +62,7 @@ pub(crate) struct Args {
     go_file: Option<PathBuf>,
     /// Milliseconds between two calls.
     #[arg(long, default_value_t = 0)]
-    pause: u64,
+    pub(crate) pause: u64,
     /// Connections to make, one after another; each makes all the calls.
     #[arg(long, default_value_t = 1)]
     connections: u32,
@@ -96,6 +96,8 @@ pub(crate) struct Args {
     /// Put the socket into a sockmap with a program for messages.
     #[arg(long)]
     sockmap: bool,
+    #[command(flatten)]
+    pub(crate) uring: uring::Options,
     /// Seconds after which the sender ends in any case.
     #[arg(long, default_value_t = 60)]
     pub(crate) limit: u32,
@@ -144,8 +146,11 @@ fn one_connection(args: &Args, lanes: &mut [Lane]) -> anyhow::Result<()> {
     prepare(args, &stream)?;
     let _sockmap = args.sockmap.then(|| sockmap::enter(stream.as_fd())).transpose().context("no sockmap")?;
     wait_for_go(args)?;
+    if let Some(lane) = lanes.first_mut().filter(|lane| lane.path.is_uring()) {
+        uring::send(args, &stream, &mut lane.sent)?;
+    }
     let mut connection = Connection { args, stream };
-    for _ in 0..calls {
+    for _ in 0..if args.path.is_uring() { 0 } else { calls } {
         for lane in 0..lanes.len() {
             connection.one_call(lanes, lane)?;
         }
@@ -258,7 +263,6 @@ impl Source {
                 memory.copy_from_slice(&data);
                 Source::Huge(memory)
             }
-            SendPath::Copy | SendPath::MsgZerocopy | SendPath::Ktls | SendPath::Mptcp => Source::Memory(data),
             SendPath::Sendfile | SendPath::KtlsSendfile => Source::File(memory_file(&data)?),
             SendPath::Splice => {
                 let (read, write) = wide_pipe(size)?;
@@ -268,6 +272,7 @@ impl Source {
                 let (read, write) = wide_pipe(size)?;
                 Source::Memories { data, read, write }
             }
+            _ => Source::Memory(data),
         })
     }
 }

@@ -114,3 +114,19 @@ pub(crate) fn bind_packet(socket: BorrowedFd<'_>, ifindex: i32) -> io::Result<()
     let ret = unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), size) };
     if ret == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
+
+/// Puts the TLS layer on top of a TCP socket, without keys.
+pub(crate) fn become_tls(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let name = b"tls";
+    // SAFETY: the option value is a live string and its length is passed with it.
+    let ret = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_TCP,
+            libc::TCP_ULP,
+            name.as_ptr().cast(),
+            name.len() as libc::socklen_t,
+        )
+    };
+    if ret == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}

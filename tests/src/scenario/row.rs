@@ -72,6 +72,8 @@ pub(crate) enum Setup {
     Sockmap,
     /// A call that is refused is not tried again.
     NoRetry,
+    /// Options of the sender that concern io_uring.
+    Uring(&'static [&'static str]),
 }
 
 /// One scenario.
@@ -124,6 +126,9 @@ impl Row {
             Setup::Ipv6 if !kernel::has_ipv6() => Some("no IPv6".into()),
             Setup::Offload(_) if !kernel::has_program("ethtool") => Some("ethtool is not installed".into()),
             Setup::Huge if !kernel::has_huge_pages() => Some("no transparent huge pages".into()),
+            Setup::Uring(options) if options.contains(&"--tls") && !kernel::has_tls() => {
+                Some("no TLS sockets".into())
+            }
             Setup::BlackHole if !kernel::has(Since::CopyOnDelivery) => {
                 Some("before Linux 6.17 a veth copies what it transmits".into())
             }
@@ -300,6 +305,7 @@ fn sender_command(row: &Row, bench: &Bench, to: SocketAddr, files: &Path) -> Vec
             Setup::Sockmap => push(&["--sockmap"]),
             Setup::NoRetry => push(&["--no-retry"]),
             Setup::Connections(number) => push(&["--connections", number]),
+            Setup::Uring(options) => push(options),
             Setup::Pause(milliseconds) => push(&["--pause", milliseconds]),
             Setup::BlackHole => {
                 push(&["--user-timeout", "700", "--send-buffer", "4194304"]);
