@@ -39,7 +39,7 @@ impl Backend {
     const fn must_miss(self) -> &'static [&'static str] {
         match self {
             Backend::Fentry | Backend::Kprobe => &[],
-            Backend::Tracepoint => &["frags", "copy_site"],
+            Backend::Tracepoint => &["frags", "copy_site", "queue_latency"],
         }
     }
 
@@ -47,12 +47,12 @@ impl Backend {
     fn may_miss(self, fact: &str) -> bool {
         match fact {
             // No part of these scenarios.
-            "uring_completion" | "app_read_latency" => true,
+            "uring_completion" => true,
             // Pages of a file came one by one and merged out of sight.
             "splice_frags" => !kernel::has(Since::SplicePages),
             // Dropped kprobes cannot be counted.
             "skipped_events" => self == Backend::Kprobe,
-            "attach" | "frags" | "copy_site" => self == Backend::Tracepoint,
+            "attach" | "frags" | "copy_site" | "queue_latency" => self == Backend::Tracepoint,
             "copy" | "completion" | "told" | "refused" => {
                 self == Backend::Tracepoint && !kernel::has(Since::SendTracepoint)
             }

@@ -35,6 +35,10 @@ pub struct Mode {
     pub splice_pages: u32,
     /// 1 when `skb:consume_skb` tells its caller (>= 6.4 or so).
     pub consume_has_location: u32,
+    /// When notifications are queued.
+    pub queue: u32,
+    /// Padding.
+    pub pad: u32,
 }
 
 /// What to trace; zero or empty fields do not restrict.
@@ -126,8 +130,15 @@ pub struct Offsets {
     pub pt_regs_dx: u32,
     pub pt_regs_r10: u32,
     pub task_io_uring: u32,
-    /// Fills up to an even number of fields; leave it out when another one is added.
-    pub even: u32,
+    pub sock_state: u32,
+    pub sock_err: u32,
+    pub skb_truesize: u32,
+    pub queue_len: u32,
+    pub tcp_write_seq: u32,
+    pub tcp_snd_nxt: u32,
+    pub task_cred: u32,
+    pub cred_user: u32,
+    pub user_locked_vm: u32,
 }
 
 impl Offsets {
@@ -157,8 +168,8 @@ pub struct Config {
     pub filter: Filter,
     /// Bit number of SOCK_ZEROCOPY in `skc_flags`.
     pub sock_zerocopy_bit: u32,
-    /// Padding.
-    pub pad: u32,
+    /// Bit number of SOCK_DEAD in `skc_flags`.
+    pub sock_dead_bit: u32,
     /// `__msg_zerocopy_callback`: tells a merged notification from one the application read.
     pub zerocopy_callback: Range,
     /// `skb_copy_ubufs`, to find its caller on a stack.

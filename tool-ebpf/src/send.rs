@@ -10,11 +10,11 @@ use crate::{
     classify::{
         Class, MSG_SPLICE_PAGES, MSG_ZEROCOPY, class_by_syscall, class_of_copy, classify, uses_uring,
     },
-    complete::finish_if_done,
+    complete::accepted,
     config::conf,
-    copy,
+    copy, cost, gauge,
     maps::{CALLS, SENDS, SOCKS, UNITS, active, lost, see_zerocopy},
-    mem::{Direct, Mem, Probe, add, fetch_add, swap},
+    mem::{Direct, Mem, Probe, add, fetch_add},
     socket::{self, Owner, current_tid},
 };
 
@@ -58,6 +58,7 @@ pub unsafe fn begin<M: Mem>(sk: *const u8, msg: *const u8, class: Class) -> Opti
         ..CallState::default()
     };
     if conf!(mode.send) == Source::Kprobe as u32 && !class.path.wants_zerocopy() {
+        cost::entered(sk);
         return Some(state);
     }
     see_zerocopy();
@@ -69,6 +70,12 @@ pub unsafe fn begin<M: Mem>(sk: *const u8, msg: *const u8, class: Class) -> Opti
         Owner::NoRoom => 1,
         Owner::Known(entry) => {
             entry.flags |= sock_flags::KEEPS_STATE;
+            if entry.first_send == 0 && class.path as u32 == Path::MsgZerocopy as u32 {
+                let next: u32 = unsafe { M::read(sk, conf!(off.sock_zckey)) };
+                // The tracepoint fires when the call has taken its id.
+                let taken = conf!(mode.send) == Source::Tracepoint as u32;
+                entry.first_send = u64::from(next) + u64::from(!taken);
+            }
             1
         }
     };
@@ -89,6 +96,8 @@ pub unsafe fn enter_fentry(sk: *const u8, msg: *const u8) {
         let flags = msg_flags::<Direct>(msg);
         if flags & (MSG_ZEROCOPY | MSG_SPLICE_PAGES) != 0 {
             begin::<Direct>(sk, msg, classify::<Direct>(sk, msg, flags));
+        } else {
+            cost::entered(sk);
         }
     }
 }
@@ -122,7 +131,7 @@ pub unsafe fn enter_tracepoint(sk: *const u8, msg: *const u8) {
         let flags = msg_flags::<Direct>(msg);
         // Plain sends, by far the most, cost nothing here: a call that leaves no state is one.
         if flags & (MSG_ZEROCOPY | MSG_SPLICE_PAGES) == 0 {
-            return;
+            return cost::entered(sk);
         }
         if let Some(state) = known_call(current_tid())
             && state.sk == sk as u64
@@ -199,8 +208,10 @@ unsafe fn plain_again(sk: *const u8, bytes: u64) -> bool {
         if !same || uses_uring() || conf!(filter.path_mask) != 0 {
             return false;
         }
+        let calls = entry.home.calls;
         add(&mut entry.home.calls, 1);
         add(&mut entry.home.bytes, bytes);
+        cost::left(sk, &mut entry.home, Path::Copy as u32, calls, bytes as i64);
     }
     true
 }
@@ -235,7 +246,7 @@ pub unsafe fn took_id<M: Mem>(state: &mut CallState, sk: *const u8, size: u64) {
     };
     // An id recycled after an aborted send overwrites its dead record.
     if SENDS.insert(key, send, 0).is_err() {
-        state.has_id = 0;
+        state.has_id = 2;
         lost(Lost::SendTable, 1);
     }
 }
@@ -253,12 +264,14 @@ unsafe fn end_plain<M: Mem>(sk: *const u8, path: Path, ret: i64) {
         Owner::Known(entry) => socket::flow(entry, path as u32),
     };
     let Some(flow) = flow else { return };
+    let calls = flow.calls;
     add(&mut flow.calls, 1);
     if ret < 0 {
         fail(flow, ret);
     } else {
         add(&mut flow.bytes, ret as u64);
     }
+    cost::left(sk, flow, path as u32, calls, ret);
 }
 
 /// Books one finished call.
@@ -277,6 +290,7 @@ pub unsafe fn end<M: Mem>(sk: *const u8, state: &mut CallState, ret: i64) {
         }
     };
     let Some(flow) = flow else { return };
+    let calls = flow.calls;
     add(&mut flow.calls, 1);
     if ret < 0 {
         refuse(flow, state, ret);
@@ -284,6 +298,10 @@ pub unsafe fn end<M: Mem>(sk: *const u8, state: &mut CallState, ret: i64) {
     }
     let bytes = ret as u64;
     add(&mut flow.bytes, bytes);
+    match state.start_ns {
+        0 => cost::left(sk, flow, state.path, calls, ret),
+        start => cost::book(flow, state.path, start, ret),
+    }
     if state.attached != 0 {
         add(&mut flow.attached_bytes, state.attached);
         add(&mut flow.frags, state.frags);
@@ -303,8 +321,15 @@ pub unsafe fn end<M: Mem>(sk: *const u8, state: &mut CallState, ret: i64) {
     }
     if state.has_id != 0 {
         add(&mut flow.zc_sends, 1);
+        if state.has_id == 2 {
+            // Not followed: its end will not be known.
+            add(&mut flow.lost_end_sends, 1);
+            add(&mut flow.lost_end_bytes, bytes);
+            return;
+        }
         if let Some(entry) = entry {
             fetch_add(&mut entry.in_flight, 1);
+            unsafe { gauge::sent(entry, bytes) };
         }
         accept(sk, state, bytes);
     }
@@ -326,9 +351,10 @@ fn accept(sk: *const u8, state: &CallState, bytes: u64) {
         // SAFETY: a map value, valid while the program runs.
         unsafe {
             (*send).bytes = bytes;
-            swap(&raw mut (*send).accepted, 1);
+            let end: u32 = Probe::read(sk, conf!(off.tcp_write_seq));
+            (*send).end_seq = u64::from(end) | SendEntry::HAS_SEQ;
         }
-        finish_if_done(key, send);
+        accepted(key, send);
     }
 }
 

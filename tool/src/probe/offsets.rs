@@ -100,6 +100,15 @@ const ROWS: &[Row] = rows! {
     pt_regs_orig_ax = "pt_regs" "orig_ax";
     pt_regs_dx = "pt_regs" "dx";
     pt_regs_r10 = "pt_regs" "r10";
+    sock_state = "sock_common" "skc_state";
+    sock_err = "sock" "sk_err";
+    skb_truesize = "sk_buff" "truesize";
+    queue_len = "sk_buff_head" "qlen";
+    tcp_write_seq = "tcp_sock" "write_seq";
+    tcp_snd_nxt = "tcp_sock" "snd_nxt";
+    task_cred = "task_struct" "cred";
+    cred_user = "cred" "user";
+    user_locked_vm = "user_struct" "locked_vm";
 };
 
 /// Cache line of the architectures supported; the kernel rounds skb sizes up to it (`SKB_DATA_ALIGN`).
