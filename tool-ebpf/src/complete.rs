@@ -58,6 +58,47 @@ struct Range {
     kept: u64,
     /// Sends without a record, taken before tracing began.
     before: u64,
+    wrong: Wrong,
+}
+
+/// Sends whose notification was wrong, by the kinds of [`Disagreement`] the error queue knows.
+#[repr(C)]
+struct Wrong {
+    merged: u64,
+    told_zerocopy: u64,
+    told_copied: u64,
+}
+
+impl Wrong {
+    #[inline(always)]
+    fn new() -> Self {
+        let zero = unknown(0);
+        Wrong { merged: zero, told_zerocopy: zero, told_copied: zero }
+    }
+
+    #[inline(always)]
+    fn count(&mut self, wrong: Option<Disagreement>) {
+        match wrong {
+            Some(Disagreement::MergedRange) => self.merged += 1,
+            Some(Disagreement::ToldZerocopyButCopied) => self.told_zerocopy += 1,
+            Some(Disagreement::ToldCopiedButNot) => self.told_copied += 1,
+            _ => {}
+        }
+    }
+
+    #[inline(always)]
+    fn book(&self, flow: &mut FlowCounters) {
+        // Constants, not an index: nothing for the verifier to bound.
+        if self.merged != 0 {
+            add(&mut flow.disagreements[Disagreement::MergedRange as usize], self.merged);
+        }
+        if self.told_zerocopy != 0 {
+            add(&mut flow.disagreements[Disagreement::ToldZerocopyButCopied as usize], self.told_zerocopy);
+        }
+        if self.told_copied != 0 {
+            add(&mut flow.disagreements[Disagreement::ToldCopiedButNot as usize], self.told_copied);
+        }
+    }
 }
 
 impl Range {
@@ -82,6 +123,7 @@ impl Range {
             unsent: zero,
             kept: zero,
             before: zero,
+            wrong: Wrong::new(),
         }
     }
 }
@@ -91,11 +133,12 @@ impl Range {
 pub unsafe fn callback(uarg: *const u8) {
     unsafe {
         let ubuf = skb::ubuf(uarg);
-        let sk = skb::sock_of_uarg(uarg as u64);
+        let uarg = address(uarg);
+        let sk = skb::sock_of_uarg(uarg);
         if ubuf.len != 0 {
-            zcscope_release(sk, uarg as u64, ubuf.lo, ubuf.len, u32::from(ubuf.copied));
+            zcscope_release(sk, uarg, ubuf.lo, ubuf.len, u32::from(ubuf.copied));
         }
-        let _ = UNITS.remove(uarg as u64);
+        let _ = UNITS.remove(uarg);
     }
 }
 
@@ -125,7 +168,8 @@ pub extern "C" fn zcscope_release(sk: u64, uarg: u64, lo: u32, len: u32, copied:
     // SAFETY: helper without preconditions.
     let now = unsafe { bpf_ktime_get_ns() };
     let len = if len < MOST_SENDS { len } else { MOST_SENDS };
-    let mut sum = Range { socket: entry.id, first: entry.first_send, ..Range::new(sk, now, lo) };
+    let mut sum = Range::new(sk, now, lo);
+    (sum.socket, sum.first) = (entry.id, entry.first_send);
     unsafe {
         if needs_sum(uarg, copied) {
             bpf_loop(len, weigh as *mut c_void, (&raw mut sum).cast(), 0);
@@ -138,10 +182,16 @@ pub extern "C" fn zcscope_release(sk: u64, uarg: u64, lo: u32, len: u32, copied:
         // SAFETY: the callback matches the helper's contract and `sum` outlives the loop.
         bpf_loop(len, release as *mut c_void, (&raw mut sum).cast(), 0);
     }
-    zcscope_settle(entry, uarg, &sum, u32::from(copied))
+    if zcscope_settle(entry, uarg, &sum, u32::from(copied)) == 0 {
+        return 0;
+    }
+    // Not in the function above: the stacks of all callers together have 512 bytes.
+    landed(entry, sum.finished, sum.finished_pages);
+    0
 }
 
-/// Adds what the loop over a unit found to its socket's counters. Exported like the function above.
+/// Adds what the loop over a unit found to its socket's counters; returns how many sends ended. Exported like the
+/// function above.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn zcscope_settle(entry: *mut SockEntry, uarg: u64, sum: *const Range, copied: u32) -> u64 {
@@ -190,15 +240,15 @@ extern "C" fn zcscope_settle(entry: *mut SockEntry, uarg: u64, sum: *const Range
     if sum.unsent != 0 {
         add(&mut flow.unsent_bytes, sum.unsent);
     }
+    sum.wrong.book(flow);
     if sum.kept != 0 {
         fetch_add(&mut entry.unread_sends, sum.kept);
     }
     if sum.finished != 0 {
         add(&mut flow.completed_sends, sum.finished);
         add(&mut flow.completed_bytes, sum.finished_bytes);
-        landed(entry, sum.finished, sum.finished_pages);
     }
-    0
+    sum.finished
 }
 
 /// Whether the bytes of a unit must be known to say if they were copied: only when some were.
@@ -323,9 +373,10 @@ extern "C" fn release(index: u32, range: *mut Range) -> i64 {
         range.sends += 1;
         range.bytes += bytes;
         range.unsent += unsent(bytes, (*send).end_seq, range.snd_nxt);
-        (*send).outcome = range.outcome;
+        fetch_add(&mut (*send).outcome, range.outcome);
         // When the call has not returned, its end will book the send.
-        if fetch_add(&mut (*send).state, send_state::RELEASED) & send_state::ACCEPTED == 0 {
+        let before = fetch_add(&mut (*send).state, send_state::RELEASED);
+        if before & send_state::ACCEPTED == 0 {
             return 0;
         }
         range.finished += 1;
@@ -334,10 +385,13 @@ extern "C" fn release(index: u32, range: *mut Range) -> i64 {
         let held = range.now.saturating_sub(start);
         record_duration(LatencyKind::Release, path as u32, held);
         record_socket(range.socket, path, held);
-        if range.outcome & send_outcome::UNREADABLE == 0 {
-            range.kept += 1;
-        } else {
+        if before & send_state::READ != 0 {
+            range.wrong.count(compared(&*send));
             let _ = SENDS.remove(key);
+        } else if range.outcome & send_outcome::UNREADABLE != 0 {
+            let _ = SENDS.remove(key);
+        } else {
+            range.kept += 1;
         }
     }
     0
@@ -347,80 +401,53 @@ extern "C" fn release(index: u32, range: *mut Range) -> i64 {
 #[inline(always)]
 pub fn accepted(key: SendKey, send: *mut SendEntry) {
     // SAFETY: a map value, valid while the program runs.
-    let (before, mut send) = unsafe { (fetch_add(&mut (*send).state, send_state::ACCEPTED), *send) };
-    if before == 0 {
-        return;
+    let (before, send) = unsafe { (fetch_add(&mut (*send).state, send_state::ACCEPTED), &*send) };
+    if before & send_state::RELEASED != 0 {
+        zcscope_returned(key.sk, key.id, send, u32::from(before & send_state::READ != 0));
     }
-    let Some(entry) = known(key.sk) else { return };
-    let (id, end) = (entry.id, before & send_state::RELEASED != 0);
-    let Some(flow) = socket::flow(entry, PATH) else { return };
-    if end {
-        let held = send.done_ns.saturating_sub(send.start_ns);
-        record_duration(LatencyKind::Release, send.path as u32, held);
-        record_socket(id, send.path, held);
-        add(&mut flow.completed_sends, 1);
-        add(&mut flow.completed_bytes, send.bytes);
+}
+
+/// The call of a send returned after the send's release, and after it was read of (`was_read`). Exported like
+/// [`zcscope_release`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn zcscope_returned(sk: u64, id: u64, send: *const SendEntry, was_read: u32) -> u64 {
+    // SAFETY: null or a map value.
+    let (Some(send), Some(entry)) = (unsafe { send.as_ref() }, known(sk)) else { return 0 };
+    let socket = entry.id;
+    let Some(flow) = socket::flow(entry, PATH) else { return 0 };
+    let held = send.done_ns.saturating_sub(send.start_ns);
+    record_duration(LatencyKind::Release, send.path as u32, held);
+    record_socket(socket, send.path, held);
+    let bytes = send.bytes;
+    add(&mut flow.completed_sends, 1);
+    add(&mut flow.completed_bytes, bytes);
+    if was_read != 0 {
+        let mut wrong = Wrong::new();
+        wrong.count(compared(send));
+        wrong.book(flow);
     }
-    if before & send_state::READ != 0 {
-        let _ = SENDS.remove(key);
-        match compared(&mut send, end) {
-            Some(Some(kind)) => disagree(flow, kind, 1),
-            Some(None) => {}
-            None => lose(flow, 1, send.bytes),
-        }
-    } else if send.outcome & send_outcome::UNREADABLE != 0 {
-        let _ = SENDS.remove(key);
+    if was_read != 0 || send.outcome & send_outcome::UNREADABLE != 0 {
+        let _ = SENDS.remove(SendKey { sk, id });
     } else {
         fetch_add(&mut entry.unread_sends, 1);
     }
-    landed(entry, 1, gauge::pages(send.bytes));
+    landed(entry, 1, gauge::pages(bytes));
+    0
 }
 
-/// Records how long the application took to read of a send. `None` when its release was not seen, else what was
-/// wrong with what it read.
+/// Records how long the application took to read of a send that is over; what was wrong with what it read.
 #[inline(always)]
-fn compared(send: &mut SendEntry, released: bool) -> Option<Option<Disagreement>> {
+fn compared(send: &SendEntry) -> Option<Disagreement> {
     let path = send.path as u32;
     record_duration(LatencyKind::AppRead, path, send.read_ns.saturating_sub(send.start_ns));
-    if !released {
-        return None;
-    }
-    if conf!(mode.queue) != Source::None as u32 || conf!(mode.completion) == Source::Tracepoint as u32 {
-        // Read before its report: it was queued by then.
-        let queued = if send.queued_ns == 0 { send.read_ns } else { send.queued_ns };
-        if send.queued_ns == 0 {
-            record_duration(LatencyKind::Queue, path, queued.saturating_sub(send.done_ns));
-        }
+    // To tracepoints a release and its notification are one event.
+    let at_once = conf!(mode.completion) == Source::Tracepoint as u32;
+    let queued = if at_once { send.done_ns } else { send.queued_ns };
+    if queued != 0 {
         record_duration(LatencyKind::Read, path, send.read_ns.saturating_sub(queued));
     }
-    if conf!(mode.copy) == Source::None as u32 {
-        Some(None)
-    } else {
-        Some(SendEntry::disagreement(send.outcome))
-    }
-}
-
-/// Counts sends the application was told something wrong about.
-#[inline(always)]
-fn disagree(flow: &mut FlowCounters, kind: Disagreement, sends: u64) {
-    // Constants, not an index: nothing for the verifier to bound.
-    match kind {
-        Disagreement::MergedRange => add(&mut flow.disagreements[Disagreement::MergedRange as usize], sends),
-        Disagreement::ToldZerocopyButCopied => {
-            add(&mut flow.disagreements[Disagreement::ToldZerocopyButCopied as usize], sends);
-        }
-        Disagreement::ToldCopiedButNot => {
-            add(&mut flow.disagreements[Disagreement::ToldCopiedButNot as usize], sends);
-        }
-        Disagreement::FailedSend | Disagreement::LinkedNotification => {}
-    }
-}
-
-/// Gives sends up whose end was not seen.
-#[inline(always)]
-fn lose(flow: &mut FlowCounters, sends: u64, bytes: u64) {
-    add(&mut flow.lost_end_sends, sends);
-    add(&mut flow.lost_end_bytes, bytes);
+    if conf!(mode.copy) == Source::None as u32 { None } else { SendEntry::disagreement(send.outcome) }
 }
 
 /// Sends are no longer in flight; the last one of a closing socket ends its entry.
@@ -447,13 +474,7 @@ struct Telling {
     read: u64,
     /// Sends without a record, though seen.
     dropped: u64,
-    /// Sends never seen to end, their bytes and pages.
-    lost: u64,
-    lost_bytes: u64,
-    lost_pages: u64,
-    merged: u64,
-    told_zerocopy: u64,
-    told_copied: u64,
+    wrong: Wrong,
 }
 
 /// `sock_dequeue_err_skb(sk)` gave the application this skb (null: the queue was empty).
@@ -501,12 +522,7 @@ extern "C" fn zcscope_told(sk: u64, lo: u32, hi: u32, copied: u32, freed: u32) -
             copied,
             read: zero,
             dropped: zero,
-            lost: zero,
-            lost_bytes: zero,
-            lost_pages: zero,
-            merged: zero,
-            told_zerocopy: zero,
-            told_copied: zero,
+            wrong: Wrong::new(),
         };
         let len = if len < MOST_SENDS { len } else { MOST_SENDS };
         bpf_loop(len, tell as *mut c_void, (&raw mut sum).cast(), 0);
@@ -516,19 +532,7 @@ extern "C" fn zcscope_told(sk: u64, lo: u32, hi: u32, copied: u32, freed: u32) -
     if sum.dropped != 0 {
         lost(Lost::UnreadSend, sum.dropped);
     }
-    if sum.merged != 0 {
-        disagree(flow, Disagreement::MergedRange, sum.merged);
-    }
-    if sum.told_zerocopy != 0 {
-        disagree(flow, Disagreement::ToldZerocopyButCopied, sum.told_zerocopy);
-    }
-    if sum.told_copied != 0 {
-        disagree(flow, Disagreement::ToldCopiedButNot, sum.told_copied);
-    }
-    if sum.lost != 0 {
-        lose(flow, sum.lost, sum.lost_bytes);
-        landed(entry, sum.lost, sum.lost_pages);
-    }
+    sum.wrong.book(flow);
     0
 }
 
@@ -545,35 +549,28 @@ extern "C" fn tell(index: u32, telling: *mut Telling) -> i64 {
         }
         return 0;
     };
-    // SAFETY: a map value, valid while the program runs; copied before its place can be another send's.
-    let (before, mut send) = unsafe {
+    const OVER: u64 = send_state::ACCEPTED | send_state::RELEASED;
+    // SAFETY: a map value, valid while the program runs; what other CPUs may change now is exchanged atomically.
+    unsafe {
         (*record).read_ns = telling.now;
-        if telling.copied != 0 {
-            (*record).outcome |= send_outcome::TOLD_COPIED;
-        }
-        let before = fetch_add(&mut (*record).state, send_state::READ);
-        let queued_ns = swap(&raw mut (*record).queued_ns, telling.now);
-        (before, SendEntry { queued_ns, ..*record })
-    };
-    // When the call has not returned, its end will book.
-    if before & (send_state::ACCEPTED | send_state::READ) != send_state::ACCEPTED {
-        return 0;
-    }
-    let _ = SENDS.remove(key);
-    match compared(&mut send, before & send_state::RELEASED != 0) {
-        Some(wrong) => {
-            telling.read += 1;
-            match wrong {
-                Some(Disagreement::MergedRange) => telling.merged += 1,
-                Some(Disagreement::ToldZerocopyButCopied) => telling.told_zerocopy += 1,
-                Some(Disagreement::ToldCopiedButNot) => telling.told_copied += 1,
-                _ => {}
+        if conf!(mode.queue) != Source::None as u32 && (*record).done_ns != 0 {
+            match swap(&raw mut (*record).queued_ns, telling.now) {
+                0 => {
+                    // Read before its report is seen: it was queued by now.
+                    let waited = telling.now.saturating_sub((*record).done_ns);
+                    record_duration(LatencyKind::Queue, (*record).path as u32, waited);
+                }
+                queued_ns => (*record).queued_ns = queued_ns,
             }
         }
-        None => {
-            telling.lost += 1;
-            telling.lost_bytes += send.bytes;
-            telling.lost_pages += gauge::pages(send.bytes);
+        if telling.copied != 0 {
+            fetch_add(&mut (*record).outcome, send_outcome::TOLD_COPIED);
+        }
+        // When the call has not returned, or the release not been seen yet, that will book.
+        if fetch_add(&mut (*record).state, send_state::READ) & OVER == OVER {
+            telling.read += 1;
+            telling.wrong.count(compared(&*record));
+            let _ = SENDS.remove(key);
         }
     }
     0
@@ -590,27 +587,45 @@ unsafe fn queued(entry: &mut SockEntry) {
             return;
         }
         (*releasing).sk = 0;
-        let mut range = Range { first: done_ns, ..Range::new(sk, bpf_ktime_get_ns(), lo) };
-        bpf_loop(len, queue as *mut c_void, (&raw mut range).cast(), 0);
+        let mut queuing = Queuing { sk, done_ns, now: bpf_ktime_get_ns(), lo: u64::from(lo) };
+        bpf_loop(len, queue as *mut c_void, (&raw mut queuing).cast(), 0);
     }
 }
 
-/// Callback of `bpf_loop`: the notification of the send `lo + index`, released at `first`, is queued.
+/// A range of sends whose notification is queued now.
+#[repr(C)]
+struct Queuing {
+    sk: u64,
+    done_ns: u64,
+    now: u64,
+    lo: u64,
+}
+
+/// Callback of `bpf_loop`: the notification of the send `lo + index` is queued.
 #[inline(never)]
-extern "C" fn queue(index: u32, range: *mut Range) -> i64 {
+extern "C" fn queue(index: u32, queuing: *mut Queuing) -> i64 {
     // SAFETY: the context given to `bpf_loop`.
-    let range = unsafe { &mut *range };
-    let key = SendKey { sk: range.sk, id: u64::from(range.lo.wrapping_add(index)) };
+    let queuing = unsafe { &*queuing };
+    let key = SendKey { sk: queuing.sk, id: u64::from((queuing.lo as u32).wrapping_add(index)) };
     if let Some(send) = SENDS.get_ptr_mut(key) {
         // SAFETY: a map value, valid while the program runs; a reader on another CPU may be faster.
         unsafe {
-            if (*send).done_ns == range.first && swap(&raw mut (*send).queued_ns, range.now) == 0 {
-                let waited = range.now.saturating_sub(range.first);
+            if (*send).done_ns == queuing.done_ns && swap(&raw mut (*send).queued_ns, queuing.now) == 0 {
+                let waited = queuing.now.saturating_sub(queuing.done_ns);
                 record_duration(LatencyKind::Queue, (*send).path as u32, waited);
             }
         }
     }
     0
+}
+
+/// What is left to remove of an ended socket.
+#[repr(C)]
+struct Forgetting {
+    sk: u64,
+    /// The id its next send would have taken.
+    next: u64,
+    records: u64,
 }
 
 /// Removes the records of sends of an ended socket whose notifications nobody will read any more.
@@ -622,27 +637,27 @@ pub fn forget_unread(entry: &mut SockEntry) {
     // SAFETY: an untyped read; the callback matches the helper's contract and the context outlives the loop.
     unsafe {
         let next: u32 = Probe::read(entry.sk as *const u8, conf!(off.sock_zckey));
-        let mut range = Range { sends: entry.unread_sends, ..Range::new(entry.sk, 0, next) };
-        bpf_loop(FARTHEST, forget as *mut c_void, (&raw mut range).cast(), 0);
+        let mut left = Forgetting { sk: entry.sk, next: u64::from(next), records: entry.unread_sends };
+        bpf_loop(FARTHEST, forget as *mut c_void, (&raw mut left).cast(), 0);
     }
     entry.unread_sends = 0;
 }
 
-/// Callback of `bpf_loop`: removes the send `lo - 1 - index` when it only waits to be read; ends when none is left.
+/// Callback of `bpf_loop`: removes the send `next - 1 - index` when it only waits to be read; ends when none is left.
 #[inline(never)]
-extern "C" fn forget(index: u32, range: *mut Range) -> i64 {
+extern "C" fn forget(index: u32, left: *mut Forgetting) -> i64 {
     const WAITS: u64 = send_state::ACCEPTED | send_state::RELEASED;
     // SAFETY: the context given to `bpf_loop`.
-    let range = unsafe { &mut *range };
-    let id = range.lo.wrapping_sub(1).wrapping_sub(index);
-    let key = SendKey { sk: range.sk, id: u64::from(id) };
+    let left = unsafe { &mut *left };
+    let id = (left.next as u32).wrapping_sub(1).wrapping_sub(index);
+    let key = SendKey { sk: left.sk, id: u64::from(id) };
     if let Some(send) = SENDS.get_ptr(key) {
         // SAFETY: a map value, valid while the program runs.
         if unsafe { (*send).state } & WAITS == WAITS && SENDS.remove(key).is_ok() {
-            range.sends = range.sends.saturating_sub(1);
+            left.records = left.records.saturating_sub(1);
         }
     }
-    i64::from(range.sends == 0)
+    i64::from(left.records == 0)
 }
 
 /// Tracepoint `sock:inet_sk_error_report(sk)`: a notification may have been queued. Where the release itself is seen,

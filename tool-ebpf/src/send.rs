@@ -330,8 +330,9 @@ pub unsafe fn end<M: Mem>(sk: *const u8, state: &mut CallState, ret: i64) {
         if let Some(entry) = entry {
             fetch_add(&mut entry.in_flight, 1);
             unsafe { gauge::sent(entry, bytes) };
+            // SAFETY: a map value. Volatile, to get a number: `sk` can be a typed pointer.
+            accept(unsafe { core::ptr::read_volatile(&raw const entry.sk) }, state, bytes);
         }
-        accept(sk, state, bytes);
     }
 }
 
@@ -345,13 +346,13 @@ fn forget(sk: *const u8, state: &CallState) {
 
 /// Makes the byte count of a send final; ends it when its completion came first.
 #[inline(always)]
-fn accept(sk: *const u8, state: &CallState, bytes: u64) {
-    let key = SendKey { sk: sk as u64, id: u64::from(state.send_id) };
+fn accept(sk: u64, state: &CallState, bytes: u64) {
+    let key = SendKey { sk, id: u64::from(state.send_id) };
     if let Some(send) = SENDS.get_ptr_mut(key) {
         // SAFETY: a map value, valid while the program runs.
         unsafe {
             (*send).bytes = bytes;
-            let end: u32 = Probe::read(sk, conf!(off.tcp_write_seq));
+            let end: u32 = Probe::read(sk as *const u8, conf!(off.tcp_write_seq));
             (*send).end_seq = u64::from(end) | SendEntry::HAS_SEQ;
         }
         accepted(key, send);
