@@ -45,6 +45,10 @@ pub struct Mode {
     pub uring_release: u32,
     /// 1 when `io_uring:io_uring_complete` hands over the CQE itself (>= 6.16 or so), not its fields.
     pub uring_cqe: u32,
+    /// When notifications are queued.
+    pub queue: u32,
+    /// Padding.
+    pub pad: u32,
     /// Fills up to an even number of fields; leave it out when another one is added.
     pub even: u32,
 }
@@ -175,6 +179,17 @@ pub struct Offsets {
     pub io_notif_head: u32,
     pub io_notif_zc_report: u32,
     pub io_notif_zc_copied: u32,
+    pub sock_state: u32,
+    pub sock_err: u32,
+    pub skb_truesize: u32,
+    pub queue_len: u32,
+    pub tcp_write_seq: u32,
+    pub tcp_snd_nxt: u32,
+    pub task_cred: u32,
+    pub cred_user: u32,
+    pub user_locked_vm: u32,
+    /// Fills up to an even number of fields; leave it out when another one is added.
+    pub even: u32,
 }
 
 impl Offsets {
@@ -204,8 +219,8 @@ pub struct Config {
     pub filter: Filter,
     /// Bit number of SOCK_ZEROCOPY in `skc_flags`.
     pub sock_zerocopy_bit: u32,
-    /// Padding.
-    pub pad: u32,
+    /// Bit number of SOCK_DEAD in `skc_flags`.
+    pub sock_dead_bit: u32,
     /// `__msg_zerocopy_callback`: tells a merged notification from one the application read.
     pub zerocopy_callback: Range,
     /// `skb_copy_ubufs`, to find its caller on a stack.

@@ -3,7 +3,11 @@
 //! Counters only grow. A socket is known by `id`, a number of our own that never comes back, because a
 //! `struct sock` address does.
 
-use crate::{counters::FlowCounters, ids::Path};
+use crate::{
+    counters::{Disagreement, FlowCounters},
+    hist::{HIST_BUCKETS, Hist, bucket_bounds},
+    ids::Path,
+};
 
 /// Key of a spilled flow: a socket's second and later paths.
 #[repr(C)]
@@ -90,10 +94,20 @@ pub struct SockEntry {
     pub tail_skb: u64,
     /// See `tail_skb`.
     pub tail_lo: u64,
+    /// Zero-copy sends released whose notification the application has not read; their records are kept.
+    pub unread_sends: u64,
+    /// Id of the first zero-copy send seen, plus one; 0 before it. Ids below were taken before tracing began.
+    pub first_send: u64,
+    /// Highest id released so far, plus one; 0 before the first.
+    pub last_released: u64,
+    /// When it was, `CLOCK_MONOTONIC` ns.
+    pub last_released_ns: u64,
+    /// When the socket was destroyed with sends in flight, `CLOCK_MONOTONIC` ns; 0 while it lives.
+    pub closing_ns: u64,
 }
 
 const _: () = assert!(
-    size_of::<SockEntry>() == 9 * 8 + 6 * 4 + size_of::<Gauges>() + 16 + 40 + size_of::<FlowCounters>() + 16
+    size_of::<SockEntry>() == 9 * 8 + 6 * 4 + size_of::<Gauges>() + 16 + 40 + size_of::<FlowCounters>() + 56
 );
 
 /// What a socket holds, as last seen on a send or at a completion.
@@ -141,7 +155,7 @@ pub struct CallState {
     pub path: u32,
     /// Zero-copy id of the send, valid when `has_id`.
     pub send_id: u32,
-    /// 1 when `send_id` is set.
+    /// 1 when `send_id` is set; 2 when the send has an id, but no room was left to follow it.
     pub has_id: u32,
     /// Where the kernel copies from the start although zero-copy was asked for, [`crate::Site`] as a number; 0 (no
     /// site of that kind) when it does not.
@@ -174,22 +188,114 @@ pub struct SendKey {
     pub id: u64,
 }
 
-/// One zero-copy send until its end.
+/// Bits of [`SendEntry::state`]. Each is added once, by the event of its name, and whoever comes last of two that
+/// belong together books: the events run on different CPUs and in either order.
+pub mod send_state {
+    /// The call has returned; `bytes` is final.
+    pub const ACCEPTED: u64 = 1;
+    /// The kernel has released the buffer; `done_ns` and `outcome` are final.
+    pub const RELEASED: u64 = 2;
+    /// The application has read the notification; `read_ns` is final.
+    pub const READ: u64 = 4;
+}
+
+/// Bits of [`SendEntry::outcome`].
+pub mod send_outcome {
+    /// The kernel flagged the send's own unit as copied.
+    pub const FLAGGED: u64 = 1;
+    /// At least half of the unit's bytes went out as a copy.
+    pub const COPIED: u64 = 2;
+    /// The range the application read says copied.
+    pub const TOLD_COPIED: u64 = 4;
+    /// Nobody will read a notification of it: the record ends with the send.
+    pub const UNREADABLE: u64 = 8;
+}
+
+/// One zero-copy send, from its id until the application has read its notification or never will.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SendEntry {
-    /// Time of acceptance, ns.
+    /// Time of the call's entry, ns.
     pub start_ns: u64,
     /// Time of release, ns; 0 while in flight.
     pub done_ns: u64,
-    /// Bytes accepted; valid once `accepted`.
+    /// Time the notification was on the error queue and reported, ns; 0 when that was not seen.
+    pub queued_ns: u64,
+    /// Time the application read it, ns; only kept when that was before the call returned.
+    pub read_ns: u64,
+    /// Bytes accepted; valid once accepted.
     pub bytes: u64,
     /// [`Path`] as a number.
     pub path: u64,
-    /// Pages attached, final with `bytes`; 0 where the back end cannot see pages.
+    /// Pages attached; where the back end cannot see pages, the fewest that hold its bytes.
     pub pages: u64,
-    /// 1 once the call has returned and `bytes` is final.
-    pub accepted: u64,
+    /// [`send_state`].
+    pub state: u64,
+    /// [`send_outcome`].
+    pub outcome: u64,
+    /// TCP sequence number behind its last byte (`write_seq` when the call returned), with [`SendEntry::HAS_SEQ`]
+    /// above it; 0 before.
+    pub end_seq: u64,
+}
+
+impl SendEntry {
+    /// Marks `end_seq` as set.
+    pub const HAS_SEQ: u64 = 1 << 32;
+
+    /// What was wrong with what the application was told of this send.
+    #[inline(always)]
+    #[must_use]
+    pub const fn disagreement(outcome: u64) -> Option<Disagreement> {
+        let told = outcome & send_outcome::TOLD_COPIED != 0;
+        let flagged = outcome & send_outcome::FLAGGED != 0;
+        let copied = outcome & send_outcome::COPIED != 0;
+        if told == copied {
+            None
+        } else if flagged == copied {
+            Some(Disagreement::MergedRange)
+        } else if copied {
+            Some(Disagreement::ToldZerocopyButCopied)
+        } else {
+            Some(Disagreement::ToldCopiedButNot)
+        }
+    }
+}
+
+/// The release latency of one socket on one path: the buckets of [`Hist`] in half the bits.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SocketHist {
+    /// Sum of all values, ns.
+    pub sum: u64,
+    /// Largest value, ns; two CPUs can lose one against the other, the buckets cannot.
+    pub max: u64,
+    /// Smallest value, inverted (`!min`), likewise.
+    pub min_inverted: u64,
+    /// Values per bucket.
+    pub buckets: [u32; HIST_BUCKETS],
+}
+
+const _: () = assert!(size_of::<SocketHist>() == 24 + 4 * HIST_BUCKETS && HIST_BUCKETS % 2 == 0);
+
+impl SocketHist {
+    /// The same values as an ordinary histogram. Its extremes never lie outside the buckets used.
+    #[must_use]
+    pub fn widen(&self) -> Hist {
+        let mut hist = Hist { sum: self.sum, ..Hist::default() };
+        for (wide, narrow) in hist.buckets.iter_mut().zip(&self.buckets) {
+            *wide = u64::from(*narrow);
+            hist.count += *wide;
+        }
+        let used = |bucket: &usize| self.buckets[*bucket] != 0;
+        if let (Some(first), Some(last)) = ((0..HIST_BUCKETS).find(used), (0..HIST_BUCKETS).rev().find(used))
+        {
+            let (low, high) = bucket_bounds(first);
+            hist.min_inverted = !(!self.min_inverted).clamp(low, high - 1);
+            let (low, high) = bucket_bounds(last);
+            hist.max = self.max.clamp(low, high - 1);
+        }
+        hist
+    }
 }
 
 /// Copies that hit one completion unit (`ubuf_info`) so far.
@@ -288,3 +394,35 @@ pub struct SpillEntry {
 }
 
 const _: () = assert!(Path::COUNT <= 32, "spill_mask has 32 bits");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hist::bucket_of;
+
+    #[test]
+    fn what_is_told_is_compared_with_what_happened() {
+        use send_outcome::{COPIED, FLAGGED, TOLD_COPIED};
+        let told = |outcome| SendEntry::disagreement(outcome);
+        assert_eq!(told(0), None);
+        assert_eq!(told(COPIED | FLAGGED | TOLD_COPIED), None);
+        assert_eq!(told(COPIED | TOLD_COPIED), None, "right by chance is right");
+        assert_eq!(told(TOLD_COPIED), Some(Disagreement::MergedRange));
+        assert_eq!(told(COPIED | FLAGGED), Some(Disagreement::MergedRange));
+        assert_eq!(told(COPIED), Some(Disagreement::ToldZerocopyButCopied));
+        assert_eq!(told(FLAGGED | TOLD_COPIED), Some(Disagreement::ToldCopiedButNot));
+    }
+
+    #[test]
+    fn a_narrow_histogram_widens_and_lost_extremes_are_put_right() {
+        let empty = SocketHist { sum: 0, max: 0, min_inverted: 0, buckets: [0; HIST_BUCKETS] };
+        assert_eq!(empty.widen(), Hist::default());
+        let mut narrow = SocketHist { sum: 9_000, max: 3_000, min_inverted: !3_000, ..empty };
+        narrow.buckets[bucket_of(3_000)] = 2;
+        // The larger value's bucket is there, its `max` was overwritten by the smaller one's.
+        narrow.buckets[bucket_of(100_000)] = 1;
+        let wide = narrow.widen();
+        assert_eq!((wide.count, wide.sum, wide.min()), (3, 9_000, Some(3_000)));
+        assert_eq!(bucket_of(wide.max), bucket_of(100_000));
+    }
+}

@@ -17,7 +17,7 @@ pub use config::{Config, Filter, Mode, Offsets, Range, Source};
 pub use counters::{Disagreement, Err, FlowCounters, Refusal};
 pub use flow::{
     AddrPair, CallState, CopyKey, CopyTotals, DevInfo, FlowKey, Gauges, SendEntry, SendKey, SockEntry,
-    SpillEntry, Unit, sock_flags,
+    SocketHist, SpillEntry, Unit, send_outcome, send_state, sock_flags,
 };
 pub use hist::{HIST_BUCKETS, Hist, LATENCY_SLOTS, LatencyKind, bucket_bounds, bucket_of, latency_slot};
 pub use ids::{Path, Reason, Site};

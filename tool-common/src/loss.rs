@@ -11,6 +11,8 @@ pub const LOST_CAUSES: [&str; Lost::COUNT] = [
     "ring_full",
     "call_state_lost",
     "process_table_full",
+    "unread_send_dropped",
+    "socket_latency_full",
 ];
 
 /// Why something could not be counted where it belongs.
@@ -35,9 +37,14 @@ pub enum Lost {
     CallState = 7,
     /// A forked process found no room in the process filter.
     ProcessTable = 8,
+    /// A socket had too many sends released and not read: when this one is read, and whether what the program is
+    /// told of it is true, is not known.
+    UnreadSend = 9,
+    /// A socket's latency histogram found no room.
+    SocketLatency = 10,
 }
 
 impl Lost {
     /// Number of causes.
-    pub const COUNT: usize = 9;
+    pub const COUNT: usize = 11;
 }

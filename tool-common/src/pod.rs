@@ -3,7 +3,7 @@
 
 use crate::{
     Config, CopyKey, CopyTotals, DevInfo, FlowCounters, FlowKey, Hist, SendEntry, SendKey, SockEntry,
-    SpillEntry, Spread, Unit,
+    SocketHist, SpillEntry, Spread, Unit,
 };
 
 macro_rules! pod {
@@ -25,6 +25,7 @@ pod!(
     SendEntry,
     SendKey,
     SockEntry,
+    SocketHist,
     SpillEntry,
     Spread,
     Unit

@@ -1,28 +1,49 @@
 //! Ends of zero-copy sends: which sends a notification covers, how long the kernel held them, how much of them
 //! was copied, and what the application was told.
+//!
+//! The record of a send lives from its id until its notification is read: accepted, released, queued, read. Each
+//! step comes on whatever CPU it likes; `send_state` says which ones have been, and the later one books.
 
 use core::ffi::c_void;
 
 use aya_ebpf::helpers::{bpf_ktime_get_ns, bpf_loop};
-use zcscope_common::{LatencyKind, Path, SendEntry, SendKey, SockEntry, Source, sock_flags};
+use zcscope_common::{
+    Disagreement, FlowCounters, LatencyKind, Lost, Path, SendEntry, SendKey, SockEntry, Source, SpreadKind,
+    send_outcome, send_state, sock_flags,
+};
 
 use crate::{
     config::conf,
-    infer, lifecycle,
-    maps::{SENDS, SOCKS, UNITS, record_duration},
-    mem::{Direct, Mem, Probe, add, fetch_add, read, swap},
+    gauge, infer, lifecycle,
+    maps::{RELEASING, Releasing, SENDS, SOCKS, UNITS, lost, record_duration, record_number, record_socket},
+    mem::{Direct, Mem, Probe, add, address, fetch_add, read, swap, unknown},
     skb,
     socket::{self, known},
 };
 
 const PATH: u32 = Path::MsgZerocopy as u32;
+/// A socket that reads no notifications keeps so many records; its later sends end with their release.
+const MOST_UNREAD: u64 = 4_096;
+/// No notification covers more sends whose records are kept.
+const MOST_SENDS: u32 = 1 << 16;
+/// How far back ids are looked up when a socket ends.
+const FARTHEST: u32 = 1 << 16;
+/// `TCP_CLOSE` of `net/tcp_states.h`.
+const TCP_CLOSE: u8 = 7;
 
-/// What the loop over the sends of one notification needs and finds.
+/// What the loops over the sends of one unit need and find.
 #[repr(C)]
-#[derive(Default)]
 struct Range {
     sk: u64,
     now: u64,
+    /// `SockEntry::id`.
+    socket: u64,
+    /// `SockEntry::first_send`.
+    first: u64,
+    /// `send_outcome` of every send.
+    outcome: u64,
+    /// `snd_nxt` and `SendEntry::HAS_SEQ` when the connection has ended; 0 otherwise.
+    snd_nxt: u64,
     lo: u32,
     pad: u32,
     /// Sends that were in flight, and their bytes.
@@ -31,6 +52,80 @@ struct Range {
     /// Those of them whose call has returned.
     finished: u64,
     finished_bytes: u64,
+    finished_pages: u64,
+    unsent: u64,
+    /// Sends whose record waits for the reader.
+    kept: u64,
+    /// Sends without a record, taken before tracing began.
+    before: u64,
+    wrong: Wrong,
+}
+
+/// Sends whose notification was wrong, by the kinds of [`Disagreement`] the error queue knows.
+#[repr(C)]
+struct Wrong {
+    merged: u64,
+    told_zerocopy: u64,
+    told_copied: u64,
+}
+
+impl Wrong {
+    #[inline(always)]
+    fn new() -> Self {
+        let zero = unknown(0);
+        Wrong { merged: zero, told_zerocopy: zero, told_copied: zero }
+    }
+
+    #[inline(always)]
+    fn count(&mut self, wrong: Option<Disagreement>) {
+        match wrong {
+            Some(Disagreement::MergedRange) => self.merged += 1,
+            Some(Disagreement::ToldZerocopyButCopied) => self.told_zerocopy += 1,
+            Some(Disagreement::ToldCopiedButNot) => self.told_copied += 1,
+            _ => {}
+        }
+    }
+
+    #[inline(always)]
+    fn book(&self, flow: &mut FlowCounters) {
+        // Constants, not an index: nothing for the verifier to bound.
+        if self.merged != 0 {
+            add(&mut flow.disagreements[Disagreement::MergedRange as usize], self.merged);
+        }
+        if self.told_zerocopy != 0 {
+            add(&mut flow.disagreements[Disagreement::ToldZerocopyButCopied as usize], self.told_zerocopy);
+        }
+        if self.told_copied != 0 {
+            add(&mut flow.disagreements[Disagreement::ToldCopiedButNot as usize], self.told_copied);
+        }
+    }
+}
+
+impl Range {
+    /// Nothing found yet, though the verifier must not know it.
+    #[inline(always)]
+    fn new(sk: u64, now: u64, lo: u32) -> Self {
+        let zero = unknown(0);
+        Range {
+            sk,
+            now,
+            socket: zero,
+            first: zero,
+            outcome: zero,
+            snd_nxt: zero,
+            lo,
+            pad: 0,
+            sends: zero,
+            bytes: zero,
+            finished: zero,
+            finished_bytes: zero,
+            finished_pages: zero,
+            unsent: zero,
+            kept: zero,
+            before: zero,
+            wrong: Wrong::new(),
+        }
+    }
 }
 
 /// `__msg_zerocopy_callback(uarg)`, all kernels: the last reference to a unit is gone.
@@ -38,34 +133,87 @@ struct Range {
 pub unsafe fn callback(uarg: *const u8) {
     unsafe {
         let ubuf = skb::ubuf(uarg);
-        let sk = skb::sock_of_uarg(uarg as u64);
+        let uarg = address(uarg);
+        let sk = skb::sock_of_uarg(uarg);
         if ubuf.len != 0 {
-            range(sk, uarg as u64, ubuf.lo, ubuf.len, ubuf.copied);
+            zcscope_release(sk, uarg, ubuf.lo, ubuf.len, u32::from(ubuf.copied));
         }
-        let _ = UNITS.remove(uarg as u64);
+        let _ = UNITS.remove(uarg);
     }
 }
 
-/// Releases the sends `lo .. lo + len` of a socket; `copied` is the kernel's own flag of the unit.
+/// True when the filter wants sends of `MSG_ZEROCOPY`.
+#[inline(always)]
+fn path_wanted() -> bool {
+    let mask = conf!(filter.path_mask);
+    mask == 0 || mask & (1 << PATH) != 0
+}
+
+/// True when `id` was taken before the first send seen (`SockEntry::first_send`).
+#[inline(always)]
+fn before_tracing(id: u32, first: u64) -> bool {
+    first == 0 || (id.wrapping_sub(first.wrapping_sub(1) as u32) as i32) < 0
+}
+
+/// Releases the sends `lo .. lo + len` of a socket; `copied` is the kernel's own flag of the unit. Exported like
+/// [`socket::zcscope_identify`], and for the same reason.
+#[unsafe(no_mangle)]
 #[inline(never)]
-pub unsafe fn range(sk: u64, uarg: u64, lo: u32, len: u32, copied: bool) {
-    let Some(entry) = known(sk) else { return };
+pub extern "C" fn zcscope_release(sk: u64, uarg: u64, lo: u32, len: u32, copied: u32) -> u64 {
+    let Some(entry) = known(sk) else { return 0 };
+    if !path_wanted() {
+        return 0;
+    }
+    let copied = copied != 0;
     // SAFETY: helper without preconditions.
     let now = unsafe { bpf_ktime_get_ns() };
-    let mut sum = Range { sk, now, lo, ..Range::default() };
-    // SAFETY: the callback matches the helper's contract and `sum` outlives the loop.
-    unsafe { bpf_loop(len, release as *mut c_void, (&raw mut sum).cast(), 0) };
-    let Range { sends, bytes, finished, finished_bytes, .. } = sum;
+    let len = if len < MOST_SENDS { len } else { MOST_SENDS };
+    let mut sum = Range::new(sk, now, lo);
+    (sum.socket, sum.first) = (entry.id, entry.first_send);
+    unsafe {
+        if needs_sum(uarg, copied) {
+            bpf_loop(len, weigh as *mut c_void, (&raw mut sum).cast(), 0);
+        }
+        sum.outcome = unknown(outcome(uarg, copied, sum.bytes) | readable(entry, u64::from(len)));
+        sum.snd_nxt = unknown(end_of_connection(sk));
+        (sum.sends, sum.bytes) = (unknown(0), unknown(0));
+        // Before the loop: a reader on another CPU may be done with the sends when it ends.
+        announce(entry, now, lo, len);
+        // SAFETY: the callback matches the helper's contract and `sum` outlives the loop.
+        bpf_loop(len, release as *mut c_void, (&raw mut sum).cast(), 0);
+    }
+    if zcscope_settle(entry, uarg, &sum, u32::from(copied)) == 0 {
+        return 0;
+    }
+    // Not in the function above: the stacks of all callers together have 512 bytes.
+    landed(entry, sum.finished, sum.finished_pages);
+    0
+}
+
+/// Adds what the loop over a unit found to its socket's counters; returns how many sends ended. Exported like the
+/// function above.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn zcscope_settle(entry: *mut SockEntry, uarg: u64, sum: *const Range, copied: u32) -> u64 {
+    // SAFETY: null, or a map value and the caller's stack.
+    let (Some(entry), Some(sum)) = (unsafe { entry.as_mut() }, unsafe { sum.as_ref() }) else { return 0 };
+    let copied = copied != 0;
     // Two units can end at once, and the report of one then covers the other, which was merged into it: its sends
     // are taken already, but what happened to it is known only here.
-    if sends == 0 && UNITS.get_ptr(uarg).is_none() {
-        return;
+    if sum.sends == 0 && sum.before == 0 && UNITS.get_ptr(uarg).is_none() {
+        return 0;
     }
-    let limit = if sends == 0 { u64::MAX } else { bytes };
-    let Some(flow) = socket::flow(entry, PATH) else { return };
+    let Some(flow) = socket::flow(entry, PATH) else { return 0 };
+    if sum.before != 0 {
+        add(&mut flow.before_attach_sends, sum.before);
+        if sum.sends == 0 {
+            return 0;
+        }
+    }
+    let limit = if sum.sends == 0 { u64::MAX } else { sum.bytes };
     add(&mut flow.units, 1);
     if copied {
-        add(&mut flow.kernel_copied_sends, sends);
+        add(&mut flow.kernel_copied_sends, sum.sends);
     }
     let mut wire = 0;
     let mut clone = 0;
@@ -78,7 +226,7 @@ pub unsafe fn range(sk: u64, uarg: u64, lo: u32, len: u32, copied: bool) {
         wire = unit.wire_bytes.min(limit);
         clone = unit.clone_bytes.min(limit);
     } else if conf!(mode.copy) == Source::Tracepoint as u32 && copied {
-        wire = infer::unexplained(entry, PATH, bytes);
+        wire = infer::unexplained(entry, PATH, sum.bytes);
     }
     if wire != 0 {
         add(&mut flow.unit_copied_bytes, wire);
@@ -89,11 +237,117 @@ pub unsafe fn range(sk: u64, uarg: u64, lo: u32, len: u32, copied: bool) {
     if clone != 0 {
         add(&mut flow.unit_clone_bytes, clone);
     }
-    if finished != 0 {
-        add(&mut flow.completed_sends, finished);
-        add(&mut flow.completed_bytes, finished_bytes);
-        landed(entry, finished);
+    if sum.unsent != 0 {
+        add(&mut flow.unsent_bytes, sum.unsent);
     }
+    sum.wrong.book(flow);
+    if sum.kept != 0 {
+        fetch_add(&mut entry.unread_sends, sum.kept);
+    }
+    if sum.finished != 0 {
+        add(&mut flow.completed_sends, sum.finished);
+        add(&mut flow.completed_bytes, sum.finished_bytes);
+    }
+    sum.finished
+}
+
+/// Whether the bytes of a unit must be known to say if they were copied: only when some were.
+#[inline(always)]
+fn needs_sum(uarg: u64, copied: bool) -> bool {
+    let concluded = conf!(mode.copy) == Source::Tracepoint as u32 && copied;
+    concluded || UNITS.get_ptr(uarg).is_some()
+}
+
+/// What became of the sends of a unit: its flag, and whether its bytes went out as a copy. A copy of less than half
+/// of them (a driver that pulled headers) leaves a send what the program asked for.
+#[inline(always)]
+fn outcome(uarg: u64, copied: bool, bytes: u64) -> u64 {
+    let concluded = conf!(mode.copy) == Source::Tracepoint as u32 && copied;
+    let wire = match UNITS.get_ptr(uarg) {
+        // SAFETY: a map value, valid while the program runs.
+        Some(unit) => unsafe {
+            let seen = (*unit).wire_bytes;
+            match concluded {
+                // As `infer::settle` will book it.
+                true if (*unit).rx_bytes != 0 => seen + (*unit).rx_bytes,
+                true if seen == 0 && (*unit).clone_bytes == 0 && (*unit).tap_bytes == 0 => bytes,
+                _ => seen,
+            }
+        },
+        None if concluded => bytes,
+        None => 0,
+    };
+    let mut outcome = 0;
+    if copied {
+        outcome |= send_outcome::FLAGGED;
+    }
+    if wire != 0 && wire.saturating_mul(2) >= bytes {
+        outcome |= send_outcome::COPIED;
+    }
+    outcome
+}
+
+/// `UNREADABLE` when nobody will read of `sends` more sends, or too many wait for it already.
+#[inline(always)]
+unsafe fn readable(entry: &SockEntry, sends: u64) -> u64 {
+    let flags: u64 = unsafe { Probe::read(entry.sk as *const u8, conf!(off.sock_common_flags)) };
+    let dead = flags & (1 << (conf!(sock_dead_bit) & 63)) != 0;
+    let unseen = conf!(mode.told) == Source::None as u32;
+    if dead || unseen || entry.unread_sends + sends > MOST_UNREAD { send_outcome::UNREADABLE } else { 0 }
+}
+
+/// `snd_nxt` with `HAS_SEQ` when the connection is over, so that what TCP never sent is released now; else 0.
+#[inline(always)]
+unsafe fn end_of_connection(sk: u64) -> u64 {
+    let sk = sk as *const u8;
+    unsafe {
+        let state: u8 = Probe::read(sk, conf!(off.sock_state));
+        let error: i32 = Probe::read(sk, conf!(off.sock_err));
+        if state != TCP_CLOSE && error == 0 {
+            return 0;
+        }
+        u64::from(Probe::read::<u32>(sk, conf!(off.tcp_snd_nxt))) | SendEntry::HAS_SEQ
+    }
+}
+
+/// Bytes of a send that lie behind `snd_nxt`: TCP never sent them.
+#[inline(always)]
+fn unsent(bytes: u64, end_seq: u64, snd_nxt: u64) -> u64 {
+    if end_seq == 0 || snd_nxt == 0 {
+        return 0;
+    }
+    let behind = (end_seq as u32).wrapping_sub(snd_nxt as u32);
+    if (behind as i32) <= 0 { 0 } else { bytes.min(u64::from(behind)) }
+}
+
+/// Keeps the range for the report of its notification, which the kernel makes next on this CPU.
+#[inline(always)]
+fn announce(entry: &SockEntry, done_ns: u64, lo: u32, len: u32) {
+    if conf!(mode.queue) == Source::None as u32 {
+        return;
+    }
+    if let Some(releasing) = RELEASING.get_ptr_mut(0) {
+        // SAFETY: a map value of this CPU.
+        unsafe { *releasing = Releasing { sk: entry.sk, done_ns, lo, len } };
+    }
+}
+
+/// Callback of `bpf_loop`: adds the bytes of the send `lo + index`, if it is in flight.
+#[inline(never)]
+extern "C" fn weigh(index: u32, range: *mut Range) -> i64 {
+    // SAFETY: the context given to `bpf_loop`.
+    let range = unsafe { &mut *range };
+    let key = SendKey { sk: range.sk, id: u64::from(range.lo.wrapping_add(index)) };
+    if let Some(send) = SENDS.get_ptr(key) {
+        // SAFETY: a map value, valid while the program runs.
+        unsafe {
+            if (*send).done_ns == 0 {
+                range.sends += 1;
+                range.bytes += (*send).bytes;
+            }
+        }
+    }
+    0
 }
 
 /// Callback of `bpf_loop`: marks the send `lo + index` as released. A loop of the program's own would be walked
@@ -102,10 +356,15 @@ pub unsafe fn range(sk: u64, uarg: u64, lo: u32, len: u32, copied: bool) {
 extern "C" fn release(index: u32, range: *mut Range) -> i64 {
     // SAFETY: the context given to `bpf_loop`.
     let range = unsafe { &mut *range };
-    let key = SendKey { sk: range.sk, id: u64::from(range.lo.wrapping_add(index)) };
-    let Some(send) = SENDS.get_ptr_mut(key) else { return 0 };
-    // SAFETY: a map value, valid while the program runs; both flags are exchanged atomically because the call
-    // may return on another CPU right now.
+    let id = range.lo.wrapping_add(index);
+    let key = SendKey { sk: range.sk, id: u64::from(id) };
+    let Some(send) = SENDS.get_ptr_mut(key) else {
+        if before_tracing(id, range.first) {
+            range.before += 1;
+        }
+        return 0;
+    };
+    // SAFETY: a map value, valid while the program runs; what other CPUs may change now is exchanged atomically.
     unsafe {
         if swap(&raw mut (*send).done_ns, range.now) != 0 {
             return 0;
@@ -113,43 +372,109 @@ extern "C" fn release(index: u32, range: *mut Range) -> i64 {
         let (start, path, bytes) = ((*send).start_ns, (*send).path, (*send).bytes);
         range.sends += 1;
         range.bytes += bytes;
-        // When the call's end saw the release first, it has removed and booked the send.
-        if core::ptr::read_volatile(&raw const (*send).accepted) != 0 && SENDS.remove(key).is_ok() {
-            range.finished += 1;
-            range.finished_bytes += bytes;
-            record_duration(LatencyKind::Release, path as u32, range.now.saturating_sub(start));
+        range.unsent += unsent(bytes, (*send).end_seq, range.snd_nxt);
+        fetch_add(&mut (*send).outcome, range.outcome);
+        // When the call has not returned, its end will book the send.
+        let before = fetch_add(&mut (*send).state, send_state::RELEASED);
+        if before & send_state::ACCEPTED == 0 {
+            return 0;
+        }
+        range.finished += 1;
+        range.finished_bytes += bytes;
+        range.finished_pages += (*send).pages;
+        let held = range.now.saturating_sub(start);
+        record_duration(LatencyKind::Release, path as u32, held);
+        record_socket(range.socket, path, held);
+        if before & send_state::READ != 0 {
+            range.wrong.count(compared(&*send));
+            let _ = SENDS.remove(key);
+        } else if range.outcome & send_outcome::UNREADABLE != 0 {
+            let _ = SENDS.remove(key);
+        } else {
+            range.kept += 1;
         }
     }
     0
 }
 
-/// Called when a send's call has returned: ends the send if its completion came first.
+/// The call of a send has returned and its record is complete: ends what has ended before it.
 #[inline(always)]
-pub fn finish_if_done(key: SendKey, send: *mut SendEntry) {
+pub fn accepted(key: SendKey, send: *mut SendEntry) {
     // SAFETY: a map value, valid while the program runs.
-    let (done, start, bytes, path) = unsafe {
-        (core::ptr::read_volatile(&raw const (*send).done_ns), (*send).start_ns, (*send).bytes, (*send).path)
-    };
-    if done == 0 || SENDS.remove(key).is_err() {
-        return;
+    let (before, send) = unsafe { (fetch_add(&mut (*send).state, send_state::ACCEPTED), &*send) };
+    if before & send_state::RELEASED != 0 {
+        zcscope_returned(key.sk, key.id, send, u32::from(before & send_state::READ != 0));
     }
-    record_duration(LatencyKind::Release, path as u32, done.saturating_sub(start));
-    let Some(entry) = known(key.sk) else { return };
-    if let Some(flow) = socket::flow(entry, PATH) {
-        add(&mut flow.completed_sends, 1);
-        add(&mut flow.completed_bytes, bytes);
+}
+
+/// The call of a send returned after the send's release, and after it was read of (`was_read`). Exported like
+/// [`zcscope_release`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn zcscope_returned(sk: u64, id: u64, send: *const SendEntry, was_read: u32) -> u64 {
+    // SAFETY: null or a map value.
+    let (Some(send), Some(entry)) = (unsafe { send.as_ref() }, known(sk)) else { return 0 };
+    let socket = entry.id;
+    let Some(flow) = socket::flow(entry, PATH) else { return 0 };
+    let held = send.done_ns.saturating_sub(send.start_ns);
+    record_duration(LatencyKind::Release, send.path as u32, held);
+    record_socket(socket, send.path, held);
+    let (bytes, pages) = (send.bytes, send.pages);
+    add(&mut flow.completed_sends, 1);
+    add(&mut flow.completed_bytes, bytes);
+    if was_read != 0 {
+        let mut wrong = Wrong::new();
+        wrong.count(compared(send));
+        wrong.book(flow);
     }
-    landed(entry, 1);
+    if was_read != 0 || send.outcome & send_outcome::UNREADABLE != 0 {
+        let _ = SENDS.remove(SendKey { sk, id });
+    } else {
+        fetch_add(&mut entry.unread_sends, 1);
+    }
+    landed(entry, 1, pages);
+    0
+}
+
+/// Records how long the application took to read of a send that is over; what was wrong with what it read.
+#[inline(always)]
+fn compared(send: &SendEntry) -> Option<Disagreement> {
+    let path = send.path as u32;
+    record_duration(LatencyKind::AppRead, path, send.read_ns.saturating_sub(send.start_ns));
+    // To tracepoints a release and its notification are one event.
+    let at_once = conf!(mode.completion) == Source::Tracepoint as u32;
+    let queued = if at_once { send.done_ns } else { send.queued_ns };
+    if queued != 0 {
+        record_duration(LatencyKind::Read, path, send.read_ns.saturating_sub(queued));
+    }
+    if conf!(mode.copy) == Source::None as u32 { None } else { SendEntry::disagreement(send.outcome) }
 }
 
 /// Sends are no longer in flight; the last one of a closing socket ends its entry.
 #[inline(always)]
-pub fn landed(entry: &mut SockEntry, sends: u64) {
+pub fn landed(entry: &mut SockEntry, sends: u64, pages: u64) {
+    gauge::landed(entry, pages);
     let before = fetch_add(&mut entry.in_flight, sends.wrapping_neg());
     if before == sends && entry.flags & sock_flags::CLOSING != 0 {
+        forget_unread(entry);
         lifecycle::zcscope_publish(entry);
         let _ = SOCKS.remove(entry.sk);
     }
+}
+
+/// What the loop over the sends of one notification needs and finds.
+#[repr(C)]
+struct Telling {
+    sk: u64,
+    now: u64,
+    first: u64,
+    lo: u32,
+    copied: u32,
+    /// Sends that waited to be read.
+    read: u64,
+    /// Sends without a record, though seen.
+    dropped: u64,
+    wrong: Wrong,
 }
 
 /// `sock_dequeue_err_skb(sk)` gave the application this skb (null: the queue was empty).
@@ -160,30 +485,192 @@ pub unsafe fn dequeued(skb: *const u8) {
     }
     unsafe {
         if let Some(notice) = skb::notice(skb) {
-            told(Probe::read(skb, conf!(off.skb_sk)), &notice);
+            let freed = Probe::read(skb, conf!(off.skb_truesize));
+            let sk = Probe::read(skb, conf!(off.skb_sk));
+            zcscope_told(sk, notice.lo, notice.hi, u32::from(notice.copied), freed);
         }
     }
 }
 
-/// The application read a notification.
-#[inline(always)]
-pub fn told(sk: u64, notice: &skb::Notice) {
-    let Some(entry) = known(sk) else { return };
-    let Some(flow) = socket::flow(entry, PATH) else { return };
-    let sends = u64::from(notice.hi.wrapping_sub(notice.lo)) + 1;
+/// The application read a notification of the sends `lo ..= hi`, which gives `freed` bytes of option memory back.
+/// Exported like [`zcscope_release`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn zcscope_told(sk: u64, lo: u32, hi: u32, copied: u32, freed: u32) -> u64 {
+    let Some(entry) = known(sk) else { return 0 };
+    if !path_wanted() {
+        return 0;
+    }
+    let Some(flow) = socket::flow(entry, PATH) else { return 0 };
+    let len = hi.wrapping_sub(lo).wrapping_add(1);
+    let sends = u64::from(len);
     add(&mut flow.told_reads, 1);
     add(&mut flow.told_sends, sends);
-    if notice.copied {
+    if copied != 0 {
         add(&mut flow.told_copied_sends, sends);
+    }
+    record_number(SpreadKind::RangeLength, PATH, sends);
+    // SAFETY: helpers without preconditions; the callback matches its contract and `sum` outlives the loop.
+    let sum = unsafe {
+        gauge::queues(entry, freed);
+        let zero = unknown(0);
+        let mut sum = Telling {
+            sk,
+            now: bpf_ktime_get_ns(),
+            first: entry.first_send,
+            lo,
+            copied,
+            read: zero,
+            dropped: zero,
+            wrong: Wrong::new(),
+        };
+        let len = if len < MOST_SENDS { len } else { MOST_SENDS };
+        bpf_loop(len, tell as *mut c_void, (&raw mut sum).cast(), 0);
+        sum
+    };
+    fetch_add(&mut entry.unread_sends, sum.read.wrapping_neg());
+    if sum.dropped != 0 {
+        lost(Lost::UnreadSend, sum.dropped);
+    }
+    sum.wrong.book(flow);
+    0
+}
+
+/// Callback of `bpf_loop`: the application has read of the send `lo + index`.
+#[inline(never)]
+extern "C" fn tell(index: u32, telling: *mut Telling) -> i64 {
+    // SAFETY: the context given to `bpf_loop`.
+    let telling = unsafe { &mut *telling };
+    let id = telling.lo.wrapping_add(index);
+    let key = SendKey { sk: telling.sk, id: u64::from(id) };
+    let Some(record) = SENDS.get_ptr_mut(key) else {
+        if !before_tracing(id, telling.first) {
+            telling.dropped += 1;
+        }
+        return 0;
+    };
+    const OVER: u64 = send_state::ACCEPTED | send_state::RELEASED;
+    // SAFETY: a map value, valid while the program runs; what other CPUs may change now is exchanged atomically.
+    unsafe {
+        (*record).read_ns = telling.now;
+        if conf!(mode.queue) != Source::None as u32 && (*record).done_ns != 0 {
+            match swap(&raw mut (*record).queued_ns, telling.now) {
+                0 => {
+                    // Read before its report is seen: it was queued by now.
+                    let waited = telling.now.saturating_sub((*record).done_ns);
+                    record_duration(LatencyKind::Queue, (*record).path as u32, waited);
+                }
+                queued_ns => (*record).queued_ns = queued_ns,
+            }
+        }
+        if telling.copied != 0 {
+            fetch_add(&mut (*record).outcome, send_outcome::TOLD_COPIED);
+        }
+        // When the call has not returned, or the release not been seen yet, that will book.
+        if fetch_add(&mut (*record).state, send_state::READ) & OVER == OVER {
+            telling.read += 1;
+            telling.wrong.count(compared(&*record));
+            let _ = SENDS.remove(key);
+        }
+    }
+    0
+}
+
+/// A notification was queued and reported on this CPU: see [`announce`].
+#[inline(always)]
+unsafe fn queued(entry: &mut SockEntry) {
+    let Some(releasing) = RELEASING.get_ptr_mut(0) else { return };
+    // SAFETY: a map value of this CPU; helpers without preconditions, and the context outlives the loop.
+    unsafe {
+        let Releasing { sk, done_ns, lo, len } = *releasing;
+        if sk != entry.sk {
+            return;
+        }
+        (*releasing).sk = 0;
+        let mut queuing = Queuing { sk, done_ns, now: bpf_ktime_get_ns(), lo: u64::from(lo) };
+        bpf_loop(len, queue as *mut c_void, (&raw mut queuing).cast(), 0);
     }
 }
 
-/// Tracepoint `sock:inet_sk_error_report(sk)`: a notification may have been queued. The tail of the queue is
-/// ours when it is not the one of the report before; a merged completion comes by `skb:consume_skb`.
+/// A range of sends whose notification is queued now.
+#[repr(C)]
+struct Queuing {
+    sk: u64,
+    done_ns: u64,
+    now: u64,
+    lo: u64,
+}
+
+/// Callback of `bpf_loop`: the notification of the send `lo + index` is queued.
+#[inline(never)]
+extern "C" fn queue(index: u32, queuing: *mut Queuing) -> i64 {
+    // SAFETY: the context given to `bpf_loop`.
+    let queuing = unsafe { &*queuing };
+    let key = SendKey { sk: queuing.sk, id: u64::from((queuing.lo as u32).wrapping_add(index)) };
+    if let Some(send) = SENDS.get_ptr_mut(key) {
+        // SAFETY: a map value, valid while the program runs; a reader on another CPU may be faster.
+        unsafe {
+            if (*send).done_ns == queuing.done_ns && swap(&raw mut (*send).queued_ns, queuing.now) == 0 {
+                let waited = queuing.now.saturating_sub(queuing.done_ns);
+                record_duration(LatencyKind::Queue, (*send).path as u32, waited);
+            }
+        }
+    }
+    0
+}
+
+/// What is left to remove of an ended socket.
+#[repr(C)]
+struct Forgetting {
+    sk: u64,
+    /// The id its next send would have taken.
+    next: u64,
+    records: u64,
+}
+
+/// Removes the records of sends of an ended socket whose notifications nobody will read any more.
+#[inline(always)]
+pub fn forget_unread(entry: &mut SockEntry) {
+    if entry.unread_sends == 0 {
+        return;
+    }
+    // SAFETY: an untyped read; the callback matches the helper's contract and the context outlives the loop.
+    unsafe {
+        let next: u32 = Probe::read(entry.sk as *const u8, conf!(off.sock_zckey));
+        let mut left = Forgetting { sk: entry.sk, next: u64::from(next), records: entry.unread_sends };
+        bpf_loop(FARTHEST, forget as *mut c_void, (&raw mut left).cast(), 0);
+    }
+    entry.unread_sends = 0;
+}
+
+/// Callback of `bpf_loop`: removes the send `next - 1 - index` when it only waits to be read; ends when none is left.
+#[inline(never)]
+extern "C" fn forget(index: u32, left: *mut Forgetting) -> i64 {
+    const WAITS: u64 = send_state::ACCEPTED | send_state::RELEASED;
+    // SAFETY: the context given to `bpf_loop`.
+    let left = unsafe { &mut *left };
+    let id = (left.next as u32).wrapping_sub(1).wrapping_sub(index);
+    let key = SendKey { sk: left.sk, id: u64::from(id) };
+    if let Some(send) = SENDS.get_ptr(key) {
+        // SAFETY: a map value, valid while the program runs.
+        if unsafe { (*send).state } & WAITS == WAITS && SENDS.remove(key).is_ok() {
+            left.records = left.records.saturating_sub(1);
+        }
+    }
+    i64::from(left.records == 0)
+}
+
+/// Tracepoint `sock:inet_sk_error_report(sk)`: a notification may have been queued. Where the release itself is seen,
+/// that is all it tells. Else the tail of the queue is ours when it is not the one of the report before; a merged
+/// completion comes by `skb:consume_skb`.
 #[inline(always)]
 pub unsafe fn error_report(sk: *const u8) {
     let Some(entry) = known(sk as u64) else { return };
     unsafe {
+        gauge::queues(entry, 0);
+        if conf!(mode.completion) != Source::Tracepoint as u32 {
+            return queued(entry);
+        }
         let queue = sk.wrapping_add(conf!(off.sock_error_queue) as usize);
         // struct sk_buff_head { next, prev, ... }
         let tail: u64 = read(queue.wrapping_add(8));
@@ -196,16 +683,16 @@ pub unsafe fn error_report(sk: *const u8) {
         }
         entry.tail_skb = tail;
         entry.tail_lo = u64::from(notice.lo);
-        ended(sk as u64, tail, &notice);
+        ended(entry.sk, tail, &notice);
     }
 }
 
 /// A completion seen through its notification skb.
 #[inline(always)]
-unsafe fn ended(sk: u64, skb: u64, notice: &skb::Notice) {
+fn ended(sk: u64, skb: u64, notice: &skb::Notice) {
     let uarg = skb.wrapping_add(u64::from(conf!(off.skb_cb)));
     let len = notice.hi.wrapping_sub(notice.lo).wrapping_add(1);
-    unsafe { range(sk, uarg, notice.lo, len, notice.copied) };
+    zcscope_release(sk, uarg, notice.lo, len, u32::from(notice.copied));
     let _ = UNITS.remove(uarg);
 }
 
@@ -236,14 +723,15 @@ pub unsafe fn consumed(skb: *const u8, location: u64) {
             }
             None => return,
         };
-        if !by_completion && conf!(mode.told) == Source::Tracepoint as u32 {
-            told(sk, &notice);
-        }
         // A notification that is read has ended before, by its report; only when it was read so fast that the
         // report found the queue empty this is the first we hear of it. What was merged into it has its own skb.
         let reported = entry.tail_skb == skb as u64 && entry.tail_lo == u64::from(notice.lo);
         if conf!(mode.completion) == Source::Tracepoint as u32 && (by_completion || !reported) {
-            ended(sk, skb as u64, &notice);
+            ended(sk, address(skb), &notice);
+        }
+        if !by_completion && conf!(mode.told) == Source::Tracepoint as u32 {
+            let freed = Probe::read(skb, conf!(off.skb_truesize));
+            zcscope_told(sk, notice.lo, notice.hi, u32::from(notice.copied), freed);
         }
     }
 }

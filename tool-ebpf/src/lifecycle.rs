@@ -1,9 +1,10 @@
 //! Ends of sockets, and forks of traced processes.
 
-use aya_ebpf::bindings::BPF_RB_NO_WAKEUP;
+use aya_ebpf::{bindings::BPF_RB_NO_WAKEUP, helpers::bpf_ktime_get_ns};
 use zcscope_common::{FlowKey, Lost, Path, SockEntry, SpillEntry, sock_flags};
 
 use crate::{
+    complete,
     config::conf,
     maps::{ENDED, PROCS, SOCKS, SPILL, lost},
     mem::{Direct, Mem},
@@ -51,7 +52,10 @@ pub fn destroyed(sk: u64) {
     // SAFETY: a map value, valid while the program runs.
     let entry = unsafe { &mut *entry };
     if entry.flags & sock_flags::IGNORED == 0 {
+        complete::forget_unread(entry);
         if entry.in_flight != 0 {
+            // SAFETY: helper without preconditions.
+            entry.closing_ns = unsafe { bpf_ktime_get_ns() };
             entry.flags |= sock_flags::CLOSING;
             return;
         }

@@ -14,6 +14,8 @@ mod classify;
 mod complete;
 mod config;
 mod copy;
+mod cost;
+mod gauge;
 mod hooks;
 mod infer;
 mod layer;

@@ -7,11 +7,11 @@ use aya_ebpf::{
 };
 use zcscope_common::{
     CallState, CopyKey, CopyTotals, DevInfo, FlowCounters, FlowKey, HIST_BUCKETS, Hist, LATENCY_SLOTS,
-    LatencyKind, Lost, Path, SPREAD_BUCKETS, SendEntry, SendKey, SockEntry, SpillEntry, Spread, SpreadKind,
-    Unit, UringSend, bucket_of, latency_slot, spread_bucket, spread_slot,
+    LatencyKind, Lost, Path, SPREAD_BUCKETS, SendEntry, SendKey, SockEntry, SocketHist, SpillEntry, Spread,
+    SpreadKind, Unit, UringSend, bucket_of, latency_slot, spread_bucket, spread_slot,
 };
 
-use crate::mem::{add, fetch_add};
+use crate::mem::{add, add32, fetch_add};
 
 /// Sockets by address of `struct sock`.
 #[map]
@@ -19,9 +19,15 @@ pub static SOCKS: HashMap<u64, SockEntry> = HashMap::with_max_entries(10_240, 0)
 /// Second and later paths of sockets.
 #[map]
 pub static SPILL: HashMap<FlowKey, SpillEntry> = HashMap::with_max_entries(2_048, 0);
-/// Zero-copy sends in flight.
+/// Zero-copy sends from their id until their notification is read.
 #[map]
 pub static SENDS: HashMap<SendKey, SendEntry> = HashMap::with_max_entries(16_384, 0);
+/// Release latency of single sockets; few sockets send zero-copy, so entries are made when needed.
+#[map]
+pub static SOCKET_LATENCY: HashMap<FlowKey, SocketHist> = HashMap::with_max_entries(512, BPF_F_NO_PREALLOC);
+/// The notification each CPU is about to queue.
+#[map]
+pub static RELEASING: PerCpuArray<Releasing> = PerCpuArray::with_max_entries(1, 0);
 /// Completion units that were copied (and every io_uring notification): `ubuf_info` address.
 #[map]
 pub static UNITS: LruHashMap<u64, Unit> = LruHashMap::with_max_entries(8_192, 0);
@@ -78,6 +84,23 @@ static ZERO_CALL: Array<CallState> = Array::with_max_entries(1, 0);
 /// See `ZERO_SOCK`.
 #[map]
 static ZERO_SPILL: Array<SpillEntry> = Array::with_max_entries(1, 0);
+/// See `ZERO_SOCK`.
+#[map]
+static ZERO_SOCKET_HIST: Array<SocketHist> = Array::with_max_entries(1, 0);
+
+/// A range of sends between their release and the report of their notification, which follows on the same CPU.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Releasing {
+    /// The socket; 0 when nothing is under way.
+    pub sk: u64,
+    /// Time of release, ns.
+    pub done_ns: u64,
+    /// First id.
+    pub lo: u32,
+    /// Number of sends.
+    pub len: u32,
+}
 
 /// Whether everything is attached.
 #[inline(always)]
@@ -130,6 +153,27 @@ pub fn record_duration(kind: LatencyKind, path: u32, ns: u64) {
     if bucket < HIST_BUCKETS {
         // SAFETY: just checked.
         add(unsafe { hist.buckets.get_unchecked_mut(bucket) }, 1);
+    }
+}
+
+/// Records the release latency of one socket.
+#[inline(always)]
+pub fn record_socket(id: u64, path: u64, ns: u64) {
+    let key = FlowKey { id, path };
+    if SOCKET_LATENCY.get_ptr(key).is_none() {
+        let Some(zero) = ZERO_SOCKET_HIST.get(0) else { return };
+        let _ = SOCKET_LATENCY.insert(key, zero, u64::from(BPF_NOEXIST));
+    }
+    let Some(hist) = SOCKET_LATENCY.get_ptr_mut(key) else { return lost(Lost::SocketLatency, 1) };
+    // SAFETY: a map value, valid while the program runs.
+    let hist = unsafe { &mut *hist };
+    add(&mut hist.sum, ns);
+    hist.max = hist.max.max(ns);
+    hist.min_inverted = hist.min_inverted.max(!ns);
+    let bucket = checked_by_verifier(bucket_of(ns));
+    if bucket < HIST_BUCKETS {
+        // SAFETY: just checked.
+        add32(unsafe { hist.buckets.get_unchecked_mut(bucket) }, 1);
     }
 }
 

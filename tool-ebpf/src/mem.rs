@@ -41,11 +41,37 @@ pub unsafe fn read<T: Copy>(ptr: *const u8) -> T {
     unsafe { bpf_probe_read_kernel(ptr.cast::<T>()).unwrap_or(core::mem::zeroed()) }
 }
 
+/// The address of a typed pointer as a plain number, which the verifier wants where a function of ours takes one.
+#[inline(always)]
+pub fn address(pointer: *const u8) -> u64 {
+    let kept = pointer;
+    // SAFETY: reads the variable above; by the helper, because a load would still be a pointer.
+    unsafe { read((&raw const kept).cast()) }
+}
+
+/// Always 0, which the verifier does not know.
+#[unsafe(no_mangle)]
+static mut ZERO: u64 = 0;
+
+/// The same number, unknown to the verifier: it walks through code once for every number it knows.
+#[inline(always)]
+pub fn unknown(number: u64) -> u64 {
+    // SAFETY: a valid global.
+    number.wrapping_add(unsafe { core::ptr::read_volatile(&raw const ZERO) })
+}
+
 /// Adds to a counter that other CPUs may add to at the same time.
 #[inline(always)]
 pub fn add(counter: &mut u64, n: u64) {
     // SAFETY: a valid, aligned u64. Relaxed and without a result: one instruction on every kernel.
     unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(counter, n) };
+}
+
+/// The same for a 32-bit counter.
+#[inline(always)]
+pub fn add32(counter: &mut u32, n: u32) {
+    // SAFETY: a valid, aligned u32; as above.
+    unsafe { atomic_xadd::<u32, u32, { AtomicOrdering::Relaxed }>(counter, n) };
 }
 
 /// Adds to a value that other CPUs may change at the same time; returns the value before.

@@ -11,11 +11,11 @@ use crate::{
     classify::{
         Class, MSG_SPLICE_PAGES, MSG_ZEROCOPY, class_by_syscall, class_of_copy, classify, uses_uring,
     },
-    complete::finish_if_done,
+    complete::accepted,
     config::conf,
-    copy,
+    copy, cost, gauge,
     maps::{CALLS, SENDS, SOCKS, active, call_slot, lost, see_zerocopy},
-    mem::{Direct, Mem, Probe, add, fetch_add, swap},
+    mem::{Direct, Mem, Probe, add, fetch_add},
     socket::{self, Owner, current_tid, known},
     uring,
 };
@@ -60,6 +60,7 @@ pub unsafe fn begin<M: Mem>(sk: *const u8, msg: *const u8, class: Class) -> Opti
         ..CallState::default()
     };
     if conf!(mode.send) == Source::Kprobe as u32 && !class.path.wants_zerocopy() {
+        cost::entered(sk);
         return Some(state);
     }
     see_zerocopy();
@@ -71,6 +72,12 @@ pub unsafe fn begin<M: Mem>(sk: *const u8, msg: *const u8, class: Class) -> Opti
         Owner::NoRoom => 1,
         Owner::Known(entry) => {
             entry.flags |= sock_flags::KEEPS_STATE;
+            if entry.first_send == 0 && class.path as u32 == Path::MsgZerocopy as u32 {
+                let next: u32 = unsafe { M::read(sk, conf!(off.sock_zckey)) };
+                // The tracepoint fires when the call has taken its id.
+                let taken = conf!(mode.send) == Source::Tracepoint as u32;
+                entry.first_send = u64::from(next) + u64::from(!taken);
+            }
             1
         }
     };
@@ -85,9 +92,9 @@ pub unsafe fn begin<M: Mem>(sk: *const u8, msg: *const u8, class: Class) -> Opti
 pub unsafe fn enter_fentry(sk: *const u8, msg: *const u8) {
     unsafe {
         let flags = msg_flags::<Direct>(msg);
-        if flags & (MSG_ZEROCOPY | MSG_SPLICE_PAGES) != 0
-            && let Some(class) = classify::<Direct>(sk, msg, flags)
-        {
+        if flags & (MSG_ZEROCOPY | MSG_SPLICE_PAGES) == 0 {
+            cost::entered(sk);
+        } else if let Some(class) = classify::<Direct>(sk, msg, flags) {
             begin::<Direct>(sk, msg, class);
         }
     }
@@ -124,7 +131,7 @@ pub unsafe fn enter_tracepoint(sk: *const u8, msg: *const u8) {
         let flags = msg_flags::<Direct>(msg);
         // Plain sends, by far the most, cost nothing here: a call that leaves no state is one.
         if flags & (MSG_ZEROCOPY | MSG_SPLICE_PAGES) == 0 {
-            return;
+            return cost::entered(sk);
         }
         if let Some(state) = known_call(current_tid())
             && state.sk == sk as u64
@@ -203,8 +210,10 @@ unsafe fn plain_again(sk: *const u8, bytes: u64) -> bool {
         if !same || uses_uring() || conf!(filter.path_mask) != 0 {
             return false;
         }
+        let calls = entry.home.calls;
         add(&mut entry.home.calls, 1);
         add(&mut entry.home.bytes, bytes);
+        cost::left(sk, &mut entry.home, Path::Copy as u32, calls, bytes as i64);
     }
     true
 }
@@ -239,7 +248,7 @@ pub unsafe fn took_id<M: Mem>(state: &mut CallState, sk: *const u8, size: u64) {
     };
     // An id recycled after an aborted send overwrites its dead record.
     if SENDS.insert(key, send, 0).is_err() {
-        state.has_id = 0;
+        state.has_id = 2;
         lost(Lost::SendTable, 1);
     }
 }
@@ -260,12 +269,14 @@ unsafe fn end_plain<M: Mem>(sk: *const u8, path: Path, ret: i64) {
         Owner::Known(entry) => socket::flow(entry, path as u32),
     };
     let Some(flow) = flow else { return };
+    let calls = flow.calls;
     add(&mut flow.calls, 1);
     if ret < 0 {
         fail(flow, ret);
     } else {
         add(&mut flow.bytes, ret as u64);
     }
+    cost::left(sk, flow, path as u32, calls, ret);
 }
 
 /// Books one finished call.
@@ -290,6 +301,7 @@ pub unsafe fn end<M: Mem>(sk: *const u8, state: &mut CallState, ret: i64) {
     if ret < 0 && uring::tells_errors(state.path) {
         return;
     }
+    let calls = flow.calls;
     add(&mut flow.calls, 1);
     if ret < 0 {
         refuse(flow, state, ret);
@@ -297,6 +309,10 @@ pub unsafe fn end<M: Mem>(sk: *const u8, state: &mut CallState, ret: i64) {
     }
     let bytes = ret as u64;
     add(&mut flow.bytes, bytes);
+    match state.start_ns {
+        0 => cost::left(sk, flow, state.path, calls, ret),
+        start => cost::book(flow, state.path, start, ret),
+    }
     if state.attached != 0 {
         unsafe { attach::leave_skb(state) };
         add(&mut flow.attached_bytes, state.attached);
@@ -312,11 +328,20 @@ pub unsafe fn end<M: Mem>(sk: *const u8, state: &mut CallState, ret: i64) {
     }
     if state.has_id != 0 {
         add(&mut flow.zc_sends, 1);
-        if let Some(entry) = entry {
-            fetch_add(&mut entry.in_flight, 1);
+        if state.has_id == 2 {
+            // Not followed: its end will not be known.
+            add(&mut flow.lost_end_sends, 1);
+            add(&mut flow.lost_end_bytes, bytes);
+            return;
         }
+        let Some(entry) = entry else { return forget(sk, state) };
+        let pages = if state.pages != 0 { state.pages } else { gauge::pages(bytes) };
+        fetch_add(&mut entry.in_flight, 1);
+        unsafe { gauge::sent(entry, pages) };
         // Bytes copied at once have been counted, whatever the notification will say.
-        accept(sk, state, if state.start_copy != 0 { 0 } else { bytes });
+        let bytes = if state.start_copy != 0 { 0 } else { bytes };
+        // SAFETY: a map value. Volatile, to get a number: `sk` can be a typed pointer.
+        accept(unsafe { core::ptr::read_volatile(&raw const entry.sk) }, state, bytes, pages);
     }
 }
 
@@ -379,16 +404,17 @@ fn forget(sk: *const u8, state: &CallState) {
 
 /// Makes the byte count of a send final; ends it when its completion came first.
 #[inline(always)]
-fn accept(sk: *const u8, state: &CallState, bytes: u64) {
-    let key = SendKey { sk: sk as u64, id: u64::from(state.send_id) };
+fn accept(sk: u64, state: &CallState, bytes: u64, pages: u64) {
+    let key = SendKey { sk, id: u64::from(state.send_id) };
     if let Some(send) = SENDS.get_ptr_mut(key) {
         // SAFETY: a map value, valid while the program runs.
         unsafe {
             (*send).bytes = bytes;
-            (*send).pages = state.pages;
-            swap(&raw mut (*send).accepted, 1);
+            (*send).pages = pages;
+            let end: u32 = Probe::read(sk as *const u8, conf!(off.tcp_write_seq));
+            (*send).end_seq = u64::from(end) | SendEntry::HAS_SEQ;
         }
-        finish_if_done(key, send);
+        accepted(key, send);
     }
 }
 

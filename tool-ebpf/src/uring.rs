@@ -132,7 +132,7 @@ fn give_up(notif: u64) {
         add(&mut flow.lost_end_bytes, send.bytes);
     }
     if let Some(entry) = owner(send) {
-        landed(entry, 1);
+        landed(entry, 1, 0);
     }
 }
 
@@ -514,7 +514,7 @@ unsafe fn end(
         add(&mut flow.completed_sends, 1);
         add(&mut flow.completed_bytes, bytes);
         if let Some(entry) = owner(send) {
-            landed(entry, 1);
+            landed(entry, 1, 0);
         }
     }
 }

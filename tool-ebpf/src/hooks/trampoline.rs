@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 
 use crate::{
-    attach, complete, copy, layer,
+    attach, complete, copy, cost, layer,
     mem::{Direct, Probe},
     send, uring,
 };
@@ -33,6 +33,7 @@ hook!(fexit, fexit_tcp_sendmsg_locked, FExitContext, ctx => {
         send::leave_fexit(ctx.arg(0), ctx.arg(1), i64::from(ret));
     }
 });
+hook!(fentry, fentry_do_tcp_sendpages, FEntryContext, ctx => cost::entered(ctx.arg(0)));
 hook!(fexit, fexit_do_tcp_sendpages, FExitContext, ctx => {
     if let Ok(ret) = ctx.ret::<i32>() {
         attach::sendpages::<Direct>(ctx.arg(0), i64::from(ret));

@@ -115,6 +115,7 @@ fn set_modes(config: &mut Config, choice: &Choice) {
             "send" => config.mode.send = source,
             "completion" => config.mode.completion = source,
             "told" => config.mode.told = source,
+            "queue_latency" => config.mode.queue = source,
             "copy" => config.mode.copy = source,
             "refused" => config.mode.refused = source,
             "ktls" => config.mode.ktls = source,

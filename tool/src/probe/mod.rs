@@ -200,8 +200,12 @@ fn configure(kernel: &Kernel<'_>, filter: &Filter) -> Result<Config, CannotTrace
     config.mode.send_has_tp = u32::from(kernel.send_tracepoint());
     config.mode.uring_cqe = u32::from(kernel.uring_cqe());
     config.mode.consume_has_location = u32::from(kernel.consume_location());
-    let bit = kernel.btf.enumerator("SOCK_ZEROCOPY").and_then(|bit| u32::try_from(bit).ok());
-    config.sock_zerocopy_bit = bit.ok_or_else(|| unknown("no enumerator SOCK_ZEROCOPY".into()))?;
+    let bit = |name: &str| {
+        let bit = kernel.btf.enumerator(name).and_then(|bit| u32::try_from(bit).ok());
+        bit.ok_or_else(|| unknown(format!("no enumerator {name}")))
+    };
+    config.sock_zerocopy_bit = bit("SOCK_ZEROCOPY")?;
+    config.sock_dead_bit = bit("SOCK_DEAD")?;
     let range = |name: &str| {
         let range = kernel.symbols.and_then(|symbols| symbols.range_of(name));
         range.map_or(Range::default(), |(start, end)| Range { start, end })
@@ -254,10 +258,6 @@ fn session(attached: &attach::Attached, kernel: &Kernel<'_>) -> Session {
                 .into(),
         });
     }
-    missing.push(Missing {
-        fact: "app_read_latency".into(),
-        why: "how long a notification waits to be read is not measured by this version".into(),
-    });
     Session {
         host: identity.host,
         kernel: identity.kernel,

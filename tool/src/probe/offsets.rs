@@ -133,6 +133,15 @@ const ROWS: &[Row] = rows! {
     pipe_ring_size = "pipe_inode_info" "ring_size";
     pipe_buffer_ops = "pipe_buffer" "ops";
     pt_regs_di = "pt_regs" "di";
+    sock_state = "sock_common" "skc_state";
+    sock_err = "sock" "sk_err";
+    skb_truesize = "sk_buff" "truesize";
+    queue_len = "sk_buff_head" "qlen";
+    tcp_write_seq = "tcp_sock" "write_seq";
+    tcp_snd_nxt = "tcp_sock" "snd_nxt";
+    task_cred = "task_struct" "cred";
+    cred_user = "cred" "user";
+    user_locked_vm = "user_struct" "locked_vm";
 };
 
 /// Cache line of the architectures supported; the kernel rounds skb sizes up to it (`SKB_DATA_ALIGN`).

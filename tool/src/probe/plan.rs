@@ -205,6 +205,7 @@ pub(super) const FACTS: &[Fact] = &[
                     hook(Fentry, "tcp_sendmsg_locked"),
                     hook(Fexit, "tcp_sendmsg_locked"),
                     hook(Fexit, "msg_zerocopy_realloc"),
+                    hook_when(Fentry, "do_tcp_sendpages", When::SendPages),
                     hook_when(Fexit, "do_tcp_sendpages", When::SendPages),
                 ],
                 &[],
@@ -301,6 +302,22 @@ pub(super) const FACTS: &[Fact] = &[
         ],
         tracepoint_cannot: "no tracepoint tells when io_uring's last reference to a buffer is given back, only when \
                             its notification is posted; fentry or kprobes are needed",
+    },
+    Fact {
+        name: "queue_latency",
+        ways: &[
+            way(
+                Source::Fentry,
+                &[hook(Fentry, "__msg_zerocopy_callback"), hook(Tracepoint, "inet_sk_error_report")],
+                &[],
+            ),
+            way(
+                Source::Kprobe,
+                &[hook(Kprobe, "__msg_zerocopy_callback"), hook(Tracepoint, "inet_sk_error_report")],
+                &[],
+            ),
+        ],
+        tracepoint_cannot: "to tracepoints the release of a send and its notification are one event",
     },
     Fact {
         name: "copy",
