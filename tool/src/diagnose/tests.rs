@@ -9,8 +9,8 @@ use crate::model::reason;
 use crate::model::sample::CopyKind;
 use crate::model::sample::{FileReads, FileSample};
 use crate::model::snapshot::{
-    Completions, CopyFigures, GaugeFigures, Ledger, Limit, Lost, Percentiles, Place, ProcessFigures, Session,
-    SocketFigures,
+    Completions, CopyFigures, DelayedAcks, GaugeFigures, Ledger, Limit, Lost, Percentiles, Place,
+    ProcessFigures, Session, SocketFigures,
 };
 
 fn copy(reason: Reason, bytes: u64, told: bool, clone: bool) -> CopyFigures {
@@ -215,15 +215,16 @@ fn late_reading_is_a_slow_reader() {
 
 #[test]
 fn releases_at_forty_milliseconds_are_delayed_acks_unless_the_peer_is_far() {
-    let delayed = |delayed, min| {
+    let delayed = |sends, before, min| {
         with(|c| {
             c.latency = Some(Percentiles { count: 100, min, ..Percentiles::default() });
-            c.delayed_acks = Some(delayed);
+            c.delayed_acks = Some(DelayedAcks { sends, before });
         })
     };
-    assert_eq!(delayed(10, 50_000), [("delayed_ack".to_owned(), Severity::Warning)]);
-    assert_eq!(delayed(9, 50_000), [], "few");
-    assert_eq!(delayed(100, 39_000_000), [], "a round trip of 40 ms");
+    assert_eq!(delayed(10, 5, 50_000), [("delayed_ack".to_owned(), Severity::Warning)]);
+    assert_eq!(delayed(9, 0, 50_000), [], "few");
+    assert_eq!(delayed(100, 0, 39_000_000), [], "a round trip of 40 ms");
+    assert_eq!(delayed(10, 6, 50_000), [], "no peak");
 }
 
 #[test]

@@ -301,7 +301,7 @@ fn completions(c: &Completions) -> CompletionsDoc {
         disagreements: c.disagreements.as_deref().map(disagreements),
         range_length: c.range_length.map(spread),
         latency_ns: c.latency.map(percentiles),
-        delayed_acks: c.delayed_acks,
+        delayed_acks: c.delayed_acks.map(|delayed| delayed.sends),
         queue_latency_ns: c.queue_latency.map(percentiles),
         read_latency_ns: c.read_latency.map(percentiles),
         app_read_latency_ns: c.app_read_latency.map(percentiles),
