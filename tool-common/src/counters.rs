@@ -94,6 +94,8 @@ counters! {
         lost_end_sends: u64,
         /// Bytes of those.
         lost_end_bytes: u64,
+        /// Bytes of sends released that never left: the connection ended before TCP had sent them.
+        unsent_bytes: u64,
         /// Completion units (ubufs, notifs) released: the notifications queued, before merging.
         units: u64,
         /// Sends of units the kernel flagged as copied.
@@ -116,7 +118,7 @@ counters! {
 }
 
 const _: () =
-    assert!(size_of::<FlowCounters>() == (29 + Err::COUNT + Refusal::COUNT + Disagreement::COUNT) * 8);
+    assert!(size_of::<FlowCounters>() == (30 + Err::COUNT + Refusal::COUNT + Disagreement::COUNT) * 8);
 
 /// Classes of errno a send can fail with; the index into [`FlowCounters::errors`].
 #[repr(u8)]

@@ -14,7 +14,7 @@ const SHARE_PERCENT: u64 = 1;
 
 /// One finding per reason on one receive path.
 pub(super) fn not_mapped(path: &PathFigures) -> Vec<Finding> {
-    let Some(ledger) = path.ledger.filter(|_| path.path.is_receive()) else { return Vec::new() };
+    let Some(ledger) = path.ledger.filter(|_| path.path.receives()) else { return Vec::new() };
     let left = path.skip_hint_bytes.unwrap_or(0);
     let offered = ledger.requested_bytes.saturating_add(left);
     let mut reasons: BTreeMap<Reason, Vec<&CopyFigures>> = BTreeMap::new();

@@ -34,7 +34,7 @@ impl Sums {
         let copied = c.start_copied_bytes.saturating_add(c.raw_wire_bytes).min(c.bytes);
         // A receive call returns what it copied: nothing of that is silent.
         let untold =
-            if path.is_receive() { 0 } else { c.start_copied_bytes.saturating_add(c.raw_silent_bytes) };
+            if path.receives() { 0 } else { c.start_copied_bytes.saturating_add(c.raw_silent_bytes) };
         let clone = c.raw_clone_bytes.min(c.bytes);
         Self { c, copied, clone, silent: untold.min(copied), ..Self::default() }
     }
@@ -78,7 +78,7 @@ pub(super) fn in_flight(path: Path, sums: &Sums, known: &Known) -> Option<InFlig
     known.completions_of(path).then(|| InFlight {
         sends: c.zc_sends.saturating_sub(c.completed_sends).saturating_sub(c.lost_end_sends),
         bytes: open_bytes(c),
-        pages: (known.pages && sums.undivided == 0).then_some(sums.open_pages),
+        pages: (known.open_pages_of(path) && sums.undivided == 0).then_some(sums.open_pages),
     })
 }
 
@@ -121,9 +121,8 @@ pub(super) fn completions(path: Path, sums: &Sums, known: &Known) -> Option<Comp
         return None;
     }
     let c = &sums.c;
-    // An io_uring program may not ask to be told whether its sends were copied.
-    let told = known.told_of(path) && (!is_uring(path) || c.told_reads > 0);
-    // When a program takes an io_uring notification from the ring cannot be seen.
+    let told = known.told_of(path);
+    // A program takes its io_uring notifications from memory: what is seen is that they are posted.
     let reads = told && !is_uring(path);
     Some(Completions {
         sends: c.completed_sends,
@@ -136,6 +135,7 @@ pub(super) fn completions(path: Path, sums: &Sums, known: &Known) -> Option<Comp
         before_attach: c.before_attach_sends,
         lost_ends: c.lost_end_sends,
         lost_end_bytes: lost_end_bytes(c),
+        unsent_bytes: c.unsent_bytes,
         disagreements: (told && known.kernel_truth).then(|| disagreements(c)),
         ..Completions::default()
     })
@@ -148,10 +148,10 @@ fn disagreements(c: &FlowCounters) -> Vec<(Disagreement, u64)> {
 /// What is no copy and worth telling; `None` when none of it can be seen.
 pub(super) fn notes(path: Path, sums: &Sums, known: &Known) -> Option<Vec<(Reason, u64)>> {
     let seen = [
-        (known.frag_limit, Reason::FragLimit, sums.c.frag_limit),
+        (known.frags, Reason::FragLimit, sums.c.frag_limit),
         (known.mixed_socket, Reason::MixedSocket, sums.c.mixed_socket),
     ];
-    let sends = path.wants_zerocopy() && !path.is_receive();
+    let sends = path.wants_zerocopy() && !path.receives();
     let mut known = seen.into_iter().filter(|(known, ..)| *known && sends).peekable();
     known.peek()?;
     Some(known.filter(|(.., n)| *n > 0).map(|(_, reason, n)| (reason, n)).collect())
@@ -169,7 +169,7 @@ pub(super) fn errors(path: Path, sums: &Sums) -> BTreeMap<&'static str, u64> {
         .iter()
         .map(|(class, name)| (*class, *name, sums.c.errors[*class as usize]))
         .filter(|(class, _, n)| {
-            *n > 0 || (*class == Err::Enobufs && path.wants_zerocopy() && !path.is_receive())
+            *n > 0 || (*class == Err::Enobufs && path.wants_zerocopy() && !path.receives())
         })
         .map(|(_, name, n)| (name, n))
         .collect()
@@ -318,6 +318,7 @@ mod tests {
         let untold = of(&without("told"));
         assert_eq!((untold.disagreements, untold.unread_sends), (None, None));
         let ring = completions(Path::UringSendZc, &sums, &all_known()).unwrap();
+        assert_eq!(in_flight(Path::UringSendZc, &sums, &all_known()).unwrap().pages, None);
         assert_eq!((ring.told_sends, ring.unread_sends), (Some(4), None));
     }
 
@@ -327,9 +328,9 @@ mod tests {
         (c.frag_limit, c.timed_bytes, c.timed_ns) = (5, 4_096, 8_000);
         let sums = Sums::of_socket(Path::MsgZerocopy, c);
         assert_eq!(notes(Path::MsgZerocopy, &sums, &all_known()), Some(vec![(Reason::FragLimit, 5)]));
-        assert_eq!(notes(Path::MsgZerocopy, &sums, &without("frag_limit")), Some(vec![]));
+        assert_eq!(notes(Path::MsgZerocopy, &sums, &without("frags")), Some(vec![]));
         let none = Session {
-            missing: ["frag_limit", "mixed_socket"]
+            missing: ["frags", "mixed_socket"]
                 .map(|fact| Missing { fact: fact.into(), why: String::new() })
                 .into(),
             ..Session::default()
@@ -385,7 +386,7 @@ mod tests {
                 unit_silent_bytes: n(),
                 ..FlowCounters::default()
             };
-            for path in Path::ALL.iter().copied().filter(|p| p.wants_zerocopy()) {
+            for path in Path::ALL.iter().copied().filter(|p| p.wants_zerocopy() && *p != Path::RecvDevmem) {
                 let sums = Sums::of_socket(path, c);
                 let l = ledger(path, &sums, &all_known()).unwrap();
                 let open = in_flight(path, &sums, &all_known()).map_or(0, |f| f.bytes);

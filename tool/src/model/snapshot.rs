@@ -210,6 +210,9 @@ pub struct Completions {
     pub lost_ends: u64,
     /// Bytes of those: neither copied, nor zero-copied, nor in flight.
     pub lost_end_bytes: u64,
+    /// Bytes of sends released that never left, because the connection ended first. Nothing copied them: they stand
+    /// among the zero-copied ones.
+    pub unsent_bytes: u64,
     /// Sends the application was told something wrong about, by kind, only those above zero; `None` when what it was
     /// told, or what was done, cannot be seen.
     pub disagreements: Option<Vec<(Disagreement, u64)>>,

@@ -75,7 +75,7 @@ fn socket(id: u64, comm: &str, flows: Vec<(Path, FlowCounters)>) -> SocketSample
 }
 
 fn copy(path: Path, reason: Reason, site: &str, bytes: u64, told: bool, clone: bool) -> CopySample {
-    let socket = Some(if path.is_receive() { 4 } else { 1 });
+    let socket = Some(if path.receives() { 4 } else { 1 });
     let kind = CopyKind {
         reason,
         site: site.into(),
@@ -202,7 +202,6 @@ pub(super) fn sparse() -> Snapshot {
         "refused",
         "copy_site",
         "pages",
-        "frag_limit",
         "mixed_socket",
         "gauges",
         "locked_pages",

@@ -20,7 +20,7 @@ pub fn render(snapshot: &Snapshot, findings: &[Finding], command: &[String]) -> 
         lines.extend(nothing_sent());
     }
     // What is sent first, whatever the order of the ids.
-    let (received, sent): (Vec<_>, Vec<_>) = snapshot.paths.iter().partition(|p| p.path.is_receive());
+    let (received, sent): (Vec<_>, Vec<_>) = snapshot.paths.iter().partition(|p| p.path.receives());
     for path in sent.into_iter().chain(received) {
         lines.push(String::new());
         lines.extend(path_block(path, snapshot.duration_ns));

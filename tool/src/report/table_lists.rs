@@ -14,8 +14,8 @@ struct Sum {
 }
 
 fn sum_up(paths: &[PathFigures]) -> Sum {
-    let bytes_of = |receive| paths.iter().filter(|p| p.path.is_receive() == receive).map(|p| p.bytes).sum();
-    let ledgers = || paths.iter().filter(|p| !p.path.is_receive()).filter_map(|p| p.ledger);
+    let bytes_of = |receive| paths.iter().filter(|p| p.path.receives() == receive).map(|p| p.bytes).sum();
+    let ledgers = || paths.iter().filter(|p| !p.path.receives()).filter_map(|p| p.ledger);
     let requested = ledgers().map(|l| l.requested_bytes).sum();
     let copied = match ledgers().map(|l| l.copied_bytes).sum::<Option<u64>>() {
         _ if ledgers().next().is_none() => "-".to_owned(),
@@ -32,7 +32,7 @@ struct Columns {
 
 impl Columns {
     fn of(snapshot: &Snapshot) -> Self {
-        Self { received: snapshot.paths.iter().any(|p| p.path.is_receive()) }
+        Self { received: snapshot.paths.iter().any(|p| p.path.receives()) }
     }
 
     fn heading(&self, name: &str) -> String {

@@ -11,7 +11,7 @@ pub(super) fn path_block(path: &PathFigures, duration_ns: u64) -> Vec<String> {
     let mut lines =
         vec![format!("{}: {} calls, {}, {mean} mean", path.path.name(), path.calls, bytes(path.bytes))];
     if let Some(ledger) = path.ledger {
-        let receive = path.path.is_receive();
+        let receive = path.path.receives();
         lines.extend(if receive { received_lines(&ledger, path) } else { ledger_lines(&ledger, path) });
     }
     if !path.copies.is_empty() {
@@ -57,6 +57,9 @@ fn ledger_lines(ledger: &Ledger, path: &PathFigures) -> Vec<String> {
     if let Some(open) = path.in_flight {
         let pages = open.pages.map(|pages| format!(", {pages} pages")).unwrap_or_default();
         lines.push(row("in flight", Some(open.bytes), &format!("{} sends{pages}", open.sends)));
+    }
+    if let Some(unsent) = path.completions.as_ref().map(|c| c.unsent_bytes).filter(|n| *n > 0) {
+        lines.push(row("  unsent", Some(unsent), "zero-copied, but the connection ended before they left"));
     }
     if let Some(c) = path.completions.as_ref().filter(|c| c.lost_ends > 0) {
         let note = format!("{} sends whose end was not seen", c.lost_ends);

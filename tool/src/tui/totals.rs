@@ -62,18 +62,18 @@ fn add_sends(sum: &mut Option<Sends>, part: Option<Sends>) {
 impl Totals {
     /// Sums the send paths of one row.
     pub(super) fn of(paths: &[PathFigures]) -> Self {
-        Self::over(paths.iter().filter(|p| !p.path.is_receive()))
+        Self::over(paths.iter().filter(|p| !p.path.receives()))
     }
 
     /// Sums what the row does most: its send paths or its receive paths.
     pub(super) fn of_main(paths: &[PathFigures]) -> Self {
-        let receive = main_path(paths).is_some_and(|p| p.path.is_receive());
-        Self::over(paths.iter().filter(|p| p.path.is_receive() == receive))
+        let receive = main_path(paths).is_some_and(|p| p.path.receives());
+        Self::over(paths.iter().filter(|p| p.path.receives() == receive))
     }
 
     /// Bytes received per second; `None` when no receive path is in use.
     pub(super) fn received_per_s(paths: &[PathFigures]) -> Option<u64> {
-        let received = paths.iter().filter(|p| p.path.is_receive());
+        let received = paths.iter().filter(|p| p.path.receives());
         received.map(|p| p.bytes_per_s).reduce(u64::saturating_add)
     }
 

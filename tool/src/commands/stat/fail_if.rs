@@ -24,7 +24,7 @@ type Compare = fn(f64, f64) -> bool;
 
 /// A verdict is about what was sent: receive paths have figures of their own.
 fn sends(snapshot: &Snapshot) -> impl Iterator<Item = &PathFigures> {
-    snapshot.paths.iter().filter(|p| !p.path.is_receive())
+    snapshot.paths.iter().filter(|p| !p.path.receives())
 }
 
 fn over_ledgers(snapshot: &Snapshot, of: Of<Ledger>) -> Option<u64> {

@@ -118,7 +118,7 @@ fn draw_empty(scene: Scene<'_>, inner: Rect, buf: &mut Buffer) {
 fn rows(paths: &[PathFigures]) -> Vec<Row<'_>> {
     let mut sums: HashMap<(bool, &CopyKind), (u64, u64, u64)> = HashMap::new();
     for (path, copy) in paths.iter().flat_map(|p| p.copies.iter().map(move |copy| (p.path, copy))) {
-        let sum = sums.entry((path.is_receive(), &copy.kind)).or_default();
+        let sum = sums.entry((path.receives(), &copy.kind)).or_default();
         *sum = (sum.0 + copy.count, sum.1 + copy.bytes, sum.2 + copy.bytes_per_s);
     }
     let mut copies: Vec<_> = sums.into_iter().collect();

@@ -72,8 +72,8 @@ fn ordered(sockets: &[Arc<SocketFigures>], sort: Sort, first: usize, visible: us
 }
 
 fn key(socket: &SocketFigures, sort: Sort, place: usize) -> Key {
-    let receive = main_path(&socket.paths).is_some_and(|p| p.path.is_receive());
-    let main = || socket.paths.iter().filter(|p| p.path.is_receive() == receive);
+    let receive = main_path(&socket.paths).is_some_and(|p| p.path.receives());
+    let main = || socket.paths.iter().filter(|p| p.path.receives() == receive);
     let sum = |of: fn(&PathFigures) -> u64| main().map(of).sum::<u64>();
     let bytes = sum(|p| p.bytes);
     let by = match sort {

@@ -57,7 +57,7 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
 /// Send paths, then receive paths under a heading of their own.
 fn rows(scene: Scene<'_>, table: &Table) -> Vec<Line<'static>> {
     let paths = &scene.snapshot.paths;
-    let of = |receive| paths.iter().filter(move |p| p.path.is_receive() == receive);
+    let of = |receive| paths.iter().filter(move |p| p.path.receives() == receive);
     let mut rows: Vec<_> = of(false).map(|figures| row(scene, table, figures)).collect();
     if of(true).next().is_some() {
         rows.push(Line::styled("received", scene.theme.heading));
@@ -87,7 +87,7 @@ fn row(scene: Scene<'_>, table: &Table, figures: &PathFigures) -> Line<'static> 
 fn cost(figures: &PathFigures) -> String {
     match figures.send_ns_per_kib {
         Some(ns) => units::count_short(ns),
-        None if figures.path.is_receive() => units::NOT_APPLICABLE.into(),
+        None if figures.path.receives() => units::NOT_APPLICABLE.into(),
         None => units::UNKNOWN.into(),
     }
 }
@@ -131,7 +131,7 @@ fn visible_ns(history: &History, columns: usize) -> u64 {
 /// Bytes per second of all send paths together, one per point of time.
 fn all_paths(history: &History) -> Vec<u64> {
     let mut total = vec![0u64; history.at_ns.len()];
-    for (_, points) in history.bytes_per_s.iter().filter(|(path, _)| !path.is_receive()) {
+    for (_, points) in history.bytes_per_s.iter().filter(|(path, _)| !path.receives()) {
         // A path that began later may have fewer points: they are the newest.
         let offset = total.len().saturating_sub(points.len());
         for (sum, point) in total[offset..].iter_mut().zip(points) {
