@@ -149,7 +149,7 @@ impl Model {
             if old.c == *counters && old == old.holding(pages) {
                 continue;
             }
-            let new = Sums::of_socket(*path, ledger::never_back(&old.c, counters)).holding(pages);
+            let new = Sums::of_socket(*path, &ledger::never_back(&old.c, counters)).holding(pages);
             let spread = |account: &mut Account| account.flow(*tick, *path, &old, &new);
             for_each_account(*tick, socket, processes, devices, total, spread);
         }
@@ -236,7 +236,7 @@ impl Model {
 
     fn absorb_unattributed(&mut self, path: Path, counters: &FlowCounters) {
         let old = self.unattributed.sums(path).copied().unwrap_or_default();
-        let new = Sums::of_socket(path, ledger::never_back(&old.c, counters));
+        let new = Sums::of_socket(path, &ledger::never_back(&old.c, counters));
         if old != new {
             self.unattributed.flow(self.tick, path, &old, &new);
             self.total.flow(self.tick, path, &old, &new);

@@ -72,8 +72,7 @@ fn path_rows(figures: &PathFigures) -> Vec<Row> {
     let kernel = completions.map(kernel_sends);
     let told = completions.and_then(told_sends);
     let known_wrong = completions.and_then(|c| c.disagreements.as_ref()).map(|kinds| !kinds.is_empty());
-    let differs =
-        known_wrong.unwrap_or_else(|| matches!((kernel, told), (Some(k), Some(t)) if k.copied != t.copied));
+    let differs = known_wrong.unwrap_or(matches!((kernel, told), (Some(k), Some(t)) if k.copied != t.copied));
     let row = |path, until, sends, latency| Row { path, until, sends, latency, differs, stage: false };
     let stage = |until, latency: Percentiles| Row { stage: true, ..row("", until, None, Some(latency)) };
     let mut rows = vec![row(figures.path.name(), "kernel", kernel, completions.and_then(|c| c.latency))];
