@@ -65,18 +65,10 @@ impl Path {
         )
     }
 
-    /// True for the ways out of TCP; everything else sends.
+    /// True for the receive paths.
     #[must_use]
-    pub const fn is_receive(self) -> bool {
-        matches!(
-            self,
-            Path::Recv
-                | Path::RecvZerocopy
-                | Path::RecvSplice
-                | Path::UringRecv
-                | Path::UringZcrx
-                | Path::RecvDevmem
-        )
+    pub const fn receives(self) -> bool {
+        self as u8 >= Path::Recv as u8
     }
 
     /// True when the kernel tells the application about every send's end (error queue or notification CQE).

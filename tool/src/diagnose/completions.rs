@@ -1,130 +1,108 @@
-//! Findings about the ends of sends: what the application was told against what the kernel did, and refusals.
+//! Findings about the time between a send and its end: notifications nobody reads, delayed ACKs, ends not seen.
 
 use zcscope_common::Reason;
 
 use super::{Finding, Severity, steps};
-use crate::model::reason::{fix_for, info};
-use crate::model::snapshot::{PathFigures, Snapshot};
-use crate::units::bytes;
+use crate::model::reason::info;
+use crate::model::snapshot::PathFigures;
+use crate::units::{duration, percent};
 
 /// Unread notifications below this number are the ordinary delay between two reads.
 const MIN_BACKLOG: u64 = 64;
+/// A program that polls reads within milliseconds: half of the notifications waiting this long is a reader that
+/// has other things to do.
+const SLOW_READ_NS: u64 = 100_000_000;
 
-/// The error queue merges notifications and keeps the first one's flag: then the application's count of copied
-/// sends cannot be right. Sends it has not read yet are given the benefit of the doubt.
-pub(super) fn told_disagrees(path: &PathFigures) -> Option<Finding> {
-    let c = path.completions.as_ref()?;
-    let (told, told_copied) = (c.told_sends?, c.told_copied?);
-    let unread = c.sends.saturating_sub(told);
-    let hidden = c.kernel_copied.saturating_sub(told_copied + unread);
-    let invented = told_copied.saturating_sub(c.kernel_copied);
-    if told == 0 || (hidden == 0 && invented == 0) {
-        return None;
-    }
-    let what = if hidden > 0 { "fewer" } else { "more" };
-    Some(Finding {
-        id: "told_disagrees".into(),
-        severity: Severity::Warning,
-        title: format!(
-            "{}: the application was told of {what} copied sends than the kernel flagged",
-            path.path.name()
-        ),
-        evidence: vec![
-            format!("told: {told_copied} of {told} sends copied"),
-            format!("kernel: {} of {} sends flagged as copied", c.kernel_copied, c.sends),
-            "the error queue merges notifications and keeps only the first one's flag".into(),
-        ],
-        fix: vec!["do not decide by the COPIED flag of merged ranges; read the error queue after every send to see each flag".into()],
-        bytes: 0,
-    })
-}
-
-/// The kernel flags sends as copied although next to nothing was: tiny header pulls set the same flag.
-pub(super) fn told_more_than_copied(path: &PathFigures) -> Option<Finding> {
-    let (c, ledger) = (path.completions.as_ref()?, path.ledger?);
-    let copied = ledger.copied_bytes?.saturating_add(ledger.clone_copied_bytes?);
-    let many = c.kernel_copied.saturating_mul(100) > c.sends;
-    let few_bytes = copied.saturating_mul(100) < ledger.requested_bytes;
-    if !many || !few_bytes {
-        return None;
-    }
-    Some(Finding {
-        id: "told_more_than_copied".into(),
-        severity: Severity::Info,
-        title: format!(
-            "{}: {} of {} sends are flagged as copied, but only {} were",
-            path.path.name(),
-            c.kernel_copied,
-            c.sends,
-            bytes(copied)
-        ),
-        evidence: vec![format!("{} requested", bytes(ledger.requested_bytes))],
-        fix: vec!["do not turn zero-copy off because of the flag".into()],
-        bytes: copied,
-    })
-}
-
-/// Notifications queued and not read.
+/// Notifications queued and not read, or read late.
 pub(super) fn slow_reader(path: &PathFigures) -> Option<Finding> {
     let c = path.completions.as_ref()?;
-    let unread = c.sends.saturating_sub(c.told_sends?);
-    if unread < MIN_BACKLOG || unread.saturating_mul(10) < c.sends {
+    let unread = c.unread_sends?;
+    let backlog = unread >= MIN_BACKLOG && unread.saturating_mul(10) >= c.sends;
+    let late = c.read_latency.filter(|wait| wait.p50 >= SLOW_READ_NS);
+    if !backlog && late.is_none() {
         return None;
     }
+    let name = path.path.name();
+    let title = match late {
+        Some(wait) if !backlog => {
+            format!("{name}: notifications wait {} until the application reads them", duration(wait.p50))
+        }
+        _ => format!("{name}: {unread} sends have ended and their notifications were not read"),
+    };
+    let mut evidence = vec![format!("{} sends ended, {} told", c.sends, c.told_sends.unwrap_or(0))];
+    evidence.extend(c.read_latency.map(|wait| {
+        format!(
+            "queued until read: p50 {}, p99 {}, max {}",
+            duration(wait.p50),
+            duration(wait.p99),
+            duration(wait.max)
+        )
+    }));
     Some(Finding {
         id: Reason::SlowReader.name().into(),
         severity: Severity::Info,
-        title: format!(
-            "{}: {unread} sends have ended and their notifications were not read",
-            path.path.name()
-        ),
-        evidence: vec![format!("{} sends ended, {} told", c.sends, c.told_sends.unwrap_or(0))],
+        title,
+        evidence,
         fix: steps(info(Reason::SlowReader).fix),
         bytes: 0,
     })
 }
 
-/// Refused sends: one finding per reason over all paths, and one where the reason cannot be told apart.
-pub(super) fn refusals(snapshot: &Snapshot) -> Vec<Finding> {
-    let mut found = Vec::new();
-    for reason in [Reason::Optmem, Reason::Memlock] {
-        let count =
-            |path: &PathFigures| path.refused.iter().filter(|(r, _)| *r == reason).map(|(_, n)| *n).sum();
-        let title = format!("{}: {}", reason.name(), info(reason).meaning);
-        found.extend(refusal(snapshot, reason.name(), title, steps(&fix_for(reason, None)), count));
-    }
-    let unnamed = |path: &PathFigures| {
-        let named: u64 = path.refused.iter().map(|(_, n)| *n).sum();
-        path.errors.get("ENOBUFS").copied().unwrap_or(0).saturating_sub(named)
-    };
-    let title = "sends refused with ENOBUFS; which limit it was cannot be told apart here".to_owned();
-    let both = [Reason::Optmem, Reason::Memlock].map(|reason| steps(&fix_for(reason, None))).concat();
-    found.extend(refusal(snapshot, "enobufs", title, both, unnamed));
-    found
-}
+/// Fewer releases than this say nothing about how releases happen.
+const MIN_DELAYED: u64 = 10;
+/// A tenth of the buffers held 40 ms is worth a look; single ones end every pause of a flow.
+const DELAYED_PERCENT: u64 = 10;
+/// A path with a round trip near 40 ms has no release that is much faster: then the time is distance, not delay.
+const NEAR_NS: u64 = 20_000_000;
 
-fn refusal(
-    snapshot: &Snapshot,
-    id: &str,
-    title: String,
-    fix: Vec<String>,
-    count: impl Fn(&PathFigures) -> u64,
-) -> Option<Finding> {
-    let refused: Vec<_> =
-        snapshot.paths.iter().map(|path| (path, count(path))).filter(|(_, n)| *n > 0).collect();
-    if refused.is_empty() {
+/// So many times as many as in the 14 ms before: otherwise releases simply take any time.
+const PEAK: u64 = 2;
+
+/// Releases that come in the 40 ms of a delayed ACK, on a path that can do better.
+pub(super) fn delayed_ack(path: &PathFigures) -> Option<Finding> {
+    let c = path.completions.as_ref()?;
+    let (latency, acks) = (c.latency?, c.delayed_acks?);
+    let delayed = acks.sends;
+    let many = delayed.saturating_mul(100) >= latency.count.saturating_mul(DELAYED_PERCENT);
+    let peak = delayed >= acks.before.saturating_mul(PEAK);
+    if delayed < MIN_DELAYED || !many || !peak || latency.min >= NEAR_NS {
         return None;
     }
-    let much = refused.iter().any(|(path, n)| n.saturating_mul(100) > path.calls);
+    let share = percent(delayed, latency.count);
     Some(Finding {
-        id: id.into(),
-        severity: if much { Severity::Critical } else { Severity::Warning },
-        title,
-        evidence: refused
-            .iter()
-            .map(|(p, n)| format!("{}: {n} of {} calls refused", p.path.name(), p.calls))
-            .collect(),
-        fix,
+        id: Reason::DelayedAck.name().into(),
+        severity: Severity::Warning,
+        title: format!(
+            "{}: {share} of the sends were released after 36 to 50 ms, as a delayed ACK makes them",
+            path.path.name()
+        ),
+        evidence: vec![
+            format!("{delayed} of {} releases", latency.count),
+            format!(
+                "released after: min {}, p50 {}, p99 {}",
+                duration(latency.min),
+                duration(latency.p50),
+                duration(latency.p99)
+            ),
+        ],
+        fix: steps(info(Reason::DelayedAck).fix),
         bytes: 0,
+    })
+}
+
+/// Sends given up because their end was not seen.
+pub(super) fn lost_ends(path: &PathFigures) -> Option<Finding> {
+    let c = path.completions.as_ref().filter(|c| c.lost_ends > 0)?;
+    Some(Finding {
+        id: "lost_ends".into(),
+        severity: Severity::Warning,
+        title: format!(
+            "{}: the ends of {} sends were not seen: whether they were copied is not known",
+            path.path.name(),
+            c.lost_ends
+        ),
+        evidence: vec![format!("{} sends ended, {} lost their end", c.sends, c.lost_ends)],
+        fix: vec!["trace less: -p PID, -i DEV, -P PORT or --path PATH".into()],
+        bytes: c.lost_end_bytes,
     })
 }

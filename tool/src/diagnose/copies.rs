@@ -23,7 +23,7 @@ struct Share<'a> {
 /// One finding per reason that copied more than 1 % of what was requested on some path.
 pub(super) fn by_reason(snapshot: &Snapshot) -> Vec<Finding> {
     let mut reasons: BTreeMap<Reason, Vec<Share<'_>>> = BTreeMap::new();
-    for path in snapshot.paths.iter().filter(|path| requested(path) > 0) {
+    for path in snapshot.paths.iter().filter(|p| requested(p) > 0 && !p.path.receives()) {
         let mut shares: BTreeMap<Reason, Share<'_>> = BTreeMap::new();
         for copy in &path.copies {
             let requested = requested(path);

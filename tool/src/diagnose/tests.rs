@@ -2,11 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use zcscope_common::{Path, Reason};
+use zcscope_common::{Disagreement, Path, Reason};
 
 use super::*;
+use crate::model::reason;
 use crate::model::sample::CopyKind;
-use crate::model::snapshot::{Completions, CopyFigures, Ledger, Lost};
+use crate::model::sample::{FileReads, FileSample};
+use crate::model::snapshot::{
+    Completions, CopyFigures, DelayedAcks, GaugeFigures, Ledger, Limit, Lost, Percentiles, Place,
+    ProcessFigures, Session, SocketFigures,
+};
 
 fn copy(reason: Reason, bytes: u64, told: bool, clone: bool) -> CopyFigures {
     let kind = CopyKind {
@@ -147,10 +152,293 @@ fn unread_notifications_and_loss_are_told() {
         sends: 1_000,
         told_sends: Some(100),
         told_copied: Some(0),
+        unread_sends: Some(900),
         ..Completions::default()
     });
     assert_eq!(of(p), [("slow_reader".to_owned(), Severity::Info)]);
     let lost = Lost { total: 3, by_cause: [("ring_full".to_owned(), 3)].into() };
     let found = findings(&Snapshot { lost, ..Snapshot::default() });
     assert_eq!((found[0].id.as_str(), found[0].evidence[0].as_str()), ("lost", "ring_full: 3"));
+}
+
+/// The ids found on a path after a change to its completions.
+fn with(change: impl FnOnce(&mut Completions)) -> Vec<(String, Severity)> {
+    let mut p = path(0, 0, vec![]);
+    change(p.completions.as_mut().unwrap());
+    of(p)
+}
+
+#[test]
+fn every_kind_of_disagreement_has_a_finding_of_its_own() {
+    let told = |kind, sends| {
+        with(|c| {
+            (c.told_sends, c.told_copied) = (Some(1_000), Some(0));
+            c.disagreements = Some(vec![(kind, sends)]);
+        })
+    };
+    for kind in Disagreement::ALL {
+        assert_eq!(told(kind, 10).len(), 1, "{kind:?}");
+    }
+    let one = |id: &str, severity| vec![(id.to_owned(), severity)];
+    let silent = Disagreement::ToldZerocopyButCopied;
+    assert_eq!(told(silent, 10), one("told_zerocopy_but_copied", Severity::Warning));
+    assert_eq!(told(silent, 9), one("told_zerocopy_but_copied", Severity::Info), "less than 1 %");
+    assert_eq!(told(Disagreement::ToldCopiedButNot, 10), one("told_copied_but_not", Severity::Warning));
+    assert_eq!(told(Disagreement::MergedRange, 10), one("merged_range", Severity::Warning));
+    assert_eq!(told(Disagreement::LinkedNotification, 999), one("linked_false_positive", Severity::Info));
+    assert_eq!(told(Disagreement::FailedSend, 999), one("failed_send", Severity::Info));
+}
+
+#[test]
+fn known_agreement_silences_the_guess_from_counts() {
+    let differ = |known: bool| {
+        with(|c| {
+            (c.kernel_copied, c.told_sends, c.told_copied) = (50, Some(100), Some(20));
+            c.disagreements = known.then(Vec::new);
+        })
+    };
+    assert!(has(&differ(false), "told_disagrees", Severity::Warning));
+    assert!(!differ(true).iter().any(|(id, _)| id == "told_disagrees"));
+}
+
+#[test]
+fn late_reading_is_a_slow_reader() {
+    let late = |p50| {
+        with(|c| {
+            (c.told_sends, c.unread_sends) = (Some(100), Some(0));
+            c.read_latency = Some(Percentiles { p50, ..Percentiles::default() });
+        })
+    };
+    assert_eq!(late(99_000_000), []);
+    assert_eq!(late(100_000_000), [("slow_reader".to_owned(), Severity::Info)]);
+}
+
+#[test]
+fn releases_at_forty_milliseconds_are_delayed_acks_unless_the_peer_is_far() {
+    let delayed = |sends, before, min| {
+        with(|c| {
+            c.latency = Some(Percentiles { count: 100, min, ..Percentiles::default() });
+            c.delayed_acks = Some(DelayedAcks { sends, before });
+        })
+    };
+    assert_eq!(delayed(10, 5, 50_000), [("delayed_ack".to_owned(), Severity::Warning)]);
+    assert_eq!(delayed(9, 0, 50_000), [], "few");
+    assert_eq!(delayed(100, 0, 39_000_000), [], "a round trip of 40 ms");
+    assert_eq!(delayed(10, 6, 50_000), [], "no peak");
+}
+
+#[test]
+fn lost_ends_are_told() {
+    let lost = |n| with(|c| (c.lost_ends, c.lost_end_bytes) = (n, n));
+    assert_eq!(lost(0), []);
+    assert_eq!(lost(1), [("lost_ends".to_owned(), Severity::Warning)]);
+}
+
+#[test]
+fn small_zerocopy_sends_are_told() {
+    let sends = |calls, failed| {
+        let mut p = path(0, 0, vec![]);
+        (p.calls, p.send_ns_per_kib) = (calls, Some(900));
+        p.errors.insert("EAGAIN", failed);
+        p
+    };
+    assert_eq!(of(sends(97, 0)), [], "too few to say");
+    assert_eq!(of(sends(100, 3)), [], "10.3 KB each, in 97 sends");
+    assert_eq!(of(sends(100, 0)), [("small_send".to_owned(), Severity::Warning)], "9.77 KiB each");
+    let plain = PathFigures { send_ns_per_kib: Some(200), ..PathFigures::nothing(Path::Copy) };
+    let both = Snapshot { paths: vec![plain, sends(1_000, 0)], ..Snapshot::default() };
+    assert_eq!(
+        findings(&both)[0].evidence[1],
+        "time in the call: 900 ns per KiB, plain sends 200 ns per KiB"
+    );
+    let sendfile = PathFigures { path: Path::Sendfile, completions: None, ..sends(1_000, 0) };
+    assert_eq!(of(sendfile), [], "sendfile neither pins nor notifies");
+}
+
+#[test]
+fn full_packets_matter_when_their_fragments_are_small() {
+    let limit = |splits, frags| {
+        let mut p = path(0, 0, vec![]);
+        p.notes = Some(vec![(Reason::FragLimit, splits)]);
+        (p.attached_bytes, p.frags) = (Some(1_000_000), Some(frags));
+        of(p)
+    };
+    assert_eq!(limit(5, 1_000), [("frag_limit".to_owned(), Severity::Warning)]);
+    assert_eq!(limit(4, 1_000), [], "fewer than 10 % of the calls");
+    assert_eq!(limit(50, 244), [], "whole pages fill a packet of 64 KiB");
+}
+
+#[test]
+fn mixed_sends_are_told_when_they_are_a_habit() {
+    let mixed = |times| {
+        let mut p = path(0, 0, vec![]);
+        (p.calls, p.notes) = (90, Some(vec![(Reason::MixedSocket, times)]));
+        of(p)
+    };
+    assert_eq!(mixed(1), [("mixed_socket".to_owned(), Severity::Info)]);
+    assert_eq!(mixed(0), []);
+}
+
+#[test]
+fn every_refusal_is_named_and_abort_is_ordinary() {
+    let refused = |reason| {
+        let mut p = path(0, 0, vec![]);
+        p.refused = vec![(reason, 7)];
+        of(p)
+    };
+    assert_eq!(refused(Reason::Unsupported), [("unsupported".to_owned(), Severity::Critical)]);
+    assert_eq!(refused(Reason::Aborted), [("aborted".to_owned(), Severity::Info)]);
+}
+
+fn socket_with(gauges: GaugeFigures) -> SocketFigures {
+    SocketFigures {
+        id: 1,
+        cookie: None,
+        pid: 7,
+        comm: "app".into(),
+        local: "10.9.0.1:4".parse().unwrap(),
+        remote: "10.9.0.2:9999".parse().unwrap(),
+        dev: None,
+        uid: 0,
+        place: Place::default(),
+        gauges: Some(gauges),
+        alive: true,
+        paths: Vec::new(),
+    }
+}
+
+fn process(paths: Vec<PathFigures>) -> ProcessFigures {
+    ProcessFigures {
+        pid: 7,
+        comm: "app".into(),
+        place: Place::default(),
+        gauges: None,
+        memlock_limit: None,
+        paths,
+    }
+}
+
+fn ids(snapshot: &Snapshot) -> Vec<String> {
+    findings(snapshot).into_iter().map(|f| f.id).collect()
+}
+
+#[test]
+fn option_memory_near_its_limit_is_told_unless_it_was_reached() {
+    let near = |peak, refused: bool| {
+        let gauges = GaugeFigures {
+            optmem_peak_bytes: Some(peak),
+            optmem_max_bytes: Some(1_000),
+            ..GaugeFigures::default()
+        };
+        let mut p = path(0, 0, vec![]);
+        p.refused = refused.then_some((Reason::Optmem, 1)).into_iter().collect();
+        ids(&Snapshot { paths: vec![p], sockets: vec![socket_with(gauges).into()], ..Snapshot::default() })
+    };
+    assert_eq!(near(799, false), [] as [String; 0]);
+    assert_eq!(near(800, false), ["optmem_near"]);
+    assert_eq!(near(1_000, true), ["optmem"]);
+}
+
+#[test]
+fn pinned_memory_near_its_limit_is_told() {
+    let near = |limit, page_bytes| {
+        let gauges = GaugeFigures { locked_pages: Some(80), ..GaugeFigures::default() };
+        let process = ProcessFigures { gauges: Some(gauges), memlock_limit: limit, ..process(vec![]) };
+        let session = Session { page_bytes, ..Session::default() };
+        findings(&Snapshot { session, processes: vec![process], ..Snapshot::default() })
+    };
+    let found = near(Some(Limit::Bytes(409_600)), 4_096);
+    assert_eq!(found[0].id, "memlock_near");
+    assert!(found[0].fix[0].contains("--pid 7 "), "{found:?}");
+    assert_eq!(near(Some(Limit::Bytes(409_601)), 4_096), []);
+    assert_eq!(near(Some(Limit::Unlimited), 4_096), []);
+    assert_eq!(near(None, 4_096), []);
+    assert_eq!(near(Some(Limit::Bytes(1)), 0), [], "the size of a page is not known");
+}
+
+#[test]
+fn a_server_that_reads_and_sends_could_use_sendfile() {
+    const MIB: u64 = 1 << 20;
+    let server = |read, sent, path| {
+        let figures = PathFigures { bytes: sent, ..PathFigures::nothing(path) };
+        ids(&Snapshot {
+            processes: vec![process(vec![figures])],
+            file_reads: Some(vec![FileReads { pid: 7, comm: "app".into(), bytes: read }]),
+            ..Snapshot::default()
+        })
+    };
+    assert_eq!(server(MIB, MIB, Path::Copy), ["sendfile_possible"]);
+    assert_eq!(server(2 * MIB, 4 * MIB, Path::Copy), ["sendfile_possible"]);
+    assert!(server(MIB - 1, MIB, Path::Copy).is_empty(), "too little");
+    assert!(server(2 * MIB, 4 * MIB + 1, Path::Copy).is_empty(), "less than half of what it sends");
+    assert!(server(2 * MIB, 2 * MIB, Path::Sendfile).is_empty(), "it does already");
+}
+
+fn file(copied: u64, missed: u64) -> Snapshot {
+    let row = FileSample {
+        pid: 7,
+        comm: "app".into(),
+        path: Path::Sendfile,
+        name: "movie.mkv".into(),
+        filesystem: "ext4".into(),
+        inode: 9,
+        calls: Some(1),
+        chunks: 2,
+        bytes: 200 << 20,
+        cache_miss_bytes: Some(missed),
+        copy_read_bytes: Some(copied),
+        direct: true,
+    };
+    Snapshot { files: Some(vec![row.into()]), ..Snapshot::default() }
+}
+
+#[test]
+fn files_that_are_copied_or_not_cached_are_named() {
+    let found = findings(&file(100 << 20, 0));
+    assert_eq!((found[0].id.as_str(), found[0].bytes), ("splice_copy_read", 100 << 20));
+    assert_eq!(
+        found[0].evidence[0],
+        "7 app movie.mkv: 100 MiB of 200 MiB read into new pages (ext4, O_DIRECT)"
+    );
+    assert!(ids(&file(2 << 20, 2 << 20)).is_empty(), "1 % is not over 1 %");
+    assert_eq!(ids(&file(0, 50 << 20)), ["page_cache_miss"]);
+    // Their copies say so already: one finding, with the files.
+    let copies = vec![copy(Reason::SpliceCopyRead, 900_000, false, false)];
+    let sendfile = PathFigures { path: Path::Sendfile, completions: None, ..path(900_000, 0, copies) };
+    let found = findings(&Snapshot { paths: vec![sendfile], ..file(100 << 20, 0) });
+    let one: Vec<_> = found.iter().filter(|f| f.id == "splice_copy_read").collect();
+    assert_eq!(one.len(), 1);
+    assert!(one[0].evidence.last().unwrap().contains("movie.mkv"));
+}
+
+#[test]
+fn received_bytes_that_were_not_mapped_have_reasons() {
+    let received = |bytes, reason| {
+        let ledger = Ledger {
+            requested_bytes: 1_000,
+            zerocopied_bytes: Some(900),
+            copied_bytes: Some(100),
+            silent_copied_bytes: Some(0),
+            clone_copied_bytes: Some(0),
+        };
+        of(PathFigures {
+            bytes: 1_000,
+            ledger: Some(ledger),
+            skip_hint_bytes: Some(9_000),
+            copies: vec![copy(reason, bytes, true, false)],
+            ..PathFigures::nothing(Path::RecvZerocopy)
+        })
+    };
+    assert_eq!(received(9_000, Reason::RxUnaligned), [("rx_unaligned".to_owned(), Severity::Warning)]);
+    assert_eq!(received(9_000, Reason::RxMappedPage), [("rx_mapped_page".to_owned(), Severity::Info)]);
+    assert_eq!(received(100, Reason::RxSmallQueue), [], "1 % of what was offered");
+}
+
+#[test]
+fn ids_are_documented() {
+    let text = include_str!("../../../docs/json.md");
+    for id in OTHER_IDS {
+        assert!(text.contains(&format!("`{id}`")), "docs/json.md names {id}");
+        assert!(reason::TABLE.iter().all(|row| row.reason.name() != id), "{id} is a reason");
+    }
 }

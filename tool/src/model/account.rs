@@ -146,10 +146,9 @@ impl Account {
             errors: ledger::errors(path, sums),
             bytes: sums.c.bytes,
             bytes_per_s: account.mark.per_second(sums.c.bytes, view),
-            attached_bytes: (zerocopy && (known.attach || path.is_receive()))
-                .then_some(sums.c.attached_bytes),
+            attached_bytes: (zerocopy && (known.attach || path.receives())).then_some(sums.c.attached_bytes),
             frags: (zerocopy && known.frags_of(path)).then_some(sums.c.frags),
-            pages: (zerocopy && known.frags_of(path) && known.pages).then_some(sums.c.pages),
+            pages: (zerocopy && known.frags_of(path)).then_some(sums.c.pages),
             notes: ledger::notes(path, sums, known),
             skip_hint_bytes: (path == Path::RecvZerocopy).then_some(sums.c.skip_hint_bytes),
             ledger: ledger::ledger(path, sums, known),

@@ -1,8 +1,10 @@
 //! From histograms and distributions to percentiles.
 
+use std::ops::Range;
+
 use zcscope_common::{HIST_BUCKETS, Hist, Spread, bucket_bounds};
 
-use super::snapshot::{DELAYED_ACK_NS, Percentiles, SpreadFigures};
+use super::snapshot::{BEFORE_DELAYED_ACK_NS, DELAYED_ACK_NS, DelayedAcks, Percentiles, SpreadFigures};
 
 /// `None` while nothing was recorded.
 pub(super) fn percentiles(hist: &Hist) -> Option<Percentiles> {
@@ -28,13 +30,18 @@ pub(super) fn spread_figures(spread: &Spread) -> Option<SpreadFigures> {
     })
 }
 
-/// Durations as a delayed ACK makes them: those in buckets whose middle lies in the range.
-pub(super) fn delayed_acks(hist: &Hist) -> u64 {
+/// Durations as a delayed ACK makes them.
+pub(super) fn delayed_acks(hist: &Hist) -> DelayedAcks {
+    DelayedAcks { sends: within(hist, &DELAYED_ACK_NS), before: within(hist, &BEFORE_DELAYED_ACK_NS) }
+}
+
+/// Durations in buckets whose middle lies in the range.
+fn within(hist: &Hist, range: &Range<u64>) -> u64 {
     let middle = |index| {
         let (low, high) = bucket_bounds(index);
         low + (high - low) / 2
     };
-    (0..HIST_BUCKETS).filter(|index| DELAYED_ACK_NS.contains(&middle(*index))).map(|i| hist.buckets[i]).sum()
+    (0..HIST_BUCKETS).filter(|index| range.contains(&middle(*index))).map(|i| hist.buckets[i]).sum()
 }
 
 #[cfg(test)]
@@ -45,9 +52,9 @@ mod tests {
     fn forty_milliseconds_are_a_delayed_ack() {
         let mut hist = Hist::default();
         [20_000_000, 34_000_000, 52_000_000, 60_000_000].iter().for_each(|ns| hist.record(*ns));
-        assert_eq!(delayed_acks(&hist), 0);
+        assert_eq!(delayed_acks(&hist), DelayedAcks { sends: 0, before: 1 });
         [38_000_000, 40_000_000, 41_500_000, 47_000_000].iter().for_each(|ns| hist.record(*ns));
-        assert_eq!(delayed_acks(&hist), 4);
+        assert_eq!(delayed_acks(&hist), DelayedAcks { sends: 4, before: 1 });
         assert_eq!(percentiles(&hist).unwrap().count, 8);
         assert_eq!(percentiles(&Hist::default()), None);
     }

@@ -1,11 +1,16 @@
 //! Gauges: what sockets hold now, and the sum over the living sockets of a process, kept as running sums of what
 //! changed.
 
-use zcscope_common::Gauges;
+use zcscope_common::{Gauges, Path};
 
-use super::known::Known;
+use super::known::{Known, is_uring};
 use super::sample::SocketSample;
 use super::snapshot::GaugeFigures;
+
+/// Gauges are read on sends whose notifications pass the error queue.
+pub(super) fn counts(path: Path) -> bool {
+    path.has_completion() && !is_uring(path)
+}
 
 /// What one socket holds, and the most it held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,9 +21,9 @@ pub(super) struct SocketGauges {
 }
 
 impl SocketGauges {
-    /// The gauges of a sample; `None` for a socket that never sent with notifications: nobody looks at its gauges.
+    /// The gauges of a sample; `None` for a socket that never sent with notifications on its error queue: nobody looks at its gauges.
     pub(super) fn of(sample: &SocketSample) -> Option<Gauges> {
-        let looked_at = sample.flows.iter().any(|(path, flow)| path.has_completion() && flow.calls > 0);
+        let looked_at = sample.flows.iter().any(|(path, flow)| counts(*path) && flow.calls > 0);
         looked_at.then_some(sample.gauges)
     }
 

@@ -20,7 +20,7 @@ macro_rules! facts {
 }
 
 facts! {
-    attach, frags, splice_frags, pages, frag_limit, mixed_socket, refused, completion, uring_completion, told,
+    attach, frags, splice_frags, pages, mixed_socket, refused, completion, uring_completion, uring_release, told,
     uring_told, kernel_truth, queue_latency, read_latency, app_read_latency, send_time, copy, gauges, locked_pages,
     files, page_cache, copy_read, file_reads,
 }
@@ -29,13 +29,23 @@ impl Known {
     /// True when new frags are counted on this path.
     pub(super) fn frags_of(&self, path: Path) -> bool {
         let spliced = matches!(path, Path::Sendfile | Path::Splice | Path::Vmsplice | Path::Kernel);
-        !path.is_receive() && self.frags && (self.splice_frags || !spliced)
+        !path.receives() && self.frags && (self.splice_frags || !spliced)
     }
 
     /// True when it can be seen what the application is told on this path. An io_uring program takes its
     /// notifications from memory it shares with the kernel: what is seen there is that they are posted.
     pub(super) fn told_of(&self, path: Path) -> bool {
         if is_uring(path) { self.uring_told } else { self.told }
+    }
+
+    /// True when it can be seen when the kernel gives the buffers of this path back, apart from their notification.
+    pub(super) fn releases_of(&self, path: Path) -> bool {
+        !is_uring(path) || self.uring_release
+    }
+
+    /// True when the pages of sends in flight are counted on this path.
+    pub(super) fn open_pages_of(&self, path: Path) -> bool {
+        self.pages && !is_uring(path)
     }
 
     /// True when the ends of sends on this path are seen.
@@ -45,9 +55,15 @@ impl Known {
     }
 
     /// True when the copied bytes of this path are known. With completion units they are settled at the end of a
-    /// send, so they need both facts. A receive call says itself what it mapped and what it copied.
+    /// send, so they need both facts.
     pub(super) fn copies_of(&self, path: Path) -> bool {
-        path.is_receive() || self.copy && (!path.has_completion() || self.completions_of(path))
+        match path {
+            // Told by the call itself; without that fact the path does not appear.
+            Path::RecvZerocopy | Path::UringZcrx => true,
+            // Which part lay in the packets' linear part, and was copied, is not followed.
+            Path::RecvDevmem => false,
+            _ => self.copy && (!path.has_completion() || self.completions_of(path)),
+        }
     }
 }
 

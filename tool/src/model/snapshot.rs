@@ -210,6 +210,9 @@ pub struct Completions {
     pub lost_ends: u64,
     /// Bytes of those: neither copied, nor zero-copied, nor in flight.
     pub lost_end_bytes: u64,
+    /// Bytes of sends released that never left, because the connection ended first. Nothing copied them: they stand
+    /// among the zero-copied ones.
+    pub unsent_bytes: u64,
     /// Sends the application was told something wrong about, by kind, only those above zero; `None` when what it was
     /// told, or what was done, cannot be seen.
     pub disagreements: Option<Vec<(Disagreement, u64)>>,
@@ -217,8 +220,8 @@ pub struct Completions {
     pub range_length: Option<SpreadFigures>,
     /// Accepted -> released; over all traffic and per socket.
     pub latency: Option<Percentiles>,
-    /// Of those, releases as late as a delayed ACK makes them ([`DELAYED_ACK_NS`]); only over all traffic.
-    pub delayed_acks: Option<u64>,
+    /// Of those, releases as late as a delayed ACK makes them; only over all traffic.
+    pub delayed_acks: Option<DelayedAcks>,
     /// Released -> notification queued; only over all traffic.
     pub queue_latency: Option<Percentiles>,
     /// Queued -> read by the application; only over all traffic.
@@ -230,6 +233,18 @@ pub struct Completions {
 /// Ages at release that a delayed ACK explains: Linux holds an ACK back for 40 ms (`TCP_DELACK_MIN`), and timers of 4
 /// to 10 ms make 36 to 50 of it.
 pub const DELAYED_ACK_NS: std::ops::Range<u64> = 36_000_000..50_000_000;
+
+/// As wide a range below, to tell a peak at 40 ms from releases that take any time.
+pub const BEFORE_DELAYED_ACK_NS: std::ops::Range<u64> = 22_000_000..36_000_000;
+
+/// Releases that a delayed ACK explains.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DelayedAcks {
+    /// Sends released in [`DELAYED_ACK_NS`].
+    pub sends: u64,
+    /// Sends released in [`BEFORE_DELAYED_ACK_NS`].
+    pub before: u64,
+}
 
 /// Percentiles of durations in ns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

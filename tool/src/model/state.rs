@@ -9,7 +9,7 @@ use super::account::{Account, View, rate};
 use super::copies::{self, Kinds, Row};
 use super::distributions::{delayed_acks, percentiles, spread_figures};
 use super::files::Files;
-use super::gauges::SocketGauges;
+use super::gauges::{self, SocketGauges};
 use super::groups::Groups;
 use super::hash::ById;
 use super::history::Points;
@@ -149,7 +149,7 @@ impl Model {
             if old.c == *counters && old == old.holding(pages) {
                 continue;
             }
-            let new = Sums::of_socket(*path, ledger::never_back(&old.c, counters)).holding(pages);
+            let new = Sums::of_socket(*path, &ledger::never_back(&old.c, counters)).holding(pages);
             let spread = |account: &mut Account| account.flow(*tick, *path, &old, &new);
             for_each_account(*tick, socket, processes, devices, total, spread);
         }
@@ -236,7 +236,7 @@ impl Model {
 
     fn absorb_unattributed(&mut self, path: Path, counters: &FlowCounters) {
         let old = self.unattributed.sums(path).copied().unwrap_or_default();
-        let new = Sums::of_socket(path, ledger::never_back(&old.c, counters));
+        let new = Sums::of_socket(path, &ledger::never_back(&old.c, counters));
         if old != new {
             self.unattributed.flow(self.tick, path, &old, &new);
             self.total.flow(self.tick, path, &old, &new);
@@ -281,7 +281,7 @@ impl Model {
         let copied = self
             .total
             .flows()
-            .filter(|(path, _)| !path.is_receive())
+            .filter(|(path, _)| !path.receives())
             .filter_map(|(path, sums)| ledger::ledger(path, sums, &self.known)?.copied_bytes)
             .sum::<u64>();
         let copied_per_s = rate(copied.saturating_sub(self.copied_bytes), self.interval_ns);
@@ -342,9 +342,10 @@ impl Model {
         figures.bytes_per_frag = spread(known.frags_of(path), SpreadKind::BytesPerFrag);
         figures.send_ns = latency(known.send_time, LatencyKind::SendCall);
         if let Some(c) = &mut figures.completions {
-            c.latency = latency(true, LatencyKind::Release);
-            c.delayed_acks = hist(LatencyKind::Release).map(delayed_acks);
-            c.queue_latency = latency(known.queue_latency, LatencyKind::Queue);
+            let releases = known.releases_of(path);
+            c.latency = latency(releases, LatencyKind::Release);
+            c.delayed_acks = hist(LatencyKind::Release).filter(|_| releases).map(delayed_acks);
+            c.queue_latency = latency(releases && known.queue_latency, LatencyKind::Queue);
             c.read_latency = latency(known.told && known.read_latency, LatencyKind::Read);
             c.app_read_latency = latency(known.told && known.app_read_latency, LatencyKind::AppRead);
             c.range_length = spread(known.told, SpreadKind::RangeLength);
@@ -354,7 +355,7 @@ impl Model {
 
 /// Pages the sends in flight of one path hold; `None` when several paths of the socket may hold them.
 fn pages_of(sample: &SocketSample, path: Path, counters: &FlowCounters) -> Option<u64> {
-    let holds = |path: Path, c: &FlowCounters| path.has_completion() && c.zc_sends > 0;
+    let holds = |path: Path, c: &FlowCounters| gauges::counts(path) && c.zc_sends > 0;
     if sample.gauges.pages_in_flight == 0 || !holds(path, counters) {
         return Some(0);
     }

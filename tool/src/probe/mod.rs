@@ -3,6 +3,8 @@
 mod attach;
 mod btf;
 mod classify;
+#[cfg(test)]
+mod limits;
 mod offsets;
 mod pipes;
 mod plan;

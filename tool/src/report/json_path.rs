@@ -63,6 +63,10 @@ pub struct PathDoc {
     /// Refused calls by reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<Vec<ReasonCountDoc>>,
+    /// Bytes of sends that never left, because the connection ended first; nothing copied them, and they stand among
+    /// the zero-copied ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unsent_bytes: Option<u64>,
     /// Ends of sends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completions: Option<CompletionsDoc>,
@@ -231,7 +235,7 @@ pub fn paths(paths: &[PathFigures], session: &Session) -> Vec<PathDoc> {
 
 fn path(figures: &PathFigures, session: &Session) -> PathDoc {
     let ledger = figures.ledger;
-    let sends = !figures.path.is_receive();
+    let sends = !figures.path.receives();
     // A path that asked for no zero-copy has no list of copies, unless it has copies.
     let copies = || figures.copies.iter().map(copy).collect();
     let lists_copies = !figures.copies.is_empty() || (ledger.is_some() && (session.knows("copy") || !sends));
@@ -254,6 +258,7 @@ fn path(figures: &PathFigures, session: &Session) -> PathDoc {
         skip_hint_bytes: figures.skip_hint_bytes,
         copies: lists_copies.then(copies),
         refused: (ledger.is_some() && sends && session.knows("refused")).then(|| counts(&figures.refused)),
+        unsent_bytes: figures.completions.as_ref().map(|c| c.unsent_bytes),
         completions: figures.completions.as_ref().map(completions),
         in_flight: figures.in_flight.map(|InFlight { sends, bytes, pages }| InFlightDoc {
             sends,
@@ -301,7 +306,7 @@ fn completions(c: &Completions) -> CompletionsDoc {
         disagreements: c.disagreements.as_deref().map(disagreements),
         range_length: c.range_length.map(spread),
         latency_ns: c.latency.map(percentiles),
-        delayed_acks: c.delayed_acks,
+        delayed_acks: c.delayed_acks.map(|delayed| delayed.sends),
         queue_latency_ns: c.queue_latency.map(percentiles),
         read_latency_ns: c.read_latency.map(percentiles),
         app_read_latency_ns: c.app_read_latency.map(percentiles),

@@ -4,6 +4,8 @@ pub mod beside;
 pub mod json;
 pub mod json_path;
 pub mod table;
+mod table_lists;
+mod table_path;
 
 #[cfg(test)]
 mod fixture;

@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
+use super::table_lists::{files, processes, sockets};
+use super::table_path::path_block;
 use crate::diagnose::Finding;
-use crate::model::snapshot::{
-    Completions, CopyFigures, Ledger, PathFigures, Percentiles, Snapshot, SocketFigures,
-};
-use crate::units::{bytes, duration, percent, rate};
+use crate::model::snapshot::Snapshot;
+use crate::units::duration;
 
-/// Rows of copies per path, of processes, and of sockets.
-const TOP: usize = 10;
+/// Rows of any list: copies per path, processes, sockets, files.
+pub(super) const TOP: usize = 10;
 const WIDTH: usize = 80;
 
 /// The report. `command` is the traced command with its arguments, empty when there was none.
@@ -19,12 +19,15 @@ pub fn render(snapshot: &Snapshot, findings: &[Finding], command: &[String]) -> 
     if snapshot.paths.is_empty() {
         lines.extend(nothing_sent());
     }
-    for path in &snapshot.paths {
+    // What is sent first, whatever the order of the ids.
+    let (received, sent): (Vec<_>, Vec<_>) = snapshot.paths.iter().partition(|p| p.path.receives());
+    for path in sent.into_iter().chain(received) {
         lines.push(String::new());
         lines.extend(path_block(path, snapshot.duration_ns));
     }
     lines.extend(processes(snapshot));
     lines.extend(sockets(snapshot));
+    lines.extend(files(snapshot));
     lines.extend(finding_blocks(findings));
     lines.extend(missing(snapshot));
     lines.iter().fold(String::new(), |mut out, line| {
@@ -57,161 +60,13 @@ fn header(snapshot: &Snapshot, command: &[String]) -> Vec<String> {
 fn nothing_sent() -> Vec<String> {
     [
         "",
-        "Nothing was sent over TCP by what was traced. Things to check:",
+        "Nothing was sent or received over TCP by what was traced. Things to check:",
         "  - the filter: -p, -c, -i, -P and --path must match the traffic",
         "  - the time: connections must send while the trace runs",
         "  - the protocol: UDP, QUIC, AF_UNIX and RDMA do not pass TCP's send function",
     ]
     .map(str::to_owned)
     .to_vec()
-}
-
-fn path_block(path: &PathFigures, duration_ns: u64) -> Vec<String> {
-    let mean = u128::from(path.bytes) * 1_000_000_000 / u128::from(duration_ns.max(1));
-    let mean = rate(u64::try_from(mean).unwrap_or(u64::MAX));
-    let mut lines =
-        vec![format!("{}: {} calls, {}, {mean} mean", path.path.name(), path.calls, bytes(path.bytes))];
-    if let Some(ledger) = path.ledger {
-        lines.extend(ledger_lines(&ledger, path));
-    }
-    if !path.copies.is_empty() {
-        lines.push("  copies by reason (a byte copied twice counts twice)".into());
-        lines.extend(path.copies.iter().take(TOP).flat_map(copy_lines));
-        lines.extend(more(path.copies.len(), "    "));
-    }
-    let counts = |rows: Vec<(&str, u64)>| {
-        rows.iter().map(|(name, n)| format!("{n} {name}")).collect::<Vec<_>>().join(", ")
-    };
-    let errors: Vec<_> = path.errors.iter().map(|(name, n)| (*name, *n)).filter(|(_, n)| *n > 0).collect();
-    if !errors.is_empty() {
-        lines.push(format!("  {:<14}{}", "failed calls", counts(errors)));
-    }
-    if !path.refused.is_empty() {
-        let refused = path.refused.iter().map(|(reason, n)| (reason.name(), *n)).collect();
-        lines.push(format!("  {:<14}{}", "refused", counts(refused)));
-    }
-    lines.extend(path.completions.iter().flat_map(completion_lines));
-    lines
-}
-
-fn ledger_lines(ledger: &Ledger, path: &PathFigures) -> Vec<String> {
-    let requested = ledger.requested_bytes;
-    let row = |name: &str, n: Option<u64>, note: &str| match n {
-        Some(n) => format!("  {name:<14}{:>10} {:>8}  {note}", bytes(n), percent(n, requested)),
-        None => format!("  {name:<14}{:>10}", "not known"),
-    };
-    let mut lines =
-        vec![row("zero-copied", ledger.zerocopied_bytes, ""), row("copied", ledger.copied_bytes, "")];
-    if ledger.silent_copied_bytes != Some(0) && ledger.copied_bytes.is_some() {
-        lines.push(row("  silent", ledger.silent_copied_bytes, "the application was not told"));
-    }
-    if let Some(open) = path.in_flight {
-        lines.push(row("in flight", Some(open.bytes), &format!("{} sends", open.sends)));
-    }
-    if ledger.clone_copied_bytes.is_some_and(|n| n > 0) {
-        lines.push(row("clone copies", ledger.clone_copied_bytes, "for a second consumer, not the wire"));
-    }
-    lines
-}
-
-fn copy_lines(copy: &CopyFigures) -> Vec<String> {
-    let kind = &copy.kind;
-    let caller = kind.caller.as_deref().map(|c| format!(" <- {c}")).unwrap_or_default();
-    let dev = kind.dev.as_deref().map(|d| format!(", dev {d}")).unwrap_or_default();
-    let told = if kind.told { "" } else { ", not told" };
-    let clone = if kind.clone { ", clone" } else { "" };
-    let inferred = if kind.inferred { ", inferred" } else { "" };
-    vec![
-        format!(
-            "    {:<20}{:>10} in {} copies{told}{clone}{inferred}",
-            kind.reason.name(),
-            bytes(copy.bytes),
-            copy.count
-        ),
-        format!("      {}{caller}{dev}", kind.site),
-    ]
-}
-
-fn completion_lines(c: &Completions) -> Vec<String> {
-    let mut lines = vec![format!(
-        "  {:<14}{} sends ended in {} units, {} flagged as copied",
-        "kernel", c.sends, c.units, c.kernel_copied
-    )];
-    match (c.notifications, c.told_sends, c.told_copied) {
-        (Some(n), Some(sends), Some(copied)) => {
-            lines.push(format!("  {:<14}{sends} sends in {n} notifications, {copied} as copied", "told"));
-        }
-        _ => lines.push(format!("  {:<14}not known", "told")),
-    }
-    let latency = |name: &str, p: &Percentiles| {
-        format!(
-            "  {name:<14}p50 {}, p99 {}, p99.9 {}, max {}",
-            duration(p.p50),
-            duration(p.p99),
-            duration(p.p999),
-            duration(p.max)
-        )
-    };
-    lines.extend(c.latency.iter().map(|p| latency("released", p)));
-    lines.extend(c.app_read_latency.iter().map(|p| latency("read by app", p)));
-    lines
-}
-
-/// Requested, copied and silent bytes over all paths of one subject; `None` where a path does not know.
-fn sum_up(paths: &[PathFigures]) -> (u64, String) {
-    let sent = paths.iter().map(|p| p.bytes).sum();
-    let ledgers: Vec<_> = paths.iter().filter_map(|p| p.ledger).collect();
-    let requested = ledgers.iter().map(|l| l.requested_bytes).sum();
-    let copied = ledgers.iter().map(|l| l.copied_bytes).sum::<Option<u64>>();
-    let text = match copied {
-        _ if ledgers.is_empty() => "-".to_owned(),
-        None => "not known".to_owned(),
-        Some(copied) => percent(copied, requested),
-    };
-    (sent, text)
-}
-
-fn processes(snapshot: &Snapshot) -> Vec<String> {
-    if snapshot.processes.is_empty() {
-        return Vec::new();
-    }
-    let mut lines = vec![String::new(), format!("{:<26}{:>12}{:>12}  paths", "processes", "sent", "copied")];
-    for p in snapshot.processes.iter().take(TOP) {
-        let (sent, copied) = sum_up(&p.paths);
-        let name = format!("  {} {}", p.pid, p.comm);
-        lines.push(format!("{name:<26}{:>12}{copied:>12}  {}", bytes(sent), path_names(&p.paths)));
-    }
-    lines.extend(more(snapshot.processes.len(), "  "));
-    lines
-}
-
-fn sockets(snapshot: &Snapshot) -> Vec<String> {
-    if snapshot.sockets.is_empty() {
-        return Vec::new();
-    }
-    let mut lines = vec![String::new(), format!("{:<26}{:>12}{:>12}  paths", "sockets", "sent", "copied")];
-    for s in snapshot.sockets.iter().take(TOP) {
-        let (sent, copied) = sum_up(&s.paths);
-        let name = format!("  {} {}", s.pid, s.comm);
-        lines.push(format!("{name:<26}{:>12}{copied:>12}  {}", bytes(sent), path_names(&s.paths)));
-        lines.push(format!("    {}", address(s)));
-    }
-    lines.extend(more(snapshot.sockets.len(), "  "));
-    lines
-}
-
-fn address(socket: &SocketFigures) -> String {
-    let dev = socket.dev.as_deref().map(|d| format!(" on {d}")).unwrap_or_default();
-    let ended = if socket.alive { "" } else { ", ended" };
-    format!("{} -> {}{dev}{ended}", socket.local, socket.remote)
-}
-
-fn path_names(paths: &[PathFigures]) -> String {
-    paths.iter().map(|p| p.path.name()).collect::<Vec<_>>().join(" ")
-}
-
-fn more(count: usize, indent: &str) -> Option<String> {
-    (count > TOP).then(|| format!("{indent}and {} more", count - TOP))
 }
 
 fn finding_blocks(findings: &[Finding]) -> Vec<String> {
@@ -245,8 +100,13 @@ fn missing(snapshot: &Snapshot) -> Vec<String> {
     heading.into_iter().chain(lines).collect()
 }
 
+/// What stands below a list of `count` rows of which the first were shown.
+pub(super) fn more(count: usize, indent: &str) -> Option<String> {
+    (count > TOP).then(|| format!("{indent}and {} more", count - TOP))
+}
+
 /// Breaks a text at spaces so that no line is longer than [`WIDTH`], if its words allow.
-fn wrap(text: &str, first: &str, rest: &str) -> Vec<String> {
+pub(super) fn wrap(text: &str, first: &str, rest: &str) -> Vec<String> {
     let mut lines = vec![first.to_owned()];
     let mut empty = true;
     for word in text.split_inclusive(' ') {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use zcscope_common::{Path, Reason};
+use zcscope_common::{Disagreement, Path, Reason};
 
 use crate::model::sample::CopyKind;
 use crate::model::snapshot::{
@@ -144,6 +144,39 @@ fn socket(id: u64, comm: &str, local: &str, remote: &str, paths: Vec<PathFigures
     })
 }
 
+/// What a sink does: plain receive, and mapping what can be mapped.
+pub(super) fn receiving() -> Vec<PathFigures> {
+    let plain = PathFigures {
+        calls: 51_200,
+        bytes: 800 * MIB,
+        bytes_per_s: 31_000_000,
+        ..PathFigures::nothing(Path::Recv)
+    };
+    let (mapped, copied) = (3 * GIB, 200 * MIB);
+    let ledger = Ledger {
+        requested_bytes: mapped + copied,
+        zerocopied_bytes: Some(mapped),
+        copied_bytes: Some(copied),
+        clone_copied_bytes: Some(0),
+        silent_copied_bytes: Some(0),
+    };
+    let zerocopy = PathFigures {
+        calls: 40_000,
+        bytes: mapped + copied,
+        bytes_per_s: 120_000_000,
+        attached_bytes: Some(mapped),
+        skip_hint_bytes: Some(70 * MIB),
+        ledger: Some(ledger),
+        copies: vec![copies(
+            kind(Reason::RxUnaligned, "tcp_zerocopy_receive", None, "eth0"),
+            copied,
+            8_000_000,
+        )],
+        ..PathFigures::nothing(Path::RecvZerocopy)
+    };
+    vec![plain, zerocopy]
+}
+
 /// A wave between 0 and 1 with this period in points.
 fn wave(at: u64, period: u64, phase: u64) -> f64 {
     let turn = ((at + phase) % period) as f64 / period as f64;
@@ -218,6 +251,8 @@ pub(super) fn copied() -> Snapshot {
     }
     if let Some(completions) = &mut zc.completions {
         completions.told_copied = Some(completions.kernel_copied / 5);
+        completions.disagreements =
+            Some(vec![(Disagreement::MergedRange, 9_000), (Disagreement::ToldZerocopyButCopied, 56_535)]);
     }
     zc.errors = [("ENOBUFS", 1_204)].into();
     zc.refused = vec![(Reason::Optmem, 1_204)];
@@ -251,6 +286,8 @@ pub(super) fn copied() -> Snapshot {
         completions.told_sends = None;
         completions.told_copied = None;
         completions.app_read_latency = None;
+        completions.disagreements = None;
+        completions.read_latency = None;
     }
     let mut ended = socket(9, "curl", "10.9.0.1:41999", "10.9.0.2:80", vec![copy_path(12 * MIB, 0)]);
     let end = Arc::make_mut(&mut ended);
@@ -259,9 +296,11 @@ pub(super) fn copied() -> Snapshot {
         socket(1, "feedd", "10.9.0.1:41822", "10.9.0.2:9999", vec![zc.clone()]),
         socket(2, "nginx", "[2001:db8::17]:443", "[2001:db8:1:2:3:4:5:6]:51514", vec![sendfile.clone()]),
         socket(3, "ring-writer", "10.9.0.1:41830", "10.9.0.3:9999", vec![uring.clone()]),
+        socket(4, "sink", "10.9.0.1:9999", "10.9.0.7:51000", receiving()),
         ended,
     ];
-    let paths = vec![copy_path(12 * MIB, 0), zc, sendfile, uring];
+    let mut paths = vec![copy_path(12 * MIB, 0), zc, sendfile, uring];
+    paths.extend(receiving());
     let mut session = session("tracepoint");
     session.missing = vec![
         Missing {

@@ -58,7 +58,7 @@ impl Layout {
 
     fn three_across(area: Rect) -> Self {
         let reasons = (area.height / 4).clamp(7, 16);
-        let [header, top, reasons, sockets, footer] = rows(area, [1, 13, reasons, 0, 1], 3);
+        let [header, top, reasons, sockets, footer] = rows(area, [1, 14, reasons, 0, 1], 3);
         let [throughput, ledger, completions] =
             Split::horizontal([Constraint::Fill(1), Constraint::Length(40), Constraint::Length(83)])
                 .areas(top);
@@ -77,7 +77,7 @@ impl Layout {
 
     fn wide(area: Rect) -> Self {
         let roomy = area.height >= 38;
-        let top = if roomy { 12 } else { 10 };
+        let top = if roomy { 13 } else { 10 };
         let reasons = (area.height / 5).clamp(6, 14);
         let completions = if roomy { 7 } else { 5 };
         let [header, top, reasons, completions, sockets, footer] =

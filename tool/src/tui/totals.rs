@@ -1,11 +1,12 @@
-//! Sums over the paths of one row (all traffic, or one socket). A sum with an unknown part is unknown.
+//! Sums over the send paths, or over the receive paths, of one row (all traffic, or one socket). A sum with an unknown
+//! part is unknown.
 
 use crate::model::snapshot::{Completions, InFlight, PathFigures};
 
 /// One row's ledger over all its paths. `None` means not known here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Totals {
-    /// Bytes accepted on every path.
+    /// Bytes accepted (or received) on every path.
     pub(super) bytes: u64,
     /// Bytes per second on every path.
     pub(super) bytes_per_s: u64,
@@ -21,6 +22,10 @@ pub(super) struct Totals {
     pub(super) kernel: Option<Sends>,
     /// Sends whose end the application read, and how many of them it was told were copied.
     pub(super) told: Option<Sends>,
+    /// Sends the application was told something wrong about, on the paths that know.
+    pub(super) told_wrongly: u64,
+    /// False when some path does not know what was told wrongly.
+    pub(super) all_told: bool,
 }
 
 /// Ended sends and how many of them were copied.
@@ -45,13 +50,35 @@ pub(super) fn told_sends(completions: &Completions) -> Option<Sends> {
     completions.told_sends.zip(completions.told_copied).map(|(all, copied)| Sends { all, copied })
 }
 
+/// The path with most bytes.
+pub(super) fn main_path(paths: &[PathFigures]) -> Option<&PathFigures> {
+    paths.iter().max_by_key(|p| p.bytes)
+}
+
 fn add_sends(sum: &mut Option<Sends>, part: Option<Sends>) {
     *sum = sum.zip(part).map(|(a, b)| Sends { all: a.all + b.all, copied: a.copied + b.copied });
 }
 
 impl Totals {
-    /// Sums the paths of one row.
+    /// Sums the send paths of one row.
     pub(super) fn of(paths: &[PathFigures]) -> Self {
+        Self::over(paths.iter().filter(|p| !p.path.receives()))
+    }
+
+    /// Sums what the row does most: its send paths or its receive paths.
+    pub(super) fn of_main(paths: &[PathFigures]) -> Self {
+        let receive = main_path(paths).is_some_and(|p| p.path.receives());
+        Self::over(paths.iter().filter(|p| p.path.receives() == receive))
+    }
+
+    /// Bytes received per second; `None` when no receive path is in use.
+    pub(super) fn received_per_s(paths: &[PathFigures]) -> Option<u64> {
+        let received = paths.iter().filter(|p| p.path.receives());
+        received.map(|p| p.bytes_per_s).reduce(u64::saturating_add)
+    }
+
+    /// Sums some paths.
+    pub(super) fn over<'a>(paths: impl Iterator<Item = &'a PathFigures>) -> Self {
         let mut t = Totals {
             bytes: 0,
             bytes_per_s: 0,
@@ -64,6 +91,8 @@ impl Totals {
             in_flight: Some(InFlight { sends: 0, bytes: 0, pages: Some(0) }),
             kernel: Some(Sends::default()),
             told: Some(Sends::default()),
+            told_wrongly: 0,
+            all_told: true,
         };
         for figures in paths {
             t.bytes = t.bytes.saturating_add(figures.bytes);
@@ -91,6 +120,9 @@ impl Totals {
         });
         add_sends(&mut self.kernel, figures.completions.as_ref().map(kernel_sends));
         add_sends(&mut self.told, figures.completions.as_ref().and_then(told_sends));
+        let wrong = figures.completions.as_ref().and_then(|c| c.disagreements.as_ref());
+        self.all_told &= wrong.is_some();
+        self.told_wrongly += wrong.into_iter().flatten().map(|(_, sends)| sends).sum::<u64>();
     }
 
     /// Copied share of the requested bytes, as text.
@@ -125,6 +157,19 @@ mod tests {
         assert_eq!(t.copied, None);
         assert_eq!(t.copied_share(), "n/a");
         assert!(t.zerocopied.is_some());
+    }
+
+    #[test]
+    fn received_bytes_are_no_sent_bytes() {
+        let mut paths = fixtures::healthy().paths;
+        let sent = Totals::of(&paths);
+        assert_eq!(Totals::received_per_s(&paths), None);
+        paths.extend(fixtures::receiving());
+        assert_eq!(Totals::of(&paths), sent);
+        assert!(Totals::received_per_s(&paths) > Some(0));
+        let only = fixtures::receiving();
+        assert_eq!(Totals::of(&only).bytes, 0);
+        assert_eq!(Totals::of_main(&only).bytes, only.iter().map(|p| p.bytes).sum::<u64>());
     }
 
     #[test]

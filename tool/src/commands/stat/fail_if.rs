@@ -1,4 +1,4 @@
-//! `--fail-if`: a verdict for CI. `FIGURE OP VALUE`, over all paths that were traced.
+//! `--fail-if`: a verdict for CI. `FIGURE OP VALUE`, over all send paths that were traced.
 
 use crate::commands::Failure;
 use crate::model::snapshot::{Ledger, PathFigures, Snapshot};
@@ -22,12 +22,17 @@ type Of<T> = fn(&T) -> Option<u64>;
 /// Compares a figure with a limit.
 type Compare = fn(f64, f64) -> bool;
 
+/// A verdict is about what was sent: receive paths have figures of their own.
+fn sends(snapshot: &Snapshot) -> impl Iterator<Item = &PathFigures> {
+    snapshot.paths.iter().filter(|p| !p.path.receives())
+}
+
 fn over_ledgers(snapshot: &Snapshot, of: Of<Ledger>) -> Option<u64> {
-    snapshot.paths.iter().filter_map(|p| p.ledger.as_ref()).map(of).sum()
+    sends(snapshot).filter_map(|p| p.ledger.as_ref()).map(of).sum()
 }
 
 fn over_paths(snapshot: &Snapshot, of: Of<PathFigures>) -> Option<u64> {
-    snapshot.paths.iter().map(of).sum()
+    sends(snapshot).map(of).sum()
 }
 
 /// Over the paths whose ends the application is told of.

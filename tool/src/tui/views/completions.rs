@@ -1,5 +1,5 @@
 //! Ends of zero-copy sends: how many, how many copied, and after what time; the kernel's view and what the
-//! application read stand one below the other.
+//! application read stand one below the other, the stages between them where there is room.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -32,11 +32,11 @@ struct Row {
     sends: Option<Sends>,
     latency: Option<Percentiles>,
     differs: bool,
+    /// A stage between the two views: has a time only.
+    stage: bool,
 }
 
 pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
-    let rows: Vec<Row> =
-        scene.snapshot.paths.iter().filter(|p| p.path.has_completion()).flat_map(path_rows).collect();
     let inner = panel::focusable(
         scene,
         Panel::Completions,
@@ -44,47 +44,54 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
         area,
         buf,
     );
+    let visible = usize::from(inner.height.saturating_sub(1));
+    let rows = rows(scene, visible);
     if rows.is_empty() {
         panel::centred("no path with completions in use", scene.theme.dim, inner, buf);
         return;
     }
     let table = Table::new(COLUMNS, inner.width);
-    let visible = usize::from(inner.height.saturating_sub(1));
     let first = scene.app.scroll(Panel::Completions).clamp(rows.len(), visible);
     let shown = rows.iter().skip(first).take(visible).map(|row| line(scene, &table, row));
     panel::lines(std::iter::once(table.heading(scene.theme.heading)).chain(shown), inner, buf);
 }
 
-/// The kernel's view and the application's.
-fn path_rows(figures: &PathFigures) -> [Row; 2] {
+/// The rows of every path: with the stages when all fit, or when the reader has turned to this panel.
+fn rows(scene: Scene<'_>, visible: usize) -> Vec<Row> {
+    let paths = || scene.snapshot.paths.iter().filter(|p| p.path.has_completion());
+    let all: Vec<Row> = paths().flat_map(path_rows).collect();
+    if all.len() <= visible || scene.app.focus == Panel::Completions {
+        return all;
+    }
+    all.into_iter().filter(|row| !row.stage).collect()
+}
+
+/// The kernel's view, the stages between (where they were measured), the application's view.
+fn path_rows(figures: &PathFigures) -> Vec<Row> {
     let completions = figures.completions.as_ref();
     let kernel = completions.map(kernel_sends);
     let told = completions.and_then(told_sends);
-    let differs = matches!((kernel, told), (Some(k), Some(t)) if k.copied != t.copied);
-    [
-        Row {
-            path: figures.path.name(),
-            until: "kernel",
-            sends: kernel,
-            latency: completions.and_then(|c| c.latency),
-            differs,
-        },
-        Row {
-            path: "",
-            until: "app read",
-            sends: told,
-            latency: completions.and_then(|c| c.app_read_latency),
-            differs,
-        },
-    ]
+    let known_wrong = completions.and_then(|c| c.disagreements.as_ref()).map(|kinds| !kinds.is_empty());
+    let differs = known_wrong.unwrap_or(matches!((kernel, told), (Some(k), Some(t)) if k.copied != t.copied));
+    let row = |path, until, sends, latency| Row { path, until, sends, latency, differs, stage: false };
+    let stage = |until, latency: Percentiles| Row { stage: true, ..row("", until, None, Some(latency)) };
+    let mut rows = vec![row(figures.path.name(), "kernel", kernel, completions.and_then(|c| c.latency))];
+    rows.extend(completions.and_then(|c| c.queue_latency).map(|latency| stage("+ queued", latency)));
+    rows.extend(completions.and_then(|c| c.read_latency).map(|latency| stage("+ read", latency)));
+    rows.push(row("", "app read", told, completions.and_then(|c| c.app_read_latency)));
+    rows
 }
 
 fn line(scene: Scene<'_>, table: &Table, row: &Row) -> Line<'static> {
     let theme = scene.theme;
-    let sends = |n: Option<u64>| n.map_or_else(|| units::UNKNOWN.into(), units::count_short);
+    let sends = |n: Option<u64>| match n {
+        _ if row.stage => String::new(),
+        Some(n) => units::count_short(n),
+        None => units::UNKNOWN.into(),
+    };
     let copied = if row.differs { theme.warn } else { theme.text };
     // The mark stands where the two views can be compared: on the second of the two rows.
-    let mark = if row.differs && row.path.is_empty() { "≠ " } else { "" };
+    let mark = if row.differs && row.path.is_empty() && !row.stage { "≠ " } else { "" };
     let at = |of: fn(&Percentiles) -> u64| latency(row.latency.as_ref(), of, theme.text, theme.dim);
     table.row(|column, _| match column {
         0 => (row.path.into(), theme.text),

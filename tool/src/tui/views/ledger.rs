@@ -114,35 +114,52 @@ fn entries(totals: &Totals, theme: &Theme) -> impl Iterator<Item = Entry> {
     .into_iter()
 }
 
-/// What the application was told beside what the kernel flagged, in sends.
+/// The pages pinned, and what the application was told beside what the kernel flagged, in sends.
 fn told_lines(scene: Scene<'_>, totals: &Totals, width: usize, height: u16) -> Vec<Line<'static>> {
     let theme = scene.theme;
-    let text = |sends: Option<Sends>| match sends {
+    let count = |n: Option<u64>| n.map_or_else(|| units::UNKNOWN.into(), units::count_short);
+    let wrong = totals.told_wrongly > 0;
+    let (mark, style) = if wrong { ("≠", theme.warn) } else { (" ", theme.text) };
+    if height < 9 {
+        let both = format!("{mark} told copied {}, kernel {}", short(totals.told), short(totals.kernel));
+        return vec![Line::styled(cut(&both, width).0, style)];
+    }
+    let line = |label: &str, text: &str, unit: &'static str, style: Style| {
+        let label_width = width.min(17);
+        Line::from(vec![
+            Span::styled(fit(label, label_width, Align::Left), theme.text),
+            Span::styled(fit(text, 16.min(width - label_width), Align::Right), style),
+            Span::styled(if width >= 39 { unit } else { "" }, theme.dim),
+        ])
+    };
+    let of = |sends: Option<Sends>| match sends {
         Some(Sends { all, copied }) => {
             format!("{} of {}", units::count_short(copied), units::count_short(all))
         }
         None => units::UNKNOWN.into(),
     };
-    let differ = matches!((totals.told, totals.kernel), (Some(t), Some(k)) if t.copied != k.copied);
-    let (mark, style) = if differ { ("≠", theme.warn) } else { (" ", theme.text) };
-    if height < 9 {
-        let both = format!("{mark} told copied {}, kernel {}", short(totals.told), short(totals.kernel));
-        return vec![Line::styled(cut(&both, width).0, style)];
-    }
-    let line = |label: &str, sends| {
-        let label_width = width.min(17);
-        Line::from(vec![
-            Span::styled(fit(label, label_width, Align::Left), theme.text),
-            Span::styled(fit(&text(sends), 16.min(width - label_width), Align::Right), style),
-            Span::styled(if width >= 39 { " sends" } else { "" }, theme.dim),
-        ])
-    };
-    let mut lines =
-        vec![line(&format!("{mark} told copied"), totals.told), line("  kernel copied", totals.kernel)];
+    let mut lines = vec![
+        line("  told copied", &of(totals.told), " sends", theme.text),
+        line("  kernel copied", &of(totals.kernel), " sends", theme.text),
+    ];
     if height >= 10 {
-        lines.insert(0, Line::default());
+        let label = format!("{mark} told wrongly");
+        lines.push(line(&label, &told_wrongly(totals), " sends", style));
+    }
+    if height >= 11 {
+        let pages = totals.in_flight.and_then(|open| open.pages);
+        lines.insert(0, line("  pinned", &count(pages), " pages", theme.text));
     }
     lines
+}
+
+/// At least so many where some path does not know.
+fn told_wrongly(totals: &Totals) -> String {
+    match (totals.told_wrongly, totals.all_told) {
+        (n, true) => units::count_short(n),
+        (0, false) => units::UNKNOWN.into(),
+        (n, false) => format!("≥ {}", units::count_short(n)),
+    }
 }
 
 fn short(sends: Option<Sends>) -> String {

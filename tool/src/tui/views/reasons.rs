@@ -34,8 +34,8 @@ const COLUMNS: &[Column] = &[
 
 /// One row.
 enum Row<'a> {
-    /// Copy events of one kind on all paths.
-    Copies { kind: &'a CopyKind, count: u64, bytes: u64, bytes_per_s: u64 },
+    /// Copy events of one kind on all send paths, or on all receive paths.
+    Copies { kind: &'a CopyKind, receive: bool, count: u64, bytes: u64, bytes_per_s: u64 },
     /// Calls refused on one path.
     Refused { reason: Reason, path: Path, count: u64 },
 }
@@ -80,17 +80,15 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
         lines.push(line(scene, &table, row, &totals));
         lines.extend(fixes.lines(scene, row, width));
     }
-    lines.extend(contradictions(scene, width).into_iter().take(fixes.free));
+    lines.extend(others(scene, &rows, width).into_iter().take(fixes.free));
     panel::lines(lines, inner, buf);
 }
 
-/// Findings that no row shows: where the application and the kernel disagree.
-const CONTRADICTIONS: [&str; 4] = ["silent_copies", "told_disagrees", "told_more_than_copied", "slow_reader"];
-
-/// One line each, the most severe first.
-fn contradictions(scene: Scene<'_>, width: usize) -> Vec<Line<'static>> {
+/// Findings that no row shows (loss stands in the header), one line each, the most severe first.
+fn others(scene: Scene<'_>, rows: &[Row<'_>], width: usize) -> Vec<Line<'static>> {
     let found = diagnose::findings(scene.snapshot);
-    let shown = found.iter().filter(|finding| CONTRADICTIONS.contains(&finding.id.as_str()));
+    let has_row = |id: &str| id == "lost" || rows.iter().any(|row| row.reason().name() == id);
+    let shown = found.iter().filter(|finding| !has_row(&finding.id));
     let line = |finding: &Finding| {
         let style = match finding.severity {
             Severity::Critical => scene.theme.alarm,
@@ -118,9 +116,9 @@ fn draw_empty(scene: Scene<'_>, inner: Rect, buf: &mut Buffer) {
 
 /// Sums the copies of each kind over the paths; most bytes first, refusals last.
 fn rows(paths: &[PathFigures]) -> Vec<Row<'_>> {
-    let mut sums: HashMap<&CopyKind, (u64, u64, u64)> = HashMap::new();
-    for copy in paths.iter().flat_map(|p| &p.copies) {
-        let sum = sums.entry(&copy.kind).or_default();
+    let mut sums: HashMap<(bool, &CopyKind), (u64, u64, u64)> = HashMap::new();
+    for (path, copy) in paths.iter().flat_map(|p| p.copies.iter().map(move |copy| (p.path, copy))) {
+        let sum = sums.entry((path.receives(), &copy.kind)).or_default();
         *sum = (sum.0 + copy.count, sum.1 + copy.bytes, sum.2 + copy.bytes_per_s);
     }
     let mut copies: Vec<_> = sums.into_iter().collect();
@@ -130,33 +128,55 @@ fn rows(paths: &[PathFigures]) -> Vec<Row<'_>> {
         .flat_map(|p| p.refused.iter().map(|&(reason, count)| Row::Refused { reason, path: p.path, count }));
     copies
         .into_iter()
-        .map(|(kind, (count, bytes, bytes_per_s))| Row::Copies { kind, count, bytes, bytes_per_s })
+        .map(|((receive, kind), (count, bytes, bytes_per_s))| Row::Copies {
+            kind,
+            receive,
+            count,
+            bytes,
+            bytes_per_s,
+        })
         .chain(refused)
         .collect()
 }
 
-/// Copied bytes of all rows; wire and clone copies stay apart.
+/// Copied bytes of all rows; wire copies, clone copies and what was received stay apart.
+#[derive(Default)]
 struct Sums {
     wire: u64,
     clone: u64,
+    received: u64,
 }
 
 impl Sums {
     fn of(rows: &[Row<'_>]) -> Self {
-        let mut sums = Sums { wire: 0, clone: 0 };
+        let mut sums = Sums::default();
         for row in rows {
-            if let Row::Copies { kind, bytes, .. } = row {
-                *(if kind.clone { &mut sums.clone } else { &mut sums.wire }) += bytes;
+            if let Row::Copies { kind, receive, bytes, .. } = row {
+                let sum = match (receive, kind.clone) {
+                    (true, _) => &mut sums.received,
+                    (_, true) => &mut sums.clone,
+                    _ => &mut sums.wire,
+                };
+                *sum += bytes;
             }
         }
         sums
+    }
+
+    /// The word for a row's kind, and what its share is of.
+    const fn kind(&self, kind: &CopyKind, receive: bool) -> (&'static str, u64) {
+        match (receive, kind.clone) {
+            (true, _) => ("recv", self.received),
+            (_, true) => ("clone", self.clone),
+            _ => ("wire", self.wire),
+        }
     }
 }
 
 fn line(scene: Scene<'_>, table: &Table, row: &Row<'_>, sums: &Sums) -> Line<'static> {
     match row {
-        Row::Copies { kind, count, bytes, bytes_per_s } => {
-            copies_line(scene, table, kind, (*count, *bytes, *bytes_per_s), sums)
+        Row::Copies { kind, receive, count, bytes, bytes_per_s } => {
+            copies_line(scene, table, kind, (*count, *bytes, *bytes_per_s), sums.kind(kind, *receive))
         }
         Row::Refused { reason, path, count } => refused_line(scene, table, *reason, *path, *count),
     }
@@ -167,7 +187,7 @@ fn copies_line(
     table: &Table,
     kind: &CopyKind,
     (count, bytes, rate): (u64, u64, u64),
-    sums: &Sums,
+    (word, whole): (&'static str, u64),
 ) -> Line<'static> {
     let theme = scene.theme;
     let name = if kind.clone { theme.warn } else { theme.bad };
@@ -179,8 +199,8 @@ fn copies_line(
         3 => (units::count(count), theme.dim),
         4 => (units::bytes(bytes), theme.text),
         5 => (units::rate(rate), theme.text),
-        6 => (units::percent(bytes, if kind.clone { sums.clone } else { sums.wire }), theme.text),
-        7 => (if kind.clone { "clone" } else { "wire" }.into(), theme.text),
+        6 => (units::percent(bytes, whole), theme.text),
+        7 => (word.into(), theme.text),
         _ => (if silent { "not told" } else { "told" }.into(), if silent { theme.alarm } else { theme.text }),
     })
 }
@@ -273,7 +293,8 @@ mod tests {
         let all: u64 = snapshot.paths.iter().flat_map(|p| &p.copies).map(|c| c.bytes).sum();
         assert_eq!(bytes.iter().sum::<u64>(), all);
         let sums = Sums::of(&rows);
-        assert_eq!(sums.wire + sums.clone, all);
+        assert_eq!(sums.wire + sums.clone + sums.received, all);
+        assert!(sums.received > 0);
         assert!(sums.clone > 0);
     }
 

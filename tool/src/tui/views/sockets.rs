@@ -13,7 +13,7 @@ use crate::model::snapshot::{PathFigures, SocketFigures};
 use crate::tui::app::{Panel, Sort};
 use crate::tui::table::{Column, Table, figures, hungry, names};
 use crate::tui::text;
-use crate::tui::totals::Totals;
+use crate::tui::totals::{Totals, main_path};
 use crate::units;
 
 const COLUMNS: &[Column] = &[
@@ -27,6 +27,9 @@ const COLUMNS: &[Column] = &[
     figures("bytes", 8, 3),
     figures("copied", 6, 8),
     names("top reason", 16, 24, 4),
+    figures("held p99", 8, 0),
+    figures("pinned", 6, 0),
+    names("runs in", 16, 32, 0),
 ];
 
 pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
@@ -69,7 +72,9 @@ fn ordered(sockets: &[Arc<SocketFigures>], sort: Sort, first: usize, visible: us
 }
 
 fn key(socket: &SocketFigures, sort: Sort, place: usize) -> Key {
-    let sum = |of: fn(&PathFigures) -> u64| socket.paths.iter().map(of).sum::<u64>();
+    let receive = main_path(&socket.paths).is_some_and(|p| p.path.receives());
+    let main = || socket.paths.iter().filter(|p| p.path.receives() == receive);
+    let sum = |of: fn(&PathFigures) -> u64| main().map(of).sum::<u64>();
     let bytes = sum(|p| p.bytes);
     let by = match sort {
         Sort::Rate => sum(|p| p.bytes_per_s),
@@ -82,7 +87,7 @@ fn key(socket: &SocketFigures, sort: Sort, place: usize) -> Key {
 
 fn row(scene: Scene<'_>, table: &Table, socket: &SocketFigures) -> Line<'static> {
     let theme = scene.theme;
-    let totals = Totals::of(&socket.paths);
+    let totals = Totals::of_main(&socket.paths);
     let text = if socket.alive { theme.text } else { theme.dim };
     let copied = theme.copied(totals.copied, totals.requested).unwrap_or(text);
     table.row(|column, width| match column {
@@ -96,13 +101,16 @@ fn row(scene: Scene<'_>, table: &Table, socket: &SocketFigures) -> Line<'static>
         6 => (units::rate(totals.bytes_per_s), text),
         7 => (units::bytes(totals.bytes), text),
         8 => (totals.copied_share(), copied),
-        _ => (top_reason(&socket.paths), copied),
+        9 => (top_reason(&socket.paths), copied),
+        10 => (held(&socket.paths), text),
+        11 => (pinned(socket), text),
+        _ => (place(socket), theme.dim),
     })
 }
 
 /// The path with most bytes, and how many others.
 fn path(paths: &[PathFigures], width: usize) -> String {
-    let Some(most) = paths.iter().max_by_key(|p| p.bytes) else { return String::new() };
+    let Some(most) = main_path(paths) else { return String::new() };
     match paths.len() - 1 {
         0 => most.path.name().into(),
         others => {
@@ -110,6 +118,33 @@ fn path(paths: &[PathFigures], width: usize) -> String {
             text::cut(most.path.name(), width.saturating_sub(others.len())).0 + &others
         }
     }
+}
+
+/// How long its buffers were held, 99 % of them, on the path with most releases.
+fn held(paths: &[PathFigures]) -> String {
+    let ends = || paths.iter().filter_map(|p| p.completions.as_ref());
+    match ends().filter_map(|c| c.latency).max_by_key(|latency| latency.count) {
+        Some(latency) => units::duration(latency.p99),
+        None if ends().next().is_none() => units::NOT_APPLICABLE.into(),
+        None => units::UNKNOWN.into(),
+    }
+}
+
+/// Pages held for sends in flight.
+fn pinned(socket: &SocketFigures) -> String {
+    match socket.gauges {
+        None => units::NOT_APPLICABLE.into(),
+        Some(gauges) => gauges.pages_in_flight.map_or_else(|| units::UNKNOWN.into(), units::count_short),
+    }
+}
+
+/// Its container, or its network namespace or cgroup.
+fn place(socket: &SocketFigures) -> String {
+    let place = &socket.place;
+    // Of a cgroup's path the end tells most.
+    let cgroup = place.cgroup.as_deref().and_then(|path| path.rsplit('/').next());
+    let name = place.container.as_deref().or(place.netns_name.as_deref()).or(cgroup);
+    name.unwrap_or_default().to_owned()
 }
 
 /// The reason with most copied bytes; `~` when concluded and not seen.
