@@ -154,8 +154,7 @@ pub struct Offsets {
     pub io_notif_head: u32,
     pub io_notif_zc_report: u32,
     pub io_notif_zc_copied: u32,
-    /// Fills up to an even number of fields; leave it out when another one is added.
-    pub even: u32,
+    pub io_notif_zc_used: u32,
 }
 
 impl Offsets {

@@ -487,7 +487,9 @@ unsafe fn end(
             send.clone_left = clone.saturating_sub(bytes);
         } else if let Some(head) = URING.get_ptr_mut(link.head) {
             let head = &mut *head;
-            flagged |= head.copied != 0;
+            // Only packets of its own would have set its own flags.
+            let own = reports && Probe::read::<u8>(notif as *const u8, conf!(off.io_notif_zc_used)) != 0;
+            flagged |= head.copied != 0 && !own;
             wire += head.wire_left;
             clone += head.clone_left;
             head.wire_left = wire.saturating_sub(bytes);
