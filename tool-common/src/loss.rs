@@ -11,6 +11,7 @@ pub const LOST_CAUSES: [&str; Lost::COUNT] = [
     "ring_full",
     "call_state_lost",
     "process_table_full",
+    "uring_overflow",
 ];
 
 /// Why something could not be counted where it belongs.
@@ -35,9 +36,12 @@ pub enum Lost {
     CallState = 7,
     /// A forked process found no room in the process filter.
     ProcessTable = 8,
+    /// A notification of io_uring found the completion queue full, where it is not told whose it is: a send that
+    /// ended stays in flight.
+    UringOverflow = 9,
 }
 
 impl Lost {
     /// Number of causes.
-    pub const COUNT: usize = 9;
+    pub const COUNT: usize = 10;
 }

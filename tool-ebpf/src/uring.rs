@@ -259,6 +259,15 @@ pub unsafe fn completed(req: u64, res: i32, flags: u32) {
     }
 }
 
+/// Tracepoint `io_uring:io_uring_cqe_overflow(ctx, user_data, res, flags)`: a completion has to wait outside the
+/// queue. It names no request.
+#[inline(always)]
+pub fn overflowed(flags: u32) {
+    if flags & CQE_F_NOTIF != 0 && active() && socket::process_wanted(socket::current_tgid()) {
+        lost(Lost::UringOverflow, 1);
+    }
+}
+
 /// The request itself is answered.
 #[inline(never)]
 unsafe fn answered(req: u64, res: i32) {

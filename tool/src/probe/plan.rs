@@ -149,6 +149,7 @@ const ATTACH_CANNOT: &str = "no tracepoint sees pages being attached; fentry or 
 const URING: &[Hook] = &[
     hook(Tracepoint, "io_uring_complete"),
     hook(Tracepoint, "io_uring_req_failed"),
+    hook(Tracepoint, "io_uring_cqe_overflow"),
     hook_when(Tracepoint, "io_uring_submit_req", When::UringSubmitReq),
     hook_when(Tracepoint, "io_uring_submit_sqe", When::UringSubmitSqe),
 ];
