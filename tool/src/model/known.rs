@@ -15,7 +15,6 @@ pub(super) struct Known {
     pub(super) told: bool,
     pub(super) copy: bool,
     pub(super) uring_completion: bool,
-    pub(super) uring_told: bool,
 }
 
 impl Known {
@@ -30,7 +29,6 @@ impl Known {
             told: known("told"),
             copy: known("copy"),
             uring_completion: known("uring_completion"),
-            uring_told: known("uring_told"),
         }
     }
 
@@ -38,12 +36,6 @@ impl Known {
     pub(super) fn frags_of(&self, path: Path) -> bool {
         let spliced = matches!(path, Path::Sendfile | Path::Splice | Path::Vmsplice | Path::Kernel);
         self.frags && (self.splice_frags || !spliced)
-    }
-
-    /// True when it can be seen what the application is told on this path. An io_uring program takes its
-    /// notifications from memory it shares with the kernel: what is seen there is that they are posted.
-    pub(super) fn told_of(&self, path: Path) -> bool {
-        if is_uring(path) { self.uring_told } else { self.told }
     }
 
     /// True when the ends of sends on this path are seen.

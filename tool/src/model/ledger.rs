@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use zcscope_common::{Err, FlowCounters, Path, Reason, Refusal};
 
-use super::known::Known;
+use super::known::{Known, is_uring};
 use super::snapshot::{Completions, InFlight, Ledger};
 
 /// Counters of one path, of one socket or added up over many.
@@ -103,7 +103,8 @@ pub(super) fn completions(path: Path, sums: &Sums, known: &Known) -> Option<Comp
         return None;
     }
     let c = &sums.c;
-    let told = known.told_of(path);
+    // An io_uring program takes its notifications from memory it shares with the kernel: no read to be seen.
+    let told = known.told && (!is_uring(path) || c.told_reads > 0);
     Some(Completions {
         sends: c.completed_sends,
         units: c.units,
