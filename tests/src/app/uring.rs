@@ -41,9 +41,6 @@ pub(crate) struct Options {
     /// Workers of the kernel send (IOSQE_ASYNC).
     #[arg(long)]
     workers: bool,
-    /// A completion queue that is too small for notifications that come together.
-    #[arg(long)]
-    overflow: bool,
     /// Completions are posted only when the program enters the kernel (IORING_SETUP_DEFER_TASKRUN).
     #[arg(long)]
     defer: bool,
@@ -90,7 +87,7 @@ pub(crate) fn send(args: &send::Args, stream: &TcpStream, sent: &mut Sent) -> an
 
 fn ring(args: &send::Args) -> std::io::Result<IoUring> {
     let options = &args.uring;
-    let few = args.memlock.is_some() || options.overflow;
+    let few = args.memlock.is_some();
     let mut builder = IoUring::builder();
     builder.setup_cqsize(if few { FEW_COMPLETIONS } else { COMPLETIONS });
     if options.sqpoll {
