@@ -1,7 +1,7 @@
 //! Each check must be able to fail.
 
 use super::*;
-use crate::stat_json::{Copies, InFlight, Missing, Process, Refused, Socket};
+use crate::stat_json::{Copies, Disagreement, InFlight, Missing, Process, Refused, Socket};
 
 fn sent() -> Sent {
     Sent {
@@ -143,7 +143,7 @@ fn the_back_end_must_be_the_forced_one_and_say_what_it_misses() {
     assert!(one(&stat, Some(Backend::Kprobe)).contains("not kprobe"));
     stat.sources.insert("send".into(), "tracepoint:sock_send_length".into());
     assert!(one(&stat, None).contains("`frags` should be listed as missing"));
-    stat.missing = ["frags", "copy_site"]
+    stat.missing = ["frags", "copy_site", "uring_release"]
         .map(|fact| Missing { fact: fact.into(), why: "no tracepoint".into() })
         .to_vec();
     assert_eq!(one(&stat, Some(Backend::Tracepoint)), "");
@@ -175,4 +175,28 @@ fn refused_calls_are_counted_by_reason() {
     let memlock = Expect { refused: super::Refused::Must("memlock"), ..loopback() };
     assert_eq!(check(&with(refused(3)), memlock).len(), 2);
     assert_eq!(truth(&memlock, &[super::Sent { errors: Default::default(), ..sent.clone() }], None).len(), 1);
+}
+
+#[test]
+fn what_io_uring_told_wrongly_is_counted_by_kind() {
+    let uring = Sent { path: SendPath::UringSendZc, told_copied: 3, ..sent() };
+    let mut figures = figures();
+    figures.silent_copied_bytes = Some(100);
+    let with = |figures: &PathFigures, kind: &str, sends| {
+        let mut figures = figures.clone();
+        let wrong = vec![Disagreement { kind: kind.into(), sends }];
+        figures.completions.as_mut().unwrap().disagreements = Some(wrong);
+        figures
+    };
+    let copied = |figures: &PathFigures| uring_disagreements(&loopback(), figures, &uring);
+    assert_eq!(copied(&with(&figures, "told_zerocopy_but_copied", 1)), Vec::<String>::new());
+    assert_eq!(copied(&with(&figures, "linked_notification", 1)).len(), 2);
+    assert_eq!(copied(&with(&figures, "failed_send", 1)).len(), 2);
+    let linked = |figures: &PathFigures| uring_disagreements(&ZERO_COPY, figures, &uring);
+    assert_eq!(linked(&with(&figures, "linked_notification", 3)), Vec::<String>::new());
+    assert_eq!(linked(&with(&figures, "linked_notification", 2)).len(), 1);
+
+    assert_eq!(uring_silence(&loopback(), &figures, &uring), None);
+    figures.silent_copied_bytes = Some(99);
+    assert!(uring_silence(&loopback(), &figures, &uring).is_some());
 }

@@ -188,8 +188,7 @@ pub struct Offsets {
     pub task_cred: u32,
     pub cred_user: u32,
     pub user_locked_vm: u32,
-    /// Fills up to an even number of fields; leave it out when another one is added.
-    pub even: u32,
+    pub io_notif_zc_used: u32,
 }
 
 impl Offsets {

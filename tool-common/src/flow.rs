@@ -320,6 +320,8 @@ pub struct Unit {
     pub rx_for_other: u64,
     /// Device they were received on.
     pub rx_dev: u64,
+    /// The packet received last: when it is queued again, it was not for this host.
+    pub rx_skb: u64,
     /// Tracepoint back end: bytes that passed a packet tap, a copy only if the end says so.
     pub tap_bytes: u64,
     /// Device of the tap.

@@ -13,6 +13,7 @@ pub const LOST_CAUSES: [&str; Lost::COUNT] = [
     "process_table_full",
     "unread_send_dropped",
     "socket_latency_full",
+    "uring_overflow",
 ];
 
 /// Why something could not be counted where it belongs.
@@ -42,9 +43,13 @@ pub enum Lost {
     UnreadSend = 9,
     /// A socket's latency histogram found no room.
     SocketLatency = 10,
+    /// A notification of io_uring found the completion queue full, where it is not told whose it is: a send that
+    /// ended stays in flight.
+    UringOverflow = 9,
 }
 
 impl Lost {
     /// Number of causes.
     pub const COUNT: usize = 11;
+    pub const COUNT: usize = 10;
 }

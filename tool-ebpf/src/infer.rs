@@ -6,6 +6,7 @@ use zcscope_common::{CopyKey, Offsets, Site, SockEntry, Unit};
 use crate::{
     config::conf,
     copy,
+    maps::UNITS,
     mem::{Direct, Mem, Probe, add, read},
     skb::{self, ZEROCOPY_ENABLE},
     socket,
@@ -24,6 +25,7 @@ const MAX_TAPS: usize = 4;
 pub unsafe fn queued(skb: *const u8) {
     unsafe {
         let Some(shared) = skb::shared::<Direct>(skb) else { return };
+        forwarded(skb, &shared);
         let dev: u64 = Probe::read(skb, conf!(off.skb_dev));
         let features: u64 = Probe::read(dev as *const u8, conf!(off.dev_features));
         let no_sg = features & NETIF_F_SG == 0;
@@ -47,6 +49,23 @@ pub unsafe fn queued(skb: *const u8) {
         };
         copy::count(key, bytes);
         copy::charge(victim, false, told, bytes);
+    }
+}
+
+/// A packet that was just received is sent on: nobody here has taken it, so nobody has copied it (>= 6.17).
+#[inline(always)]
+unsafe fn forwarded(skb: *const u8, shared: &skb::Shared) {
+    if shared.flags & ZEROCOPY_ENABLE == 0 {
+        return;
+    }
+    let Some(unit) = UNITS.get_ptr_mut(shared.uarg) else { return };
+    // SAFETY: a map value, valid while the program runs.
+    let unit = unsafe { &mut *unit };
+    // A packet of the sender's own, which still names its socket, can have the address of one received before.
+    if unit.rx_skb == skb as u64 && unsafe { Probe::read::<u64>(skb, conf!(off.skb_sk)) } == 0 {
+        let bytes: u32 = unsafe { Direct::read(skb, conf!(off.skb_data_len)) };
+        unit.rx_bytes = unit.rx_bytes.saturating_sub(u64::from(bytes));
+        unit.rx_skb = 0;
     }
 }
 
@@ -134,6 +153,7 @@ pub unsafe fn received(skb: *const u8) {
             add(&mut unit.rx_bytes, bytes);
             unit.rx_for_other = u64::from(for_other);
             unit.rx_dev = dev;
+            unit.rx_skb = skb as u64;
         }
     }
 }

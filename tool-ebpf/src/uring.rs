@@ -259,6 +259,15 @@ pub unsafe fn completed(req: u64, res: i32, flags: u32) {
     }
 }
 
+/// Tracepoint `io_uring:io_uring_cqe_overflow(ctx, user_data, res, flags)`: a completion has to wait outside the
+/// queue. It names no request.
+#[inline(always)]
+pub fn overflowed(flags: u32) {
+    if flags & CQE_F_NOTIF != 0 && active() && socket::process_wanted(socket::current_tgid()) {
+        lost(Lost::UringOverflow, 1);
+    }
+}
+
 /// The request itself is answered.
 #[inline(never)]
 unsafe fn answered(req: u64, res: i32) {
@@ -487,7 +496,9 @@ unsafe fn end(
             send.clone_left = clone.saturating_sub(bytes);
         } else if let Some(head) = URING.get_ptr_mut(link.head) {
             let head = &mut *head;
-            flagged |= head.copied != 0;
+            // Only packets of its own would have set its own flags.
+            let own = reports && Probe::read::<u8>(notif as *const u8, conf!(off.io_notif_zc_used)) != 0;
+            flagged |= head.copied != 0 && !own;
             wire += head.wire_left;
             clone += head.clone_left;
             head.wire_left = wire.saturating_sub(bytes);

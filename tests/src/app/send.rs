@@ -47,7 +47,7 @@ pub(crate) struct Args {
     pub(crate) no_retry: bool,
     /// Limit of locked memory in bytes; also becomes an unprivileged user, or the limit would not count.
     #[arg(long)]
-    memlock: Option<u64>,
+    pub(crate) memlock: Option<u64>,
     /// Give the connection up after so many milliseconds without acknowledgement.
     #[arg(long)]
     user_timeout: Option<i32>,

@@ -17,9 +17,11 @@ use crate::truth::{SendPath, Sent};
 const REPORT_USAGE: u16 = 1 << 3;
 /// `IORING_NOTIF_USAGE_ZC_COPIED`: the sign bit of a notification's result.
 const ZC_COPIED: i32 = i32::MIN;
-/// Requests in flight at most, and a completion queue that holds all of their completions.
+/// Requests handed over at once at most.
 const ENTRIES: u32 = 64;
-const COMPLETIONS: u32 = 512;
+/// Room for all completions of requests that end together, and what fits into a small limit of locked memory.
+const COMPLETIONS: u32 = 16384;
+const FEW_COMPLETIONS: u32 = 256;
 
 /// What is special about the requests.
 #[derive(Debug, clap::Args)]
@@ -55,7 +57,7 @@ pub(crate) fn send(args: &send::Args, stream: &TcpStream, sent: &mut Sent) -> an
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
     message.msg_iov = (&raw const vector).cast_mut();
     message.msg_iovlen = 1;
-    let ring = ring(&args.uring).context("no io_uring here")?;
+    let ring = ring(args).context("no io_uring here")?;
     if args.path == SendPath::UringSendZcFixed {
         // SAFETY: `data` lives until the end of this function, and the ring ends before it.
         unsafe { ring.submitter().register_buffers(&[vector]) }.context("the buffer cannot be registered")?;
@@ -83,9 +85,11 @@ pub(crate) fn send(args: &send::Args, stream: &TcpStream, sent: &mut Sent) -> an
     sender.finish()
 }
 
-fn ring(options: &Options) -> std::io::Result<IoUring> {
+fn ring(args: &send::Args) -> std::io::Result<IoUring> {
+    let options = &args.uring;
+    let few = args.memlock.is_some();
     let mut builder = IoUring::builder();
-    builder.setup_cqsize(COMPLETIONS);
+    builder.setup_cqsize(if few { FEW_COMPLETIONS } else { COMPLETIONS });
     if options.sqpoll {
         builder.setup_sqpoll(50);
     }

@@ -2,7 +2,7 @@
 
 use super::row::{Row, Setup};
 use super::table::{
-    HEALTHY_CARD, K4, K64, LOCAL_DELIVERY, LOOPBACK, SEGMENTED, VIRTIO, VMXNET3, refused, row,
+    HEALTHY_CARD, K4, K64, LOCAL_DELIVERY, LOOPBACK, ROUTED, SEGMENTED, VIRTIO, VMXNET3, refused, row,
 };
 use crate::expect::{Amount, Expect, ZERO_COPY};
 use crate::fixture::Link;
@@ -65,6 +65,9 @@ pub(super) const ROWS: &[Row] = &[
     row("uring_veth_sg_off_fixed",    Link::Veth, Fixed, (64, K64),  &[Setup::Offload("sg off")], SEGMENTED),
     row("uring_veth_sg_off_silent",   Link::Veth, Zc,    (64, K64),  &[Setup::Offload("sg off"), SILENT], untold(SEGMENTED)),
     row("uring_veth_sg_off_batch",    Link::Veth, Zc,    (64, K4),   &[Setup::Offload("sg off"), BATCH], SEGMENTED),
+
+    row("uring_routed_zc",            Link::Routed, Zc,  (32, K64),  &[],                  ROUTED),
+    row("uring_routed_silent",        Link::Routed, Zc,  (32, K64),  &[SILENT],            untold(ROUTED)),
 
     row("uring_hole_zc",              Link::Veth, Zc,    (5, 16384), &[Setup::BlackHole],  HOLE),
     row("uring_hole_fixed",           Link::Veth, Fixed, (5, 16384), &[Setup::BlackHole],  HOLE),

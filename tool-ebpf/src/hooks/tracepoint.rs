@@ -59,3 +59,4 @@ tracepoint!(tp_io_uring_complete, ctx => {
         uring::completed(ctx.arg(1), ctx.arg(3), ctx.arg(4));
     }
 });
+tracepoint!(tp_io_uring_cqe_overflow, ctx => uring::overflowed(ctx.arg(3)));

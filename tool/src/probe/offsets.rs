@@ -117,6 +117,7 @@ const ROWS: &[Row] = rows! {
     io_notif_head = "io_notif_data" "head" optional;
     io_notif_zc_report = "io_notif_data" "zc_report" optional;
     io_notif_zc_copied = "io_notif_data" "zc_copied" optional;
+    io_notif_zc_used = "io_notif_data" "zc_used" optional;
     pt_regs_orig_ax = "pt_regs" "orig_ax";
     pt_regs_dx = "pt_regs" "dx";
     pt_regs_r10 = "pt_regs" "r10";

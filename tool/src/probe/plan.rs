@@ -184,6 +184,7 @@ const MPTCP_END: Hook = hook(Tracepoint, "inet_sock_set_state");
 const URING: &[Hook] = &[
     hook(Tracepoint, "io_uring_complete"),
     hook(Tracepoint, "io_uring_req_failed"),
+    hook(Tracepoint, "io_uring_cqe_overflow"),
     hook_when(Tracepoint, "io_uring_submit_req", When::UringSubmitReq),
     hook_when(Tracepoint, "io_uring_submit_sqe", When::UringSubmitSqe),
 ];
