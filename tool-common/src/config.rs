@@ -37,6 +37,10 @@ pub struct Mode {
     pub ktls: u32,
     /// Source of MPTCP sends.
     pub mptcp: u32,
+    /// Source of sends through a sockmap.
+    pub sockmap: u32,
+    /// Padding.
+    pub pad: u32,
     /// 1 when `skb:consume_skb` tells its caller (>= 6.4 or so).
     pub consume_has_location: u32,
 }

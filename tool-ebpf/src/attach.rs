@@ -21,7 +21,7 @@ const MAX_FRAGS: u32 = 46;
 #[inline(always)]
 pub unsafe fn realloc<M: Mem>(uarg: u64, size: u64) {
     let Some(state) = known_call(current_tid()) else { return };
-    if state.sk == 0 || uarg == 0 {
+    if state.sk == 0 || state.layered != 0 || uarg == 0 {
         return;
     }
     state.uarg = uarg;

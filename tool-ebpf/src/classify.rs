@@ -61,17 +61,18 @@ fn syscall() -> Syscall {
     }
 }
 
-/// The path of bytes that are handed to TCP as pages; `None` when TLS hands them over, which is watched itself.
+/// The path of bytes that are handed to TCP as pages; `None` when TLS or a sockmap hands them over, which are watched
+/// themselves.
 #[inline(always)]
 pub unsafe fn class_of_pages(sk: *const u8) -> Option<Class> {
     unsafe {
         if socket::has_ulp(sk) {
             return None;
         }
-        let call = syscall();
-        if socket::sockmap_sends(sk) {
-            return Some(class_of_sockmap(&call));
+        if conf!(mode.sockmap) != 0 && socket::sockmap_sends(sk) {
+            return None;
         }
+        let call = syscall();
         Some(Class::plain(match call.nr {
             SYS_SENDFILE => Path::Sendfile,
             SYS_SPLICE
@@ -89,6 +90,12 @@ pub unsafe fn class_of_pages(sk: *const u8) -> Option<Class> {
 
 /// The program that a sockmap runs has looked at the bytes: they were copied for it. Only before Linux 6.5 it gets the
 /// pages of a file themselves.
+#[inline(always)]
+pub unsafe fn class_in_sockmap() -> Class {
+    unsafe { class_of_sockmap(&syscall()) }
+}
+
+/// See [`class_in_sockmap`].
 #[inline(always)]
 unsafe fn class_of_sockmap(call: &Syscall) -> Class {
     let (path, copies) = match call.nr {
@@ -133,8 +140,14 @@ unsafe fn class_of_zerocopy<M: Mem>(sk: *const u8) -> Class {
 #[inline(always)]
 pub unsafe fn classify<M: Mem>(sk: *const u8, msg: *const u8, flags: u32) -> Option<Class> {
     unsafe {
-        if conf!(mode.splice_pages) != 0 && flags & MSG_SPLICE_PAGES != 0 {
-            return class_of_pages(sk);
+        if flags & MSG_SPLICE_PAGES != 0 {
+            if conf!(mode.splice_pages) != 0 {
+                return class_of_pages(sk);
+            }
+            // Some 6.1 kernels have the flag already, for what a sockmap sends.
+            if conf!(mode.sockmap) != 0 && socket::sockmap_sends(sk) {
+                return None;
+            }
         }
         if flags & MSG_ZEROCOPY == 0 {
             return Some(Class::plain(class_of_copy()));

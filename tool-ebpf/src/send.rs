@@ -136,9 +136,6 @@ pub unsafe fn enter_tracepoint(sk: *const u8, msg: *const u8) {
         }
         // A layer above TCP is booked when its own call ends.
         let Some(class) = classify::<Direct>(sk, msg, flags) else { return };
-        if class.start_copy == Site::Sockmap as u32 || class.path as u32 == Path::Copy as u32 {
-            return;
-        }
         let Some(state) = begin::<Direct>(sk, msg, class) else { return };
         if class.path as u32 == Path::MsgZerocopy as u32 && class.start_copy == 0 {
             let size: u64 = Direct::read(msg, conf!(off.msghdr_iter_count));

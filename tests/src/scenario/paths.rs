@@ -16,8 +16,12 @@ const NOTHING: Expect = Expect { told: Amount::Any, ..ZERO_COPY };
 /// Copied at once for the program of a sockmap, and never told.
 const THROUGH_SOCKMAP: Expect = Expect { reason: Some("sockmap"), ..UNSET };
 /// In the SYN the data is copied; on this host the receiver copies it again and flags that.
-const FASTOPEN_HERE: Expect =
-    Expect { reason: None, tolerated: &["fastopen", "loopback", "local_delivery"], ..LOOPBACK };
+const FASTOPEN_HERE: Expect = Expect {
+    attached: Amount::None,
+    reason: None,
+    tolerated: &["fastopen", "loopback", "local_delivery"],
+    ..LOOPBACK
+};
 /// What went into the SYN was copied, and the notification does not say so.
 const FASTOPEN_SILENT: Expect = Expect {
     told: Amount::Any,

@@ -77,3 +77,7 @@ entry!(kprobe_tls_device_sendmsg, |ctx, sk: *const u8 = 0, msg: *const u8 = 1| l
 exit!(kretprobe_tls_device_sendmsg, |ret: i32| layer::zcscope_layer_leave(i64::from(ret)));
 entry!(kprobe_tls_device_sendpage, |ctx, sk: *const u8 = 0| layer::tls_enter_page(sk));
 exit!(kretprobe_tls_device_sendpage, |ret: i32| layer::zcscope_layer_leave(i64::from(ret)));
+entry!(kprobe_tcp_bpf_sendmsg, |ctx, sk: *const u8 = 0| layer::sockmap_enter(sk));
+exit!(kretprobe_tcp_bpf_sendmsg, |ret: i32| layer::zcscope_layer_leave(i64::from(ret)));
+entry!(kprobe_tcp_bpf_sendpage, |ctx, sk: *const u8 = 0| layer::sockmap_enter(sk));
+exit!(kretprobe_tcp_bpf_sendpage, |ret: i32| layer::zcscope_layer_leave(i64::from(ret)));

@@ -83,3 +83,13 @@ hook!(fexit, fexit_mptcp_sendmsg, FExitContext, ctx => {
         layer::mptcp::<Direct>(ctx.arg(0), i64::from(ret));
     }
 });
+hook!(fexit, fexit_tcp_bpf_sendmsg, FExitContext, ctx => {
+    if let Ok(ret) = ctx.ret::<i32>() {
+        layer::sockmap::<Direct>(ctx.arg(0), i64::from(ret));
+    }
+});
+hook!(fexit, fexit_tcp_bpf_sendpage, FExitContext, ctx => {
+    if let Ok(ret) = ctx.ret::<i32>() {
+        layer::sockmap::<Direct>(ctx.arg(0), i64::from(ret));
+    }
+});

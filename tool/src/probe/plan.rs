@@ -97,6 +97,8 @@ pub(super) enum Need {
     Tls,
     /// The kernel has MPTCP.
     Mptcp,
+    /// The kernel has sockmaps.
+    Sockmap,
 }
 
 impl Need {
@@ -115,6 +117,7 @@ impl Need {
                  is sent through it is not seen"
             }
             Need::Mptcp => "this kernel has no MPTCP",
+            Need::Sockmap => "this kernel has no sockmaps",
             Need::OptmemPerNetns => "net.core.optmem_max is not kept per network namespace here",
         }
     }
@@ -306,6 +309,28 @@ pub(super) const FACTS: &[Fact] = &[
         tracepoint_cannot: "",
     },
     Fact {
+        name: "sockmap",
+        ways: &[
+            way(
+                Source::Fentry,
+                &[hook(Fexit, "tcp_bpf_sendmsg"), hook_when(Fexit, "tcp_bpf_sendpage", When::Exists)],
+                &[Need::Symbols, Need::Sockmap],
+            ),
+            way(
+                Source::Kprobe,
+                &[
+                    hook(Kprobe, "tcp_bpf_sendmsg"),
+                    hook(Kretprobe, "tcp_bpf_sendmsg"),
+                    hook_when(Kprobe, "tcp_bpf_sendpage", When::Exists),
+                    hook_when(Kretprobe, "tcp_bpf_sendpage", When::Exists),
+                ],
+                &[Need::Symbols, Need::Sockmap],
+            ),
+            way(Source::Tracepoint, &[hook(Tracepoint, "sock_send_length")], &[Need::Sockmap]),
+        ],
+        tracepoint_cannot: "",
+    },
+    Fact {
         name: "fastopen",
         ways: &[
             way(Source::Fentry, &[hook(Fexit, "tcp_sendmsg_fastopen")], &[]),
@@ -405,6 +430,7 @@ impl Kernel<'_> {
             Need::SendTracepoint => self.send_tracepoint(),
             Need::ConsumeLocation => self.consume_location(),
             Need::Tls => self.has_symbol("tls_sw_sendmsg"),
+            Need::Sockmap => self.btf.has_function("tcp_bpf_sendmsg"),
             Need::Mptcp => self.btf.has_function("mptcp_sendmsg"),
             Need::OptmemPerNetns => self.btf.field("net", "core.sysctl_optmem_max").is_some(),
         }
