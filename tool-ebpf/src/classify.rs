@@ -13,6 +13,8 @@ use crate::{
 pub const MSG_ZEROCOPY: u32 = 0x400_0000;
 /// `MSG_SPLICE_PAGES` (>= 6.5).
 pub const MSG_SPLICE_PAGES: u32 = 0x800_0000;
+/// `MSG_FASTOPEN`.
+const MSG_FASTOPEN: u32 = 0x2000_0000;
 const PF_IO_WORKER: u32 = 0x10;
 const PF_USER_WORKER: u32 = 0x4000;
 const PF_KTHREAD: u32 = 0x20_0000;
@@ -196,6 +198,12 @@ pub unsafe fn class_by_syscall(sk: *const u8) -> Class {
 #[inline(always)]
 pub unsafe fn asks_zerocopy() -> bool {
     unsafe { syscall_flags(&syscall()) & MSG_ZEROCOPY != 0 }
+}
+
+/// Whether the current call opens its connection and sends with the SYN, as far as its arguments tell.
+#[inline(always)]
+pub unsafe fn opens_connection() -> bool {
+    unsafe { syscall_flags(&syscall()) & MSG_FASTOPEN != 0 }
 }
 
 /// Whether the current thread has ever used io_uring, or works for it.

@@ -77,7 +77,6 @@ hook!(fentry, fentry_tcp_downgrade_zcopy_pure, FEntryContext, ctx => attach::dow
 hook!(fentry, fentry_skb_zcopy_downgrade_managed, FEntryContext, ctx => {
     attach::downgrade_managed::<Direct>(ctx.as_ptr(), ctx.arg(0));
 });
-hook!(fexit, fexit_tcp_sendmsg_fastopen, FExitContext, ctx => send::fastopen(ctx.arg(0), ctx.arg(2), ctx.arg(4)));
 hook!(fexit, fexit_mptcp_sendmsg, FExitContext, ctx => {
     if let Ok(ret) = ctx.ret::<i32>() {
         layer::mptcp::<Direct>(ctx.arg(0), i64::from(ret));

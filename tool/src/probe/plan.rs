@@ -333,14 +333,15 @@ pub(super) const FACTS: &[Fact] = &[
     Fact {
         name: "fastopen",
         ways: &[
-            way(Source::Fentry, &[hook(Fexit, "tcp_sendmsg_fastopen")], &[]),
+            way(Source::Fentry, &[hook(Fexit, "msg_zerocopy_realloc")], &[]),
             way(
                 Source::Kprobe,
-                &[hook(Kprobe, "tcp_sendmsg_fastopen"), hook(Kretprobe, "tcp_sendmsg_fastopen")],
+                &[hook(Kprobe, "msg_zerocopy_realloc"), hook(Kretprobe, "msg_zerocopy_realloc")],
                 &[],
             ),
         ],
-        tracepoint_cannot: "no tracepoint sees how many bytes of a MSG_FASTOPEN send go into the SYN, copied",
+        tracepoint_cannot: "no tracepoint stands before the connection is made: of a MSG_FASTOPEN send that does not \
+                            fit into the SYN only the fact that it was copied is seen, not why",
     },
     Fact {
         name: "mixed_socket",
