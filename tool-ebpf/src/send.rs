@@ -198,6 +198,7 @@ pub unsafe fn leave_tracepoint(sk: *const u8, ret: i64) {
 /// as copied, before its call returned.
 #[inline(always)]
 fn sent_with_syn(sk: *const u8, bytes: u64) {
+    see_zerocopy();
     let Some(entry) = known(sk as u64) else { return };
     let Some(flow) = socket::flow(entry, Path::MsgZerocopy as u32) else { return };
     add(&mut flow.zc_sends, 1);
