@@ -140,8 +140,8 @@ pub(crate) struct Expect {
 /// How the pages of one call lie in packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
-    /// Pages of one call, exactly.
-    pub(crate) pages: u64,
+    /// Pages of one call, at least and at most.
+    pub(crate) pages: (u64, u64),
     /// Frags of one call, at least and at most.
     pub(crate) frags: (u64, u64),
 }
@@ -445,7 +445,7 @@ fn reasons(expect: &Expect, figures: &PathFigures, backend: Option<Backend>) -> 
             wrong.push(format!("{} bytes were copied for an unexpected reason, {reason}", copies.bytes));
         }
         // What is decided at the call itself is seen by every back end.
-        let seen = matches!(reason, "so_zerocopy_unset" | "sockmap" | "repair");
+        let seen = matches!(reason, "so_zerocopy_unset" | "sockmap" | "repair" | "fastopen");
         if backend == Some(Backend::Tracepoint) && !copies.inferred && !seen {
             wrong.push(format!("tracepoints see no copy site, but {reason} is not marked as inferred"));
         }
@@ -488,16 +488,21 @@ fn layout(expect: &Expect, figures: &PathFigures, sent: &Sent, stat: &Stat) -> V
         }
         return wrong;
     }
-    let Some(Layout { pages, frags: (least, most) }) = expect.layout else { return wrong };
+    let Some(layout) = expect.layout else { return wrong };
     let calls = sent.calls - expect.refused.calls(sent);
-    same(&mut wrong, "pages", figures.pages.unwrap_or(0), calls * pages);
     let frags = figures.frags.unwrap_or(0);
-    if frags < calls * least || frags > calls * most {
-        wrong.push(format!("{frags} frags for {calls} calls, expected {least} to {most} each"));
+    for (what, number, (least, most)) in
+        [("pages", figures.pages.unwrap_or(0), layout.pages), ("frags", frags, layout.frags)]
+    {
+        if number < calls * least || number > calls * most {
+            wrong.push(format!("{number} {what} for {calls} calls, expected {least} to {most} each"));
+        }
     }
-    same(&mut wrong, "frags measured", figures.bytes_per_frag.as_ref().map_or(0, |s| s.count), frags);
-    if figures.frags_per_skb.as_ref().is_none_or(|s| s.max == 0 || s.max > frags) {
-        wrong.push(format!("frags per packet: {:?} of {frags} frags", figures.frags_per_skb));
+    // Distributions are kept per path only.
+    let Some(total) = stat.paths.iter().find(|path| path.path == figures.path) else { return wrong };
+    same(&mut wrong, "frags measured", total.bytes_per_frag.as_ref().map_or(0, |s| s.count), frags);
+    if total.frags_per_skb.as_ref().is_none_or(|s| s.max == 0 || s.max > frags) {
+        wrong.push(format!("frags per packet: {:?} of {frags} frags", total.frags_per_skb));
     }
     wrong
 }

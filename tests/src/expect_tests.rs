@@ -1,7 +1,7 @@
 //! Each check must be able to fail.
 
 use super::*;
-use crate::stat_json::{Copies, Disagreement, InFlight, Missing, Process, Refused, Socket};
+use crate::stat_json::{Copies, Disagreement, InFlight, Missing, Process, Refused, Socket, Spread};
 
 fn sent() -> Sent {
     Sent {
@@ -143,7 +143,7 @@ fn the_back_end_must_be_the_forced_one_and_say_what_it_misses() {
     assert!(one(&stat, Some(Backend::Kprobe)).contains("not kprobe"));
     stat.sources.insert("send".into(), "tracepoint:sock_send_length".into());
     assert!(one(&stat, None).contains("`frags` should be listed as missing"));
-    stat.missing = ["frags", "copy_site", "uring_release"]
+    stat.missing = ["frags", "copy_site", "mixed_socket", "fastopen", "uring_release", "queue_latency"]
         .map(|fact| Missing { fact: fact.into(), why: "no tracepoint".into() })
         .to_vec();
     assert_eq!(one(&stat, Some(Backend::Tracepoint)), "");
@@ -199,4 +199,28 @@ fn what_io_uring_told_wrongly_is_counted_by_kind() {
     assert_eq!(uring_silence(&loopback(), &figures, &uring), None);
     figures.silent_copied_bytes = Some(99);
     assert!(uring_silence(&loopback(), &figures, &uring).is_some());
+}
+
+#[test]
+fn pages_frags_and_notes_are_checked() {
+    let wanted = Expect {
+        layout: Some(Layout { pages: (2, 3), frags: (1, 1) }),
+        notes: &["frag_limit"],
+        ..loopback()
+    };
+    let right = PathFigures {
+        pages: Some(8),
+        bytes_per_frag: Some(Spread { count: 4, max: 100 }),
+        frags_per_skb: Some(Spread { count: 2, max: 2 }),
+        notes: vec![Refused { reason: "frag_limit".into(), count: 1 }],
+        ..figures()
+    };
+    let check = |figures: &PathFigures| layout(&wanted, figures, &sent(), &stat(figures.clone()));
+    assert_eq!(check(&right), Vec::<String>::new());
+    assert_eq!(check(&PathFigures { pages: Some(7), ..right.clone() }).len(), 1);
+    assert_eq!(check(&PathFigures { notes: Vec::new(), ..right.clone() }).len(), 1);
+    assert_eq!(check(&PathFigures { frags_per_skb: None, ..right.clone() }).len(), 1);
+    let mut blind = stat(right.clone());
+    blind.missing.push(Missing { fact: "frags".into(), why: "x".into() });
+    assert_eq!(layout(&wanted, &right, &sent(), &blind).len(), 2);
 }

@@ -1,6 +1,8 @@
 //! What user space writes into frozen `.rodata` before load: field offsets from BTF, which back end feeds which
 //! fact, and the filter. The verifier sees constants, drops dead branches and turns accesses into direct loads.
 
+use core::mem::offset_of;
+
 /// Where a fact comes from. Stored as a number in [`Config`].
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +39,10 @@ pub struct Mode {
     pub ktls: u32,
     /// Source of MPTCP sends.
     pub mptcp: u32,
+    /// Source of sends through a sockmap.
+    pub sockmap: u32,
+    /// Padding.
+    pub pad: u32,
     /// 1 when `skb:consume_skb` tells its caller (>= 6.4 or so).
     pub consume_has_location: u32,
     /// Ends of io_uring's zero-copy sends.
@@ -47,10 +53,6 @@ pub struct Mode {
     pub uring_cqe: u32,
     /// When notifications are queued.
     pub queue: u32,
-    /// Padding.
-    pub pad: u32,
-    /// Fills up to an even number of fields; leave it out when another one is added.
-    pub even: u32,
 }
 
 /// What to trace; zero or empty fields do not restrict.
@@ -239,8 +241,9 @@ pub struct Config {
 }
 
 // No hidden padding: `Offsets` and `Mode` each hold an even number of words.
-const _: () = assert!(size_of::<Offsets>() % 8 == 0 && size_of::<Mode>() % 8 == 0);
+const _: () = assert!(size_of::<Offsets>().is_multiple_of(8) && size_of::<Mode>().is_multiple_of(8));
 const _: () = assert!(
-    size_of::<Config>() == size_of::<Offsets>() + size_of::<Mode>() + size_of::<Filter>() + 8 + 7 * 16 + 8
+    offset_of!(Config, zerocopy_callback)
+        == size_of::<Offsets>() + size_of::<Mode>() + size_of::<Filter>() + 8
 );
 const _: () = assert!(align_of::<Config>() == 8);

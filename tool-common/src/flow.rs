@@ -148,9 +148,6 @@ pub struct CallState {
     pub requested: u64,
     /// Pages those frags refer to.
     pub pages: u64,
-    /// Kprobes: where `tcp_sendmsg_fastopen` writes how many bytes it copied into the SYN; the unit they belong to
-    /// stands in `uarg`.
-    pub syn_copied: u64,
     /// [`Path`] as a number.
     pub path: u32,
     /// Zero-copy id of the send, valid when `has_id`.

@@ -1,55 +1,50 @@
 //! What the kernel side could not count where it belongs, per cause.
 
-/// Names of the causes in the loss counters; the index is what the kernel side uses. See [`Lost`].
-pub const LOST_CAUSES: [&str; Lost::COUNT] = [
-    "socket_table_full",
-    "flow_table_full",
-    "send_table_full",
-    "copy_table_full",
-    "unit_table_full",
-    "device_table_full",
-    "ring_full",
-    "call_state_lost",
-    "process_table_full",
-    "unread_send_dropped",
-    "socket_latency_full",
-    "uring_overflow",
-];
+/// Declares the causes, each once.
+macro_rules! causes {
+    ($($(#[$meta:meta])* $cause:ident = $name:literal,)+) => {
+        /// Why something could not be counted where it belongs; the number is the index of its counter.
+        #[repr(u32)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Lost { $($(#[$meta])* #[doc = concat!("`", $name, "`")] $cause),+ }
 
-/// Why something could not be counted where it belongs.
-#[repr(u32)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lost {
-    /// A new socket found no room: its bytes stand in the totals per path only.
-    SocketTable = 0,
-    /// A socket's second path found no room.
-    FlowTable = 1,
-    /// A zero-copy send found no room: its latency is unknown.
-    SendTable = 2,
-    /// A copy site found no room: its bytes are in the ledger, not in the list.
-    CopyTable = 3,
-    /// A completion unit found no room: its copied bytes are unknown.
-    UnitTable = 4,
-    /// A device found no room: its name is unknown.
-    DevTable = 5,
-    /// The ring was full: an ended socket is only in the totals per path.
-    Ring = 6,
-    /// The end of a call found no beginning.
-    CallState = 7,
-    /// A forked process found no room in the process filter.
-    ProcessTable = 8,
-    /// A socket had too many sends released and not read: when this one is read, and whether what the program is
-    /// told of it is true, is not known.
-    UnreadSend = 9,
-    /// A socket's latency histogram found no room.
-    SocketLatency = 10,
-    /// A notification of io_uring found the completion queue full, where it is not told whose it is: a send that
-    /// ended stays in flight.
-    UringOverflow = 9,
+        /// Names of the causes, by the index of their counters.
+        pub const LOST_CAUSES: [&str; Lost::COUNT] = [$($name),+];
+
+        impl Lost {
+            /// Number of causes.
+            pub const COUNT: usize = [$($name),+].len();
+        }
+    };
 }
 
-impl Lost {
-    /// Number of causes.
-    pub const COUNT: usize = 11;
-    pub const COUNT: usize = 10;
+causes! {
+    /// A new socket found no room: its bytes stand in the totals per path only.
+    SocketTable = "socket_table_full",
+    /// A socket's second path found no room.
+    FlowTable = "flow_table_full",
+    /// A zero-copy send found no room: its end is unknown.
+    SendTable = "send_table_full",
+    /// A copy site found no room: its bytes are in the ledger, not in the list.
+    CopyTable = "copy_table_full",
+    /// A completion unit found no room: its copied bytes are unknown.
+    UnitTable = "unit_table_full",
+    /// A device found no room: its name is unknown.
+    DevTable = "device_table_full",
+    /// The ring was full: an ended socket is only in the totals per path.
+    Ring = "ring_full",
+    /// The end of a call found no beginning.
+    CallState = "call_state_lost",
+    /// A forked process found no room in the process filter.
+    ProcessTable = "process_table_full",
+    /// A socket had too many sends released and not read: when this one is read, and whether what the program is
+    /// told of it is true, is not known.
+    UnreadSend = "unread_send_dropped",
+    /// A socket's latency histogram found no room.
+    SocketLatency = "socket_latency_full",
+    /// A notification of io_uring found the completion queue full, where it is not told whose it is: a send that
+    /// ended stays in flight.
+    UringOverflow = "uring_overflow",
+    /// A socket that receives found no room.
+    RecvTable = "receive_table_full",
 }

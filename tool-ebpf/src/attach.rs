@@ -1,6 +1,6 @@
 //! What a send call attaches by reference: the unit and id it takes, frags, pages; and what refuses it.
 
-use zcscope_common::{CallState, Path, Range, SpreadKind};
+use zcscope_common::{CallState, Path, Range, Site, SpreadKind};
 
 use crate::{
     classify::class_of_pages,
@@ -21,11 +21,32 @@ const MAX_FRAGS: u32 = 46;
 #[inline(always)]
 pub unsafe fn realloc<M: Mem>(uarg: u64, size: u64) {
     let Some(state) = known_call(current_tid()) else { return };
-    if state.sk == 0 || uarg == 0 {
+    if state.sk == 0 || state.layered != 0 || uarg == 0 {
         return;
     }
     state.uarg = uarg;
-    unsafe { took_id::<M>(state, state.sk as *const u8, size) };
+    unsafe {
+        took_id::<M>(state, state.sk as *const u8, size);
+        opens_connection(state, size);
+    }
+}
+
+/// A socket without a route is about to be connected by this very send (`MSG_FASTOPEN`, `TCP_FASTOPEN_CONNECT`). The
+/// kernel looks for scatter-gather before it connects, finds none, and copies the whole send, not only what fits into
+/// the SYN; the unit will say so, but its end can come before that of the call.
+#[inline(always)]
+unsafe fn opens_connection(state: &mut CallState, size: u64) {
+    const NETIF_F_SG: u64 = 1;
+    if state.has_id == 0 || state.start_copy != 0 {
+        return;
+    }
+    let caps: u64 = unsafe { Probe::read(state.sk as *const u8, conf!(off.sock_route_caps)) };
+    if caps & NETIF_F_SG == 0
+        && let Some(unit) = unsafe { copy::unit_of(state.uarg) }
+    {
+        state.start_copy = Site::Fastopen as u32;
+        add(&mut unit.wire_bytes, size);
+    }
 }
 
 /// kprobe `msg_zerocopy_realloc(sk, size, uarg)`: keeps the size for the return probe.

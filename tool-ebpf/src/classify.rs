@@ -13,6 +13,8 @@ use crate::{
 pub const MSG_ZEROCOPY: u32 = 0x400_0000;
 /// `MSG_SPLICE_PAGES` (>= 6.5).
 pub const MSG_SPLICE_PAGES: u32 = 0x800_0000;
+/// `MSG_FASTOPEN`.
+const MSG_FASTOPEN: u32 = 0x2000_0000;
 const PF_IO_WORKER: u32 = 0x10;
 const PF_USER_WORKER: u32 = 0x4000;
 const PF_KTHREAD: u32 = 0x20_0000;
@@ -61,17 +63,18 @@ fn syscall() -> Syscall {
     }
 }
 
-/// The path of bytes that are handed to TCP as pages; `None` when TLS hands them over, which is watched itself.
+/// The path of bytes that are handed to TCP as pages; `None` when TLS or a sockmap hands them over, which are watched
+/// themselves.
 #[inline(always)]
 pub unsafe fn class_of_pages(sk: *const u8) -> Option<Class> {
     unsafe {
         if socket::has_ulp(sk) {
             return None;
         }
-        let call = syscall();
-        if socket::sockmap_sends(sk) {
-            return Some(class_of_sockmap(&call));
+        if conf!(mode.sockmap) != 0 && socket::sockmap_sends(sk) {
+            return None;
         }
+        let call = syscall();
         Some(Class::plain(match call.nr {
             SYS_SENDFILE => Path::Sendfile,
             SYS_SPLICE
@@ -89,6 +92,12 @@ pub unsafe fn class_of_pages(sk: *const u8) -> Option<Class> {
 
 /// The program that a sockmap runs has looked at the bytes: they were copied for it. Only before Linux 6.5 it gets the
 /// pages of a file themselves.
+#[inline(always)]
+pub unsafe fn class_in_sockmap() -> Class {
+    unsafe { class_of_sockmap(&syscall()) }
+}
+
+/// See [`class_in_sockmap`].
 #[inline(always)]
 unsafe fn class_of_sockmap(call: &Syscall) -> Class {
     let (path, copies) = match call.nr {
@@ -133,8 +142,14 @@ unsafe fn class_of_zerocopy<M: Mem>(sk: *const u8) -> Class {
 #[inline(always)]
 pub unsafe fn classify<M: Mem>(sk: *const u8, msg: *const u8, flags: u32) -> Option<Class> {
     unsafe {
-        if conf!(mode.splice_pages) != 0 && flags & MSG_SPLICE_PAGES != 0 {
-            return class_of_pages(sk);
+        if flags & MSG_SPLICE_PAGES != 0 {
+            if conf!(mode.splice_pages) != 0 {
+                return class_of_pages(sk);
+            }
+            // Some 6.1 kernels have the flag already, for what a sockmap sends.
+            if conf!(mode.sockmap) != 0 && socket::sockmap_sends(sk) {
+                return None;
+            }
         }
         if flags & MSG_ZEROCOPY == 0 {
             return Some(Class::plain(class_of_copy()));
@@ -203,6 +218,12 @@ pub fn in_kernel_thread() -> bool {
     // SAFETY: a helper without preconditions; its pointer is typed by the verifier.
     let flags: u32 = unsafe { Direct::read(bpf_get_current_task_btf() as *const u8, conf!(off.task_flags)) };
     flags & PF_KTHREAD != 0
+}
+
+/// Whether the current call opens its connection and sends with the SYN, as far as its arguments tell.
+#[inline(always)]
+pub unsafe fn opens_connection() -> bool {
+    unsafe { syscall_flags(&syscall()) & MSG_FASTOPEN != 0 }
 }
 
 /// Whether the current thread has ever used io_uring, or works for it.

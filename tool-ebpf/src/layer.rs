@@ -1,10 +1,10 @@
-//! Layers between the program and TCP that make bytes of their own: kTLS and MPTCP. Their calls are booked where the
+//! Layers between the program and TCP that make bytes of their own: kTLS, MPTCP and sockmaps. Their calls are booked where the
 //! program makes them, with the bytes it gave (for kTLS: plaintext). What such a layer hands to TCP is not counted.
 
 use zcscope_common::{CallState, Path, Site};
 
 use crate::{
-    classify::{Class, MSG_ZEROCOPY, asks_zerocopy},
+    classify::{Class, MSG_ZEROCOPY, asks_zerocopy, class_in_sockmap},
     config::conf,
     lifecycle,
     mem::{Mem, Probe},
@@ -29,6 +29,9 @@ pub extern "C" fn zcscope_layer_enter(sk: u64, path: u32, start_copy: u32) -> u6
     let path = match path {
         p if p == Path::MsgZerocopy as u32 => Path::MsgZerocopy,
         p if p == Path::Mptcp as u32 => Path::Mptcp,
+        p if p == Path::Copy as u32 => Path::Copy,
+        p if p == Path::Sendfile as u32 => Path::Sendfile,
+        p if p == Path::Splice as u32 => Path::Splice,
         _ => Path::Ktls,
     };
     let class = Class { path, start_copy };
@@ -94,6 +97,29 @@ pub unsafe fn mptcp_enter(sk: *const u8) {
     unsafe {
         route_over_first::<Probe>(sk);
         enter(sk, mptcp_class());
+    }
+}
+
+/// `tcp_bpf_sendmsg(sk)` returned `ret`, or `tcp_bpf_sendpage` (<= 6.4): a sockmap's program has seen the bytes.
+#[inline(always)]
+pub unsafe fn sockmap<M: Mem>(sk: *const u8, ret: i64) {
+    unsafe {
+        // On its way out of the map the socket sends plainly, which is booked already.
+        if !socket::sockmap_sends(sk) {
+            return;
+        }
+        let class = class_in_sockmap();
+        let mut state =
+            CallState { path: class.path as u32, start_copy: class.start_copy, ..CallState::default() };
+        end::<M>(sk, &mut state, ret);
+    }
+}
+
+/// kprobe `tcp_bpf_sendmsg(sk)`, `tcp_bpf_sendpage`.
+#[inline(always)]
+pub unsafe fn sockmap_enter(sk: *const u8) {
+    if unsafe { socket::sockmap_sends(sk) } {
+        enter(sk, unsafe { class_in_sockmap() });
     }
 }
 

@@ -9,7 +9,8 @@ use zcscope_common::{
 use crate::{
     attach,
     classify::{
-        Class, MSG_SPLICE_PAGES, MSG_ZEROCOPY, class_by_syscall, class_of_copy, classify, uses_uring,
+        Class, MSG_SPLICE_PAGES, MSG_ZEROCOPY, class_by_syscall, class_of_copy, classify, opens_connection,
+        uses_uring,
     },
     complete::accepted,
     config::conf,
@@ -140,9 +141,6 @@ pub unsafe fn enter_tracepoint(sk: *const u8, msg: *const u8) {
         }
         // A layer above TCP is booked when its own call ends.
         let Some(class) = classify::<Direct>(sk, msg, flags) else { return };
-        if class.start_copy == Site::Sockmap as u32 || class.path as u32 == Path::Copy as u32 {
-            return;
-        }
         let Some(state) = begin::<Direct>(sk, msg, class) else { return };
         if class.path as u32 == Path::MsgZerocopy as u32 && class.start_copy == 0 {
             let size: u64 = Direct::read(msg, conf!(off.msghdr_iter_count));
@@ -184,7 +182,13 @@ pub unsafe fn leave_tracepoint(sk: *const u8, ret: i64) {
             CallState { path: class.path as u32, start_copy: class.start_copy, ..CallState::default() };
         let zerocopy = state.path == Path::MsgZerocopy as u32 && class.start_copy == 0;
         if zerocopy && ret > 0 && conf!(mode.send_has_tp) != 0 {
-            // It began before tracing did: its id is unknown, so its end would never be.
+            // All of it went into the SYN; or it began before tracing did: its id is unknown, so its end would never
+            // be.
+            if opens_connection() {
+                state.start_copy = Site::Fastopen as u32;
+                end::<Direct>(sk, &mut state, ret);
+                sent_with_syn(sk, ret as u64);
+            }
             return;
         }
         if ret == ENOBUFS && conf!(mode.refused) == Source::Tracepoint as u32 {
@@ -192,6 +196,21 @@ pub unsafe fn leave_tracepoint(sk: *const u8, ret: i64) {
         }
         end::<Direct>(sk, &mut state, ret);
     }
+}
+
+/// Tracepoints: a zero-copy send that opened its connection and needed nothing but the SYN is copied, and was flagged
+/// as copied, before its call returned.
+#[inline(always)]
+fn sent_with_syn(sk: *const u8, bytes: u64) {
+    see_zerocopy();
+    let Some(entry) = known(sk as u64) else { return };
+    let Some(flow) = socket::flow(entry, Path::MsgZerocopy as u32) else { return };
+    add(&mut flow.zc_sends, 1);
+    add(&mut flow.completed_sends, 1);
+    add(&mut flow.completed_bytes, bytes);
+    add(&mut flow.units, 1);
+    add(&mut flow.kernel_copied_sends, 1);
+    add(&mut flow.unit_copied_bytes, bytes);
 }
 
 /// Books a plain send on a socket that never did anything else, for the same process over the same route; false
@@ -320,10 +339,14 @@ pub unsafe fn end<M: Mem>(sk: *const u8, state: &mut CallState, ret: i64) {
         add(&mut flow.pages, state.pages);
         add(&mut flow.frag_limit, u64::from(state.frag_limit));
     }
+    // The unit of a send that opens its connection says so itself.
+    let told = state.start_copy == Site::Fastopen as u32;
     if state.start_copy != 0 {
-        add(&mut flow.start_copied_bytes, bytes);
+        if !told {
+            add(&mut flow.start_copied_bytes, bytes);
+        }
         if let Some(entry) = &entry {
-            count_start(entry, state.path, state.start_copy, bytes);
+            count_start(entry, state.path, state.start_copy, told, bytes);
         }
     }
     if state.has_id != 0 {
@@ -338,8 +361,8 @@ pub unsafe fn end<M: Mem>(sk: *const u8, state: &mut CallState, ret: i64) {
         let pages = if state.pages != 0 { state.pages } else { gauge::pages(bytes) };
         fetch_add(&mut entry.in_flight, 1);
         unsafe { gauge::sent(entry, pages) };
-        // Bytes copied at once have been counted, whatever the notification will say.
-        let bytes = if state.start_copy != 0 { 0 } else { bytes };
+        // What was copied at once and stands with no unit has been counted, whatever the notification will say.
+        let bytes = if state.start_copy != 0 && !told { 0 } else { bytes };
         // SAFETY: a map value. Volatile, to get a number: `sk` can be a typed pointer.
         accept(unsafe { core::ptr::read_volatile(&raw const entry.sk) }, state, bytes, pages);
     }
@@ -347,51 +370,16 @@ pub unsafe fn end<M: Mem>(sk: *const u8, state: &mut CallState, ret: i64) {
 
 /// A row of the copy table for bytes that the call itself copied.
 #[inline(always)]
-fn count_start(entry: &SockEntry, path: u32, site: u32, bytes: u64) {
-    let key =
-        CopyKey { id: entry.id, dev: entry.dev, path: path as u8, site: site as u8, ..CopyKey::default() };
+fn count_start(entry: &SockEntry, path: u32, site: u32, told: bool, bytes: u64) {
+    let key = CopyKey {
+        id: entry.id,
+        dev: entry.dev,
+        path: path as u8,
+        site: site as u8,
+        told: u8::from(told),
+        ..CopyKey::default()
+    };
     copy::count(key, bytes);
-}
-
-/// `tcp_sendmsg_fastopen(sk, msg, copied, size, uarg)` is done: `*copied` bytes went into the SYN, copied. The unit
-/// they belong to exists and will say "not copied", so they are charged to it.
-#[inline(always)]
-pub unsafe fn fastopen(sk: u64, copied: u64, uarg: u64) {
-    if uarg == 0 {
-        return;
-    }
-    let bytes = u64::from(unsafe { crate::mem::read::<u32>(copied as *const u8) });
-    if bytes == 0 {
-        return;
-    }
-    let Some(state) = known_call(current_tid()) else { return };
-    if let Some(entry) = known(sk)
-        && let Some(unit) = unsafe { copy::unit_of(uarg) }
-    {
-        add(&mut unit.wire_bytes, bytes);
-        count_start(entry, state.path, Site::Fastopen as u32, bytes);
-    }
-}
-
-/// kprobe `tcp_sendmsg_fastopen`: keeps what its return probe needs.
-#[inline(always)]
-pub fn fastopen_enter(copied: u64, uarg: u64) {
-    if let Some(state) = known_call(current_tid()) {
-        state.syn_copied = copied;
-        state.uarg = uarg;
-    }
-}
-
-/// kretprobe `tcp_sendmsg_fastopen`.
-#[inline(always)]
-pub unsafe fn fastopen_leave() {
-    if let Some(state) = known_call(current_tid())
-        && state.syn_copied != 0
-    {
-        let (sk, copied, uarg) = (state.sk, state.syn_copied, state.uarg);
-        state.syn_copied = 0;
-        unsafe { fastopen(sk, copied, uarg) };
-    }
 }
 
 /// Drops the record of a send that did not happen or is not wanted.

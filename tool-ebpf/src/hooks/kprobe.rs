@@ -65,8 +65,6 @@ entry!(kprobe_tcp_downgrade_zcopy_pure, |ctx, skb: *const u8 = 1| attach::downgr
 entry!(kprobe_skb_zcopy_downgrade_managed, |ctx, skb: *const u8 = 0| {
     attach::downgrade_managed::<Probe>(ctx.as_ptr(), skb)
 });
-entry!(kprobe_tcp_sendmsg_fastopen, |ctx, copied: u64 = 2, uarg: u64 = 4| send::fastopen_enter(copied, uarg));
-exit!(kretprobe_tcp_sendmsg_fastopen, |_ret: i32| send::fastopen_leave());
 entry!(kprobe_mptcp_sendmsg, |ctx, sk: *const u8 = 0| layer::mptcp_enter(sk));
 exit!(kretprobe_mptcp_sendmsg, |ret: i32| layer::zcscope_layer_leave(i64::from(ret)));
 entry!(kprobe_tls_sw_sendmsg, |ctx, sk: *const u8 = 0, msg: *const u8 = 1| layer::tls_enter(sk, msg));
@@ -83,3 +81,7 @@ entry!(kprobe_io_tx_ubuf_complete, |ctx, ubuf: u64 = 1, success: u64 = 2| {
 entry!(kprobe_io_uring_tx_zerocopy_callback, |ctx, ubuf: u64 = 1, success: u64 = 2| {
     uring::put(ubuf, success & 0xff != 0)
 });
+entry!(kprobe_tcp_bpf_sendmsg, |ctx, sk: *const u8 = 0| layer::sockmap_enter(sk));
+exit!(kretprobe_tcp_bpf_sendmsg, |ret: i32| layer::zcscope_layer_leave(i64::from(ret)));
+entry!(kprobe_tcp_bpf_sendpage, |ctx, sk: *const u8 = 0| layer::sockmap_enter(sk));
+exit!(kretprobe_tcp_bpf_sendpage, |ret: i32| layer::zcscope_layer_leave(i64::from(ret)));

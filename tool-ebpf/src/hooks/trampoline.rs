@@ -78,7 +78,6 @@ hook!(fentry, fentry_tcp_downgrade_zcopy_pure, FEntryContext, ctx => attach::dow
 hook!(fentry, fentry_skb_zcopy_downgrade_managed, FEntryContext, ctx => {
     attach::downgrade_managed::<Direct>(ctx.as_ptr(), ctx.arg(0));
 });
-hook!(fexit, fexit_tcp_sendmsg_fastopen, FExitContext, ctx => send::fastopen(ctx.arg(0), ctx.arg(2), ctx.arg(4)));
 hook!(fexit, fexit_mptcp_sendmsg, FExitContext, ctx => {
     if let Ok(ret) = ctx.ret::<i32>() {
         layer::mptcp::<Direct>(ctx.arg(0), i64::from(ret));
@@ -89,4 +88,14 @@ hook!(fentry, fentry_io_tx_ubuf_complete, FEntryContext, ctx => {
 });
 hook!(fentry, fentry_io_uring_tx_zerocopy_callback, FEntryContext, ctx => {
     uring::put(ctx.arg(1), ctx.arg::<u64>(2) & 0xff != 0);
+});
+hook!(fexit, fexit_tcp_bpf_sendmsg, FExitContext, ctx => {
+    if let Ok(ret) = ctx.ret::<i32>() {
+        layer::sockmap::<Direct>(ctx.arg(0), i64::from(ret));
+    }
+});
+hook!(fexit, fexit_tcp_bpf_sendpage, FExitContext, ctx => {
+    if let Ok(ret) = ctx.ret::<i32>() {
+        layer::sockmap::<Direct>(ctx.arg(0), i64::from(ret));
+    }
 });

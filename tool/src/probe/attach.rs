@@ -119,6 +119,7 @@ fn set_modes(config: &mut Config, choice: &Choice) {
             "copy" => config.mode.copy = source,
             "refused" => config.mode.refused = source,
             "ktls" => config.mode.ktls = source,
+            "sockmap" => config.mode.sockmap = source,
             "mptcp" => config.mode.mptcp = source,
             "uring_completion" => config.mode.uring = source,
             "uring_release" => config.mode.uring_release = source,

@@ -105,6 +105,8 @@ pub(super) enum Need {
     Tls,
     /// The kernel has MPTCP.
     Mptcp,
+    /// The kernel has sockmaps.
+    Sockmap,
 }
 
 impl Need {
@@ -123,6 +125,7 @@ impl Need {
                  is sent through it is not seen"
             }
             Need::Mptcp => "this kernel has no MPTCP",
+            Need::Sockmap => "this kernel has no sockmaps",
             Need::OptmemPerNetns => "net.core.optmem_max is not kept per network namespace here",
         }
     }
@@ -369,16 +372,39 @@ pub(super) const FACTS: &[Fact] = &[
         tracepoint_cannot: "",
     },
     Fact {
-        name: "fastopen",
+        name: "sockmap",
         ways: &[
-            way(Source::Fentry, &[hook(Fexit, "tcp_sendmsg_fastopen")], &[]),
+            way(
+                Source::Fentry,
+                &[hook(Fexit, "tcp_bpf_sendmsg"), hook_when(Fexit, "tcp_bpf_sendpage", When::Exists)],
+                &[Need::Symbols, Need::Sockmap],
+            ),
             way(
                 Source::Kprobe,
-                &[hook(Kprobe, "tcp_sendmsg_fastopen"), hook(Kretprobe, "tcp_sendmsg_fastopen")],
+                &[
+                    hook(Kprobe, "tcp_bpf_sendmsg"),
+                    hook(Kretprobe, "tcp_bpf_sendmsg"),
+                    hook_when(Kprobe, "tcp_bpf_sendpage", When::Exists),
+                    hook_when(Kretprobe, "tcp_bpf_sendpage", When::Exists),
+                ],
+                &[Need::Symbols, Need::Sockmap],
+            ),
+            way(Source::Tracepoint, &[hook(Tracepoint, "sock_send_length")], &[Need::Sockmap]),
+        ],
+        tracepoint_cannot: "",
+    },
+    Fact {
+        name: "fastopen",
+        ways: &[
+            way(Source::Fentry, &[hook(Fexit, "msg_zerocopy_realloc")], &[]),
+            way(
+                Source::Kprobe,
+                &[hook(Kprobe, "msg_zerocopy_realloc"), hook(Kretprobe, "msg_zerocopy_realloc")],
                 &[],
             ),
         ],
-        tracepoint_cannot: "no tracepoint sees how many bytes of a MSG_FASTOPEN send go into the SYN, copied",
+        tracepoint_cannot: "no tracepoint stands before the connection is made: of a MSG_FASTOPEN send that does not \
+                            fit into the SYN only the fact that it was copied is seen, not why",
     },
     Fact {
         name: "mixed_socket",
@@ -485,6 +511,7 @@ impl Kernel<'_> {
             Need::SendTracepoint => self.send_tracepoint(),
             Need::ConsumeLocation => self.consume_location(),
             Need::Tls => self.has_symbol("tls_sw_sendmsg"),
+            Need::Sockmap => self.btf.has_function("tcp_bpf_sendmsg"),
             Need::Mptcp => self.btf.has_function("mptcp_sendmsg"),
             Need::OptmemPerNetns => self.btf.field("net", "core.sysctl_optmem_max").is_some(),
         }
