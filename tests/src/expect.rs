@@ -39,7 +39,7 @@ impl Backend {
     const fn must_miss(self) -> &'static [&'static str] {
         match self {
             Backend::Fentry | Backend::Kprobe => &[],
-            Backend::Tracepoint => &["frags", "copy_site"],
+            Backend::Tracepoint => &["frags", "copy_site", "xdp_copy"],
         }
     }
 
@@ -52,8 +52,8 @@ impl Backend {
             "splice_frags" => !kernel::has(Since::SplicePages),
             // Dropped kprobes cannot be counted.
             "skipped_events" => self == Backend::Kprobe,
-            "attach" | "frags" | "copy_site" => self == Backend::Tracepoint,
-            "copy" | "completion" | "told" | "refused" => {
+            "attach" | "frags" | "copy_site" | "xdp_copy" => self == Backend::Tracepoint,
+            "copy" | "completion" | "told" | "refused" | "forwarding" => {
                 self == Backend::Tracepoint && !kernel::has(Since::SendTracepoint)
             }
             _ => false,

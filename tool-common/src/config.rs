@@ -126,6 +126,12 @@ pub struct Offsets {
     pub pt_regs_dx: u32,
     pub pt_regs_r10: u32,
     pub task_io_uring: u32,
+    pub sock_err: u32,
+    pub skb_iif: u32,
+    pub skb_network_header: u32,
+    pub skb_encapsulation: u32,
+    pub skb_encapsulation_shift: u32,
+    pub dev_hw_enc_features: u32,
     /// Fills up to an even number of fields; leave it out when another one is added.
     pub even: u32,
 }
@@ -144,6 +150,10 @@ pub struct Range {
     /// First address behind it.
     pub end: u64,
 }
+
+/// Kernel functions between a copying function and the one that has a reason to copy.
+pub const THROUGH: [&str; 5] =
+    ["skb_checksum_help", "skb_ensure_writable", "skb_cow_data", "skb_cow_data_for_xdp", "pskb_expand_head"];
 
 /// All of it, one `.rodata` global.
 #[repr(C)]
@@ -169,6 +179,14 @@ pub struct Config {
     pub segment: Range,
     /// `dev_queue_xmit_nit`: a copy made below it is for a packet tap.
     pub tap: Range,
+    /// `skb_pp_cow_data`, likewise.
+    pub pp_cow: Range,
+    /// `skb_copy_bits`, likewise.
+    pub copy_bits: Range,
+    /// Helpers between a copying function and the one that has a reason: passed over on a stack.
+    pub through: [Range; THROUGH.len()],
+    /// Receive functions of veth that copy themselves (before Linux 6.3).
+    pub veth_xdp: Range,
     /// Address of `io_sg_from_iter` (registered buffers), 0 unknown.
     pub io_sg_from_iter: u64,
 }
@@ -176,6 +194,7 @@ pub struct Config {
 // No hidden padding: `Offsets` and `Mode` each hold an even number of words.
 const _: () = assert!(size_of::<Offsets>() % 8 == 0 && size_of::<Mode>() % 8 == 0);
 const _: () = assert!(
-    size_of::<Config>() == size_of::<Offsets>() + size_of::<Mode>() + size_of::<Filter>() + 8 + 5 * 16 + 8
+    size_of::<Config>()
+        == size_of::<Offsets>() + size_of::<Mode>() + size_of::<Filter>() + 8 + (8 + THROUGH.len()) * 16 + 8
 );
 const _: () = assert!(align_of::<Config>() == 8);

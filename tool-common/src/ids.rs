@@ -85,7 +85,8 @@ ids! {
         SkbCopyUbufs = "skb_copy_ubufs", PskbPullTail = "__pskb_pull_tail", SkbSegment = "skb_segment",
         SendmsgLocked = "tcp_sendmsg_locked", SockNoSendpage = "sock_no_sendpage_locked",
         ValidateXmit = "validate_xmit_skb", LocalReceive = "netif_receive_skb", TapClone = "dev_queue_xmit_nit",
-        DeliverSkb = "deliver_skb", Unknown = "unknown",
+        DeliverSkb = "deliver_skb", Unknown = "unknown", SkbPpCowData = "skb_pp_cow_data",
+        SkbCopyBits = "skb_copy_bits", TunXmit = "tun_net_xmit",
     }
 }
 

@@ -7,14 +7,15 @@ use zcscope_common::{CopyKey, CopyTotals, Lost, Range, Site, SockEntry, Unit};
 
 use crate::{
     config::conf,
+    forward,
     maps::{COPIES, UNITS, lost},
-    mem::{Mem, add},
+    mem::{Mem, Probe, add},
     skb::{self, SHARED_FRAG, ZEROCOPY_ENABLE},
     socket::{self, known},
 };
 
 const NETIF_F_SG: u64 = 1;
-const FRAMES: usize = 6;
+const FRAMES: usize = 8;
 
 /// Adds to the copy table.
 #[inline(always)]
@@ -152,6 +153,54 @@ pub unsafe fn segment<M: Mem>(ctx: *mut c_void, skb: *const u8, features: u64) {
     }
 }
 
+/// `skb_pp_cow_data(pool, &skb, headroom)`: XDP gets a new skb, all data copied; the old one is released as if it had
+/// been sent, so nobody is told.
+#[inline(always)]
+pub unsafe fn pp_cow_data(ctx: *mut c_void, pskb: *const u8) {
+    unsafe {
+        // The argument points at a pointer, for which the verifier has no type.
+        let skb = crate::mem::read::<u64>(pskb) as *const u8;
+        let bytes: u32 = Probe::read(skb, conf!(off.skb_data_len));
+        let function = Range { start: conf!(pp_cow.start), end: conf!(pp_cow.end) };
+        let event = Event {
+            site: Site::SkbPpCowData,
+            function,
+            bytes: u64::from(bytes),
+            told: false,
+            partial: false,
+        };
+        book::<Probe>(ctx, skb, &event, ZEROCOPY_ENABLE | SHARED_FRAG);
+    }
+}
+
+/// `skb_copy_bits(skb, offset, to, len)`: before Linux 6.3 veth copies for XDP by itself, through this function. All
+/// other callers are somebody else's business.
+#[inline(always)]
+pub unsafe fn copy_bits<M: Mem>(ctx: *mut c_void, skb: *const u8, offset: i32, len: i32) {
+    unsafe {
+        if skb::shared::<M>(skb).is_none() {
+            return;
+        }
+        let function = Range { start: conf!(copy_bits.start), end: conf!(copy_bits.end) };
+        let by = caller(ctx, function);
+        if by < conf!(veth_xdp.start) || by >= conf!(veth_xdp.end) {
+            return;
+        }
+        let total: u32 = M::read(skb, conf!(off.skb_len));
+        let paged: u32 = M::read(skb, conf!(off.skb_data_len));
+        // Only what lies in frags is somebody else's.
+        let linear = i64::from(total.wrapping_sub(paged));
+        let begin = if i64::from(offset) > linear { i64::from(offset) } else { linear };
+        let end = i64::from(offset) + i64::from(len);
+        if end <= begin {
+            return;
+        }
+        let bytes = (end - begin) as u64;
+        let event = Event { site: Site::SkbCopyBits, function, bytes, told: false, partial: false };
+        book::<M>(ctx, skb, &event, ZEROCOPY_ENABLE | SHARED_FRAG);
+    }
+}
+
 #[inline(always)]
 unsafe fn book<M: Mem>(ctx: *mut c_void, skb: *const u8, event: &Event, flags: u8) {
     unsafe {
@@ -177,6 +226,9 @@ unsafe fn book<M: Mem>(ctx: *mut c_void, skb: *const u8, event: &Event, flags: u
             ..CopyKey::default()
         };
         count(key, event.bytes);
+        if event.site as u8 == Site::SkbCopyUbufs as u8 && !clone {
+            forward::arrived::<M>(skb, key.id, dev);
+        }
         charge(victim, clone, told, event.bytes);
     }
 }
@@ -198,7 +250,8 @@ pub fn charge(victim: Victim, clone: bool, told: bool, bytes: u64) {
     }
 }
 
-/// The return address in the function that called `function`, from a short stack; 0 when it is not on it.
+/// The return address in the function that has a reason to call `function`: its caller, behind mere helpers; from a
+/// short stack, 0 when `function` is not on it.
 #[inline(always)]
 unsafe fn caller(ctx: *mut c_void, function: Range) -> u64 {
     let mut frames = [0u64; FRAMES + 1];
@@ -209,9 +262,33 @@ unsafe fn caller(ctx: *mut c_void, function: Range) -> u64 {
     let mut i = 0;
     while i < FRAMES {
         if frames[i] >= function.start && frames[i] < function.end {
-            return frames[i + 1];
+            return behind_helpers(&frames, i + 1);
         }
         i += 1;
     }
     0
+}
+
+/// The first frame from `start` on that is no helper; the one at `start` when the stack ends before.
+#[inline(always)]
+fn behind_helpers(frames: &[u64; FRAMES + 1], start: usize) -> u64 {
+    let first = frames[start];
+    let mut i = 0;
+    while i < FRAMES {
+        if i >= start && !is_helper(frames[i]) {
+            return if frames[i] == 0 { first } else { frames[i] };
+        }
+        i += 1;
+    }
+    first
+}
+
+#[inline(always)]
+fn is_helper(address: u64) -> bool {
+    macro_rules! any {
+        ($($n:literal)+) => {
+            $((address >= conf!(through[$n].start) && address < conf!(through[$n].end)))||+
+        };
+    }
+    any!(0 1 2 3 4)
 }

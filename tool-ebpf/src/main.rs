@@ -14,6 +14,7 @@ mod classify;
 mod complete;
 mod config;
 mod copy;
+mod forward;
 mod hooks;
 mod infer;
 mod lifecycle;

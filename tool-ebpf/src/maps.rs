@@ -6,12 +6,15 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use zcscope_common::{
-    CallState, CopyKey, CopyTotals, DevInfo, FlowCounters, FlowKey, HIST_BUCKETS, Hist, LATENCY_SLOTS,
-    LatencyKind, Lost, Path, SPREAD_BUCKETS, SendEntry, SendKey, SockEntry, SpillEntry, Spread, SpreadKind,
-    Unit, bucket_of, latency_slot, spread_bucket, spread_slot,
+    CallState, CopyKey, CopyTotals, DevInfo, FlowCounters, FlowKey, ForwardKey, HIST_BUCKETS, Hist,
+    LATENCY_SLOTS, LatencyKind, Lost, Path, SPREAD_BUCKETS, SendEntry, SendKey, SockEntry, SpillEntry,
+    Spread, SpreadKind, Unit, bucket_of, latency_slot, spread_bucket, spread_slot,
 };
 
-use crate::mem::{add, fetch_add};
+use crate::{
+    forward::Arrived,
+    mem::{add, fetch_add},
+};
 
 /// Sockets by address of `struct sock`.
 #[map]
@@ -28,6 +31,12 @@ pub static UNITS: LruHashMap<u64, Unit> = LruHashMap::with_max_entries(8_192, 0)
 /// Copy events.
 #[map]
 pub static COPIES: HashMap<CopyKey, CopyTotals> = HashMap::with_max_entries(8_192, 0);
+/// Sockets whose packets are forwarded, not delivered, where they arrive.
+#[map]
+pub static FORWARDS: LruHashMap<ForwardKey, u64> = LruHashMap::with_max_entries(1_024, 0);
+/// The last packet copied on arrival, per CPU.
+#[map]
+pub static ARRIVED: PerCpuArray<Arrived> = PerCpuArray::with_max_entries(1, 0);
 /// Devices by address of `struct net_device`.
 #[map]
 pub static DEVS: HashMap<u64, DevInfo> = HashMap::with_max_entries(1_024, 0);

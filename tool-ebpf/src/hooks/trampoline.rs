@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 
 use crate::{
-    attach, complete, copy,
+    attach, complete, copy, forward,
     mem::{Direct, Probe},
     send,
 };
@@ -70,6 +70,12 @@ hook!(fentry, fentry_skb_copy_ubufs, FEntryContext, ctx => copy::copy_ubufs::<Di
 hook!(fentry, fentry_pskb_pull_tail, FEntryContext, ctx => {
     copy::pull_tail::<Direct>(ctx.as_ptr(), ctx.arg(0), ctx.arg(1));
 });
+hook!(fentry, fentry_skb_pp_cow_data, FEntryContext, ctx => copy::pp_cow_data(ctx.as_ptr(), ctx.arg::<u64>(1) as *const u8));
+hook!(fentry, fentry_skb_copy_bits, FEntryContext, ctx => {
+    copy::copy_bits::<Direct>(ctx.as_ptr(), ctx.arg(0), ctx.arg(1), ctx.arg(3));
+});
+hook!(fentry, fentry_ip_forward, FEntryContext, ctx => forward::forwarded::<Direct>(ctx.arg(0)));
+hook!(fentry, fentry_ip6_forward, FEntryContext, ctx => forward::forwarded::<Direct>(ctx.arg(0)));
 hook!(fentry, fentry_skb_segment, FEntryContext, ctx => {
     copy::segment::<Direct>(ctx.as_ptr(), ctx.arg(0), ctx.arg(1));
 });

@@ -209,6 +209,13 @@ fn configure(kernel: &Kernel<'_>, filter: &Filter) -> Result<Config, CannotTrace
     config.pull_tail = range("__pskb_pull_tail");
     config.segment = range("skb_segment");
     config.tap = range("dev_queue_xmit_nit");
+    config.pp_cow = range("skb_pp_cow_data");
+    config.copy_bits = range("skb_copy_bits");
+    config.through = zcscope_common::THROUGH.map(range);
+    config.veth_xdp = range("veth_convert_skb_to_xdp_buff");
+    if config.veth_xdp == Range::default() {
+        config.veth_xdp = range("veth_xdp_rcv_skb");
+    }
     config.io_sg_from_iter =
         kernel.symbols.and_then(|symbols| symbols.address_of("io_sg_from_iter")).unwrap_or_default();
     config.filter = KernelFilter {

@@ -35,6 +35,8 @@ pub(super) enum When {
     SendPages,
     /// >= 6.16: `tcp:tcp_sendmsg_locked` exists.
     SendTracepoint,
+    /// IPv6 is part of the kernel.
+    Ipv6,
 }
 
 /// One program on one kernel function or tracepoint.
@@ -80,6 +82,8 @@ pub(super) enum Need {
     ConsumeLocation,
     /// `optmem_max` per network namespace.
     OptmemPerNetns,
+    /// veth copies for XDP by itself, in a function that can be found.
+    VethCopies,
 }
 
 impl Need {
@@ -93,6 +97,10 @@ impl Need {
                 "the tracepoint tcp:tcp_sendmsg_locked does not exist here (Linux 6.16 and later have it)"
             }
             Need::ConsumeLocation => "the tracepoint skb:consume_skb does not name its caller here",
+            Need::VethCopies => {
+                "this kernel copies for XDP inside veth's own functions, and these are not among its symbols (veth is \
+                 not loaded)"
+            }
             Need::OptmemPerNetns => "net.core.optmem_max is not kept per network namespace here",
         }
     }
@@ -247,6 +255,33 @@ pub(super) const FACTS: &[Fact] = &[
         tracepoint_cannot: "no tracepoint stands in the functions that copy: places are concluded; fentry or \
                             kprobes are needed to see them",
     },
+    Fact {
+        name: "xdp_copy",
+        ways: &[
+            way(Source::Fentry, &[hook(Fentry, "skb_pp_cow_data")], &[Need::Symbols]),
+            way(Source::Fentry, &[hook(Fentry, "skb_copy_bits")], &[Need::Symbols, Need::VethCopies]),
+            way(Source::Kprobe, &[hook(Kprobe, "skb_pp_cow_data")], &[Need::Symbols]),
+            way(Source::Kprobe, &[hook(Kprobe, "skb_copy_bits")], &[Need::Symbols, Need::VethCopies]),
+        ],
+        tracepoint_cannot: "no tracepoint sees the copies made for XDP programs on veth; fentry or kprobes are needed",
+    },
+    Fact {
+        name: "forwarding",
+        ways: &[
+            way(
+                Source::Fentry,
+                &[hook(Fentry, "ip_forward"), hook_when(Fentry, "ip6_forward", When::Ipv6)],
+                &[],
+            ),
+            way(
+                Source::Kprobe,
+                &[hook(Kprobe, "ip_forward"), hook_when(Kprobe, "ip6_forward", When::Ipv6)],
+                &[],
+            ),
+            way(Source::Tracepoint, &[hook(Tracepoint, "net_dev_start_xmit")], &[Need::SendTracepoint]),
+        ],
+        tracepoint_cannot: "",
+    },
 ];
 
 /// Hooks every back end needs.
@@ -283,6 +318,7 @@ impl Kernel<'_> {
             When::SplicePages => self.splice_pages(),
             When::SendPages => !self.splice_pages(),
             When::SendTracepoint => self.send_tracepoint(),
+            When::Ipv6 => self.btf.has_function("ip6_forward"),
         }
     }
 
@@ -313,6 +349,11 @@ impl Kernel<'_> {
             Need::Symbols => self.symbols.is_some(),
             Need::SendTracepoint => self.send_tracepoint(),
             Need::ConsumeLocation => self.consume_location(),
+            Need::VethCopies => {
+                let known = |name| self.symbols.is_some_and(|s| s.range_of(name).is_some());
+                !self.btf.has_function("skb_pp_cow_data")
+                    && (known("veth_convert_skb_to_xdp_buff") || known("veth_xdp_rcv_skb"))
+            }
             Need::OptmemPerNetns => self.btf.field("net", "core.sysctl_optmem_max").is_some(),
         }
     }
