@@ -132,8 +132,7 @@ pub struct Offsets {
     pub skb_encapsulation: u32,
     pub skb_encapsulation_shift: u32,
     pub dev_hw_enc_features: u32,
-    /// Fills up to an even number of fields; leave it out when another one is added.
-    pub even: u32,
+    pub dev_xdp_prog: u32,
 }
 
 impl Offsets {

@@ -182,6 +182,8 @@ pub mod rx_how {
     pub const TAP: u64 = 1;
     /// The program that reads a tun device.
     pub const TUN: u64 = 2;
+    /// A receiver on this host, behind generic XDP, which makes packets linear first.
+    pub const XDP: u64 = 3;
 }
 
 /// Copies that hit one completion unit (`ubuf_info`) so far.

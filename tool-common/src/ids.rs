@@ -87,6 +87,7 @@ ids! {
         ValidateXmit = "validate_xmit_skb", LocalReceive = "netif_receive_skb", TapClone = "dev_queue_xmit_nit",
         DeliverSkb = "deliver_skb", Unknown = "unknown", SkbPpCowData = "skb_pp_cow_data",
         SkbCopyBits = "skb_copy_bits", TunXmit = "tun_net_xmit",
+        XdpGeneric = "do_xdp_generic",
     }
 }
 

@@ -254,32 +254,30 @@ pub fn charge(victim: Victim, clone: bool, told: bool, bytes: u64) {
 /// short stack, 0 when `function` is not on it.
 #[inline(always)]
 unsafe fn caller(ctx: *mut c_void, function: Range) -> u64 {
-    let mut frames = [0u64; FRAMES + 1];
+    let mut frames = [0u64; FRAMES];
     let size = (FRAMES * 8) as u32;
     if unsafe { bpf_get_stack(ctx, frames.as_mut_ptr().cast(), size, 0) } <= 0 {
         return 0;
     }
-    let mut i = 0;
+    let (mut inside, mut first, mut i) = (false, 0, 0);
     while i < FRAMES {
-        if frames[i] >= function.start && frames[i] < function.end {
-            return behind_helpers(&frames, i + 1);
-        }
+        let frame = frames[i];
         i += 1;
-    }
-    0
-}
-
-/// The first frame from `start` on that is no helper; the one at `start` when the stack ends before.
-#[inline(always)]
-fn behind_helpers(frames: &[u64; FRAMES + 1], start: usize) -> u64 {
-    let first = frames[start];
-    let mut i = 0;
-    while i < FRAMES {
-        if i >= start && !is_helper(frames[i]) {
-            return if frames[i] == 0 { first } else { frames[i] };
+        if !inside {
+            inside = frame >= function.start && frame < function.end;
+            continue;
         }
-        i += 1;
+        if frame == 0 {
+            break;
+        }
+        if !is_helper(frame) {
+            return frame;
+        }
+        if first == 0 {
+            first = frame;
+        }
     }
+    // Nothing but helpers: the stack was too short, and the nearest one is still better than nothing.
     first
 }
 

@@ -124,6 +124,13 @@ unsafe fn is_tun(dev: *const u8) -> bool {
     }
 }
 
+/// Whether a generic XDP program runs on what the device receives.
+#[inline(always)]
+unsafe fn generic_xdp(dev: *const u8) -> bool {
+    conf!(off.dev_xdp_prog) != Offsets::ABSENT
+        && unsafe { Probe::read::<u64>(dev, conf!(off.dev_xdp_prog)) } != 0
+}
+
 /// Which packets a tap must want.
 #[derive(Clone, Copy, PartialEq)]
 enum Direction {
@@ -184,7 +191,11 @@ pub unsafe fn received(skb: *const u8) {
         socket::zcscope_remember(dev);
         if let Some(unit) = victim.unit {
             add(&mut unit.rx_bytes, bytes);
-            unit.rx_how = if for_other { rx_how::TAP } else { rx_how::LOCAL };
+            unit.rx_how = match (for_other, generic_xdp(dev as *const u8)) {
+                (true, _) => rx_how::TAP,
+                (false, true) => rx_how::XDP,
+                (false, false) => rx_how::LOCAL,
+            };
             unit.rx_dev = dev;
         }
     }
@@ -204,6 +215,7 @@ pub fn settle(entry: &mut SockEntry, unit: &mut Unit, bytes: u64) {
         let site = match unit.rx_how {
             rx_how::TAP => Site::DeliverSkb,
             rx_how::TUN => Site::TunXmit,
+            rx_how::XDP => Site::XdpGeneric,
             _ => Site::LocalReceive,
         };
         copy::count(CopyKey { dev: unit.rx_dev, site: site as u8, ..base }, copied);

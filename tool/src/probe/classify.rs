@@ -80,6 +80,7 @@ pub(super) fn reason(event: &Event<'_>) -> Reason {
         Site::SkbSegment | Site::ValidateXmit => device_lacks(event.dev),
         Site::LocalReceive => local(event),
         Site::TunXmit => Reason::TunTap,
+        Site::XdpGeneric => Reason::XdpGeneric,
         Site::TapClone => Reason::PacketTap,
         Site::DeliverSkb => Reason::PacketTapRx,
         Site::Unknown => Reason::UnknownCaller,

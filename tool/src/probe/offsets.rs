@@ -103,6 +103,7 @@ const ROWS: &[Row] = rows! {
     skb_encapsulation = "sk_buff" "encapsulation";
     skb_encapsulation_shift = "sk_buff" "encapsulation" shift;
     dev_hw_enc_features = "net_device" "hw_enc_features";
+    dev_xdp_prog = "net_device" "xdp_prog" optional;
     pt_regs_orig_ax = "pt_regs" "orig_ax";
     pt_regs_dx = "pt_regs" "dx";
     pt_regs_r10 = "pt_regs" "r10";

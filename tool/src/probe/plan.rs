@@ -252,8 +252,8 @@ pub(super) const FACTS: &[Fact] = &[
             way(Source::Fentry, COPY_FENTRY, &[Need::Symbols]),
             way(Source::Kprobe, COPY_KPROBE, &[Need::Symbols]),
         ],
-        tracepoint_cannot: "no tracepoint stands in the functions that copy: places are concluded; fentry or \
-                            kprobes are needed to see them",
+        tracepoint_cannot: "no tracepoint stands in the functions that copy: places are concluded, and copies by \
+                            drivers, IPsec and tc programs stay unseen or unnamed; fentry or kprobes are needed",
     },
     Fact {
         name: "xdp_copy",

@@ -23,6 +23,7 @@ const WANTED: &[(&str, &str)] = &[
     ("ifb", "numifbs=0"),
     ("macvlan", ""),
     ("ipvlan", ""),
+    ("8021q", ""),
     ("vxlan", ""),
     ("bonding", "max_bonds=0"),
     ("vrf", ""),
