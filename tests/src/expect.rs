@@ -47,7 +47,7 @@ impl Backend {
     fn may_miss(self, fact: &str) -> bool {
         match fact {
             // No part of these scenarios.
-            "uring_completion" | "app_read_latency" => true,
+            "uring_completion" | "app_read_latency" | "orphan_copy" => true,
             // Pages of a file came one by one and merged out of sight.
             "splice_frags" => !kernel::has(Since::SplicePages),
             // Dropped kprobes cannot be counted.

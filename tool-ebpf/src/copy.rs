@@ -8,7 +8,7 @@ use zcscope_common::{CopyKey, CopyTotals, Lost, Range, Site, SockEntry, Unit};
 use crate::{
     config::conf,
     forward,
-    maps::{COPIES, UNITS, lost},
+    maps::{COPIES, SEGMENTED, UNITS, lost},
     mem::{Mem, Probe, add},
     skb::{self, SHARED_FRAG, ZEROCOPY_ENABLE},
     socket::{self, known},
@@ -66,12 +66,17 @@ pub unsafe fn victim<M: Mem>(skb: *const u8, shared: &skb::Shared) -> Option<Vic
         return Some(Victim { entry, path: unit.path, unit: Some(unit) });
     }
     if shared.flags & SHARED_FRAG != 0 {
-        let sk: u64 = unsafe { crate::mem::Probe::read(skb, conf!(off.skb_sk)) };
-        let entry = known(sk)?;
-        let path = socket::spliced_path(entry)?;
-        return Some(Victim { entry, path, unit: None });
+        return of_socket(unsafe { Probe::read(skb, conf!(off.skb_sk)) });
     }
     None
+}
+
+/// File pages of this socket.
+#[inline(always)]
+fn of_socket(sk: u64) -> Option<Victim> {
+    let entry = known(sk)?;
+    let path = socket::spliced_path(entry)?;
+    Some(Victim { entry, path, unit: None })
 }
 
 /// The unit at this `ubuf_info`. io_uring's are known since the send; one of MSG_ZEROCOPY is made at its first
@@ -142,6 +147,11 @@ pub unsafe fn pull_tail<M: Mem>(ctx: *mut c_void, skb: *const u8, delta: i32) {
 #[inline(always)]
 pub unsafe fn segment<M: Mem>(ctx: *mut c_void, skb: *const u8, features: u64) {
     if features & NETIF_F_SG != 0 {
+        // Segments may still be pulled together, for a checksum, before they have a socket.
+        if let Some(slot) = SEGMENTED.get_ptr_mut(0) {
+            // SAFETY: a map value of this CPU.
+            unsafe { *slot = Probe::read(skb, conf!(off.skb_sk)) };
+        }
         return;
     }
     unsafe {
@@ -208,8 +218,19 @@ unsafe fn book<M: Mem>(ctx: *mut c_void, skb: *const u8, event: &Event, flags: u
         if shared.flags & flags == 0 {
             return;
         }
-        let Some(victim) = victim::<M>(skb, &shared) else { return };
         let caller = caller(ctx, event.function);
+        let victim = match victim::<M>(skb, &shared) {
+            Some(victim) => victim,
+            None => {
+                let segmenting = caller >= conf!(segment.start) && caller < conf!(segment.end);
+                if !segmenting || shared.flags & ZEROCOPY_ENABLE != 0 {
+                    return;
+                }
+                let Some(sk) = SEGMENTED.get(0) else { return };
+                let Some(victim) = of_socket(*sk) else { return };
+                victim
+            }
+        };
         let clone = caller >= conf!(tap.start) && caller < conf!(tap.end);
         let dev: u64 = crate::mem::Probe::read(skb, conf!(off.skb_dev));
         socket::zcscope_remember(dev);

@@ -34,6 +34,9 @@ pub static COPIES: HashMap<CopyKey, CopyTotals> = HashMap::with_max_entries(8_19
 /// Sockets whose packets are forwarded, not delivered, where they arrive.
 #[map]
 pub static FORWARDS: LruHashMap<ForwardKey, u64> = LruHashMap::with_max_entries(1_024, 0);
+/// Socket of the file pages being segmented, per CPU: the segments do not have it yet.
+#[map]
+pub static SEGMENTED: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 /// The last packet copied on arrival, per CPU.
 #[map]
 pub static ARRIVED: PerCpuArray<Arrived> = PerCpuArray::with_max_entries(1, 0);

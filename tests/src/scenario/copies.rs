@@ -54,9 +54,9 @@ pub(super) const ROWS: &[Row] = &[
     row("veth_tc_pull",            Link::Veth, MsgZerocopy, (16, K64),  &[Setup::TcPull(None)],        told_copied("tc_bpf_pull")),
     row("veth_tc_pull_sendfile",   Link::Veth, Sendfile,    (16, K64),  &[Setup::TcPull(None)],        file_copied("tc_bpf_pull")),
     row("vmxnet3_tc_pull_headers", VMXNET3,    MsgZerocopy, (16, K64),  &[Setup::TcPull(Some(200))],   Expect { copied: Amount::Below(2), silent: Amount::Below(2), reason: Some("tc_bpf_pull"), ..HEALTHY_CARD }),
+    row("veth_esp",                Link::Veth, MsgZerocopy, (16, K64),  &[Setup::Esp],                 told_copied("xfrm")),
+    row("veth_esp_sendfile",       Link::Veth, Sendfile,    (16, K64),  &[Setup::Esp],                 file_copied("xfrm")),
     row("veth_xdp_native",         Link::Veth, MsgZerocopy, (16, K64),  &[Setup::Xdp(Xdp::Native)],    Expect { told: Amount::None, silent: Amount::All, ..told_copied("xdp_veth") }),
-    row("veth_xdp_native_sendfile", Link::Veth, Sendfile,   (16, K64),  &[Setup::Xdp(Xdp::Native)],    file_copied("xdp_veth")),
     row("veth_xdp_generic",        Link::Veth, MsgZerocopy, (16, K64),  &[Setup::Xdp(Xdp::Generic)],   told_copied("xdp_generic")),
     row("vxlan_on_vmxnet3",        Link::OnCable(Upper::Vxlan, "vmxnet3"), MsgZerocopy, (16, K64), &[], copied("driver_limit")),
-    row("vxlan_on_vmxnet3_sendfile", Link::OnCable(Upper::Vxlan, "vmxnet3"), Sendfile, (16, K64), &[], file_copied("driver_limit")),
 ];

@@ -32,6 +32,8 @@ pub(crate) enum Setup {
     Tc(&'static str),
     /// A tc program on the way out that pulls so many bytes of each packet into its linear part; all without a number.
     TcPull(Option<u32>),
+    /// IPsec in transport mode between the two ends, ESP in software.
+    Esp,
     /// An XDP program that lets everything pass, at the sink's device.
     Xdp(Xdp),
     /// After the handshake, frames reach nobody: the device transmits, no one receives.
@@ -87,7 +89,7 @@ impl Row {
     /// The expectation of zcscope's report. Tracepoints do not see some copies at all; that they say so is checked with
     /// every report.
     fn expected(&self, backend: Option<Backend>) -> Expect {
-        let hidden = matches!(self.setup, [.., Setup::Xdp(Xdp::Native) | Setup::TcPull(_)]);
+        let hidden = matches!(self.setup, [.., Setup::Xdp(Xdp::Native) | Setup::TcPull(_) | Setup::Esp]);
         if backend != Some(Backend::Tracepoint) || !hidden {
             return self.expect;
         }
@@ -200,6 +202,7 @@ impl Stage {
                 }
                 Setup::Tc(words) => fixture.tc(words)?,
                 Setup::TcPull(bytes) => fixture.tc_pull(*bytes)?,
+                Setup::Esp => fixture.esp()?,
                 Setup::Xdp(mode) => stage.held.push(fixture.xdp(*mode)?),
                 Setup::TapAny => stage.tap(bench, fixture, &[])?,
                 Setup::TapDevice => stage.tap(bench, fixture, &["-i", device])?,

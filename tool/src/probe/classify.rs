@@ -190,6 +190,42 @@ mod tests {
     }
 
     #[test]
+    fn a_tun_device_is_named_whatever_copies() {
+        let tun = DevInfo { kind: *b"tun\0\0\0\0\0\0\0\0\0\0\0\0\0", ..DevInfo::default() };
+        for (site, caller) in [
+            (Site::SkbSegment, "__skb_gso_segment"),
+            (Site::PskbPullTail, "validate_xmit_skb"),
+            (Site::PskbPullTail, "skb_csum_hwoffload_help"),
+            (Site::SkbCopyUbufs, "tun_net_xmit"),
+        ] {
+            assert_eq!(of(site, caller, &tun), Reason::TunTap, "{caller}");
+        }
+    }
+
+    #[test]
+    fn a_forwarding_namespace_is_not_the_receiver() {
+        let veth = dev(9, 0);
+        let event = |forwarded| Event {
+            site: Site::SkbCopyUbufs,
+            caller: Some("__netif_receive_skb_core"),
+            module: None,
+            dev: Some(&veth),
+            partial: false,
+            forwarded,
+            size: 1448,
+        };
+        assert_eq!(reason(&event(true)), Reason::NetnsForward);
+        assert_eq!(reason(&event(false)), Reason::LocalDelivery);
+    }
+
+    #[test]
+    fn xdp_is_told_by_who_asks() {
+        let veth = dev(9, 0);
+        assert_eq!(of(Site::SkbPpCowData, "veth_xdp_rcv_skb", &veth), Reason::XdpVeth);
+        assert_eq!(of(Site::SkbPpCowData, "netif_receive_generic_xdp", &veth), Reason::XdpGeneric);
+    }
+
+    #[test]
     fn drivers_pull_headers_or_everything() {
         let dev = dev(9, 0);
         let pull = |partial, size| Event {

@@ -249,6 +249,12 @@ fn session(attached: &attach::Attached, kernel: &Kernel<'_>) -> Session {
                 .into(),
         });
     }
+    missing.push(Missing {
+        fact: "orphan_copy".into(),
+        why: "file pages (sendfile, splice) have no completion to know them by: once a packet has left its socket, \
+              copies of it (XDP on the far end of a veth, the device below a tunnel) cannot be told to be anybody's"
+            .into(),
+    });
     let kprobes = attached.sources.values().any(|source| source.starts_with("kprobe:"));
     if kprobes {
         missing.push(Missing {
