@@ -86,9 +86,15 @@ impl Row {
         self.setup.iter().any(|setup| matches!(setup, Setup::BlackHole | Setup::OffloadLate(_)))
     }
 
-    /// The expectation of zcscope's report. Tracepoints do not see some copies at all; that they say so is checked with
+    /// The expectation of zcscope's report on this kernel. Tracepoints do not see some copies at all; that they say so is checked with
     /// every report.
     fn expected(&self, backend: Option<Backend>) -> Expect {
+        if self.link == Link::Routed && self.expect.copied == Amount::All {
+            // The router copies what it forwards, until Linux 6.17.
+            let later = kernel::has(Since::CopyOnDelivery);
+            let reason = if later { "local_delivery" } else { "netns_forward" };
+            return Expect { reason: Some(reason), tolerated: &[], ..self.expect };
+        }
         let hidden = matches!(self.setup, [.., Setup::Xdp(Xdp::Native) | Setup::TcPull(_) | Setup::Esp]);
         if backend != Some(Backend::Tracepoint) || !hidden {
             return self.expect;
