@@ -57,6 +57,9 @@ const WANTED: &[(&str, &str)] = &[
     ("xfrm_user", ""),
     ("esp4", ""),
     ("authenc", ""),
+    ("ctr", ""),
+    ("ghash_generic", ""),
+    ("seqiv", ""),
     ("gcm", ""),
     ("aesni_intel", ""),
     // Files to send.
