@@ -39,15 +39,23 @@ impl Backend {
     const fn must_miss(self) -> &'static [&'static str] {
         match self {
             Backend::Fentry | Backend::Kprobe => &[],
-            Backend::Tracepoint => {
-                &["frags", "copy_site", "mixed_socket", "fastopen", "uring_release", "queue_latency"]
-            }
+            Backend::Tracepoint => &[
+                "frags",
+                "copy_site",
+                "mixed_socket",
+                "fastopen",
+                "uring_release",
+                "queue_latency",
+                "xdp_copy",
+            ],
         }
     }
 
     /// True when this back end cannot know this fact on this kernel.
     fn may_miss(self, fact: &str) -> bool {
         match fact {
+            // No part of these scenarios.
+            "orphan_copy" => true,
             // Pages of a file came one by one and merged out of sight.
             "splice_frags" => !kernel::has(Since::SplicePages),
             // Dropped kprobes cannot be counted.
@@ -55,10 +63,10 @@ impl Backend {
             // Where the module is not loaded.
             "ktls" => self != Backend::Tracepoint && !kernel::has_symbol("tls_sw_sendmsg"),
             "mixed_socket" | "fastopen" => self == Backend::Tracepoint,
-            "attach" | "frags" | "copy_site" | "uring_release" | "queue_latency" => {
+            "attach" | "frags" | "copy_site" | "uring_release" | "queue_latency" | "xdp_copy" => {
                 self == Backend::Tracepoint
             }
-            "copy" | "completion" | "told" | "refused" | "uring_completion" | "uring_told" => {
+            "copy" | "completion" | "told" | "refused" | "uring_completion" | "uring_told" | "forwarding" => {
                 self == Backend::Tracepoint && !kernel::has(Since::SendTracepoint)
             }
             _ => false,

@@ -5,6 +5,7 @@
 
 mod app;
 mod bpf;
+mod bpftrace;
 mod expect;
 mod fixture;
 mod foreign;

@@ -191,6 +191,12 @@ pub struct Offsets {
     pub cred_user: u32,
     pub user_locked_vm: u32,
     pub io_notif_zc_used: u32,
+    pub skb_iif: u32,
+    pub skb_network_header: u32,
+    pub skb_encapsulation: u32,
+    pub skb_encapsulation_shift: u32,
+    pub dev_hw_enc_features: u32,
+    pub dev_xdp_prog: u32,
 }
 
 impl Offsets {
@@ -207,6 +213,10 @@ pub struct Range {
     /// First address behind it.
     pub end: u64,
 }
+
+/// Kernel functions between a copying function and the one that has a reason to copy.
+pub const THROUGH: [&str; 5] =
+    ["skb_checksum_help", "skb_ensure_writable", "skb_cow_data", "skb_cow_data_for_xdp", "pskb_expand_head"];
 
 /// All of it, one `.rodata` global.
 #[repr(C)]
@@ -236,6 +246,14 @@ pub struct Config {
     pub downgrade_managed: Range,
     /// `__zerocopy_sg_from_iter`: attaches user pages.
     pub zerocopy_from_iter: Range,
+    /// `skb_pp_cow_data`, likewise.
+    pub pp_cow: Range,
+    /// `skb_copy_bits`, likewise.
+    pub copy_bits: Range,
+    /// Helpers between a copying function and the one that has a reason: passed over on a stack.
+    pub through: [Range; THROUGH.len()],
+    /// Receive functions of veth that copy themselves (before Linux 6.3).
+    pub veth_xdp: Range,
     /// Address of `io_sg_from_iter` (registered buffers), 0 unknown.
     pub io_sg_from_iter: u64,
 }

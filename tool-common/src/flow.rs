@@ -295,6 +295,18 @@ impl SocketHist {
     }
 }
 
+/// Who takes packets that leave the kernel's hands on this host: values of [`Unit::rx_how`].
+pub mod rx_how {
+    /// A receiver on this host.
+    pub const LOCAL: u64 = 0;
+    /// Addressed to another host: only a packet tap can have copied them.
+    pub const TAP: u64 = 1;
+    /// The program that reads a tun device.
+    pub const TUN: u64 = 2;
+    /// A receiver on this host, behind generic XDP, which makes packets linear first.
+    pub const XDP: u64 = 3;
+}
+
 /// Copies that hit one completion unit (`ubuf_info`) so far.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -313,12 +325,12 @@ pub struct Unit {
     pub clone_bytes: u64,
     /// Tracepoint back end: bytes seen on their way to a local receiver, a copy only if the end says so.
     pub rx_bytes: u64,
-    /// 1 when they were addressed to another host: only a packet tap can have copied them.
-    pub rx_for_other: u64,
+    /// Who takes them: [`rx_how`].
+    pub rx_how: u64,
     /// Device they were received on.
     pub rx_dev: u64,
-    /// The packet received last: when it is queued again, it was not for this host.
-    pub rx_skb: u64,
+    /// 1 when some of them were sent on to another device.
+    pub forwarded: u64,
     /// Tracepoint back end: bytes that passed a packet tap, a copy only if the end says so.
     pub tap_bytes: u64,
     /// Device of the tap.
@@ -359,6 +371,17 @@ pub struct CopyTotals {
     pub count: u64,
     /// Bytes copied; a byte copied twice counts twice.
     pub bytes: u64,
+}
+
+/// A socket's packets are forwarded by the namespace that receives them on this device: an entry of the table of
+/// forwarders.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ForwardKey {
+    /// `SockEntry::id`.
+    pub id: u64,
+    /// Address of the `net_device`.
+    pub dev: u64,
 }
 
 /// Facts of a network device, read when it first takes part.

@@ -94,6 +94,8 @@ ids! {
         DeliverSkb = "deliver_skb", Unknown = "unknown",
         Fastopen = "tcp_sendmsg_fastopen", RepairQueue = "tcp_send_rcvq", Sockmap = "tcp_bpf_sendmsg",
         Mptcp = "mptcp_sendmsg",
+        SkbPpCowData = "skb_pp_cow_data", SkbCopyBits = "skb_copy_bits", TunXmit = "tun_net_xmit",
+        XdpGeneric = "do_xdp_generic",
     }
 }
 

@@ -13,11 +13,11 @@ mod loss;
 mod spread;
 mod uring;
 
-pub use config::{Config, Filter, Mode, Offsets, Range, Source};
+pub use config::{Config, Filter, Mode, Offsets, Range, Source, THROUGH};
 pub use counters::{Disagreement, Err, FlowCounters, Refusal};
 pub use flow::{
-    AddrPair, CallState, CopyKey, CopyTotals, DevInfo, FlowKey, Gauges, SendEntry, SendKey, SockEntry,
-    SocketHist, SpillEntry, Unit, send_outcome, send_state, sock_flags,
+    AddrPair, CallState, CopyKey, CopyTotals, DevInfo, FlowKey, ForwardKey, Gauges, SendEntry, SendKey,
+    SockEntry, SocketHist, SpillEntry, Unit, rx_how, send_outcome, send_state, sock_flags,
 };
 pub use hist::{HIST_BUCKETS, Hist, LATENCY_SLOTS, LatencyKind, bucket_bounds, bucket_of, latency_slot};
 pub use ids::{Path, Reason, Site};

@@ -707,7 +707,9 @@ pub unsafe fn consumed(skb: *const u8, location: u64) {
             return;
         }
         let sk: u64 = read(skb.wrapping_add(conf!(off.skb_sk) as usize));
-        let Some(entry) = known(sk) else { return };
+        if known(sk).is_none() {
+            return;
+        }
         let by_completion =
             location >= conf!(zerocopy_callback.start) && location < conf!(zerocopy_callback.end);
         let notice = match skb::notice(skb) {
@@ -723,15 +725,15 @@ pub unsafe fn consumed(skb: *const u8, location: u64) {
             }
             None => return,
         };
-        // A notification that is read has ended before, by its report; only when it was read so fast that the
-        // report found the queue empty this is the first we hear of it. What was merged into it has its own skb.
-        let reported = entry.tail_skb == skb as u64 && entry.tail_lo == u64::from(notice.lo);
-        if conf!(mode.completion) == Source::Tracepoint as u32 && (by_completion || !reported) {
-            ended(sk, address(skb), &notice);
-        }
         if !by_completion && conf!(mode.told) == Source::Tracepoint as u32 {
             let freed = Probe::read(skb, conf!(off.skb_truesize));
             zcscope_told(sk, notice.lo, notice.hi, u32::from(notice.copied), freed);
+        }
+        // A notification that is read has mostly ended before, by its report, and what was merged into it by an skb of
+        // its own. But it can be read so fast that the report found the queue empty, and this program is skipped when
+        // it interrupts itself, which a reader never does: so whatever is still open of the range ends here.
+        if conf!(mode.completion) == Source::Tracepoint as u32 {
+            ended(sk, address(skb), &notice);
         }
     }
 }

@@ -7,14 +7,15 @@ use zcscope_common::{CopyKey, CopyTotals, Lost, Range, Site, SockEntry, Unit};
 
 use crate::{
     config::conf,
-    maps::{COPIES, UNITS, lost},
-    mem::{Mem, add},
+    forward,
+    maps::{COPIES, SEGMENTED, UNITS, lost},
+    mem::{Mem, Probe, add},
     skb::{self, SHARED_FRAG, ZEROCOPY_ENABLE},
     socket::{self, known},
 };
 
 const NETIF_F_SG: u64 = 1;
-const FRAMES: usize = 6;
+const FRAMES: usize = 8;
 
 /// Adds to the copy table.
 #[inline(always)]
@@ -73,12 +74,17 @@ pub unsafe fn victim<M: Mem>(skb: *const u8, shared: &skb::Shared) -> Option<Vic
         return Some(Victim { entry, path: unit.path, unit: Some(unit) });
     }
     if shared.flags & SHARED_FRAG != 0 {
-        let sk: u64 = unsafe { crate::mem::Probe::read(skb, conf!(off.skb_sk)) };
-        let entry = known(sk)?;
-        let path = socket::spliced_path(entry)?;
-        return Some(Victim { entry, path, unit: None });
+        return of_socket(unsafe { Probe::read(skb, conf!(off.skb_sk)) });
     }
     None
+}
+
+/// File pages of this socket.
+#[inline(always)]
+fn of_socket(sk: u64) -> Option<Victim> {
+    let entry = known(sk)?;
+    let path = socket::spliced_path(entry)?;
+    Some(Victim { entry, path, unit: None })
 }
 
 /// The unit at this `ubuf_info`. io_uring's are known since the send; one of MSG_ZEROCOPY is made at its first
@@ -149,6 +155,11 @@ pub unsafe fn pull_tail<M: Mem>(ctx: *mut c_void, skb: *const u8, delta: i32) {
 #[inline(always)]
 pub unsafe fn segment<M: Mem>(ctx: *mut c_void, skb: *const u8, features: u64) {
     if features & NETIF_F_SG != 0 {
+        // Segments may still be pulled together, for a checksum, before they have a socket.
+        if let Some(slot) = SEGMENTED.get_ptr_mut(0) {
+            // SAFETY: a map value of this CPU.
+            unsafe { *slot = Probe::read(skb, conf!(off.skb_sk)) };
+        }
         return;
     }
     unsafe {
@@ -160,6 +171,54 @@ pub unsafe fn segment<M: Mem>(ctx: *mut c_void, skb: *const u8, features: u64) {
     }
 }
 
+/// `skb_pp_cow_data(pool, &skb, headroom)`: XDP gets a new skb, all data copied; the old one is released as if it had
+/// been sent, so nobody is told.
+#[inline(always)]
+pub unsafe fn pp_cow_data(ctx: *mut c_void, pskb: *const u8) {
+    unsafe {
+        // The argument points at a pointer, for which the verifier has no type.
+        let skb = crate::mem::read::<u64>(pskb) as *const u8;
+        let bytes: u32 = Probe::read(skb, conf!(off.skb_data_len));
+        let function = Range { start: conf!(pp_cow.start), end: conf!(pp_cow.end) };
+        let event = Event {
+            site: Site::SkbPpCowData,
+            function,
+            bytes: u64::from(bytes),
+            told: false,
+            partial: false,
+        };
+        book::<Probe>(ctx, skb, &event, ZEROCOPY_ENABLE | SHARED_FRAG);
+    }
+}
+
+/// `skb_copy_bits(skb, offset, to, len)`: before Linux 6.3 veth copies for XDP by itself, through this function. All
+/// other callers are somebody else's business.
+#[inline(always)]
+pub unsafe fn copy_bits<M: Mem>(ctx: *mut c_void, skb: *const u8, offset: i32, len: i32) {
+    unsafe {
+        if skb::shared::<M>(skb).is_none() {
+            return;
+        }
+        let function = Range { start: conf!(copy_bits.start), end: conf!(copy_bits.end) };
+        let by = caller(ctx, function);
+        if by < conf!(veth_xdp.start) || by >= conf!(veth_xdp.end) {
+            return;
+        }
+        let total: u32 = M::read(skb, conf!(off.skb_len));
+        let paged: u32 = M::read(skb, conf!(off.skb_data_len));
+        // Only what lies in frags is somebody else's.
+        let linear = i64::from(total.wrapping_sub(paged));
+        let begin = if i64::from(offset) > linear { i64::from(offset) } else { linear };
+        let end = i64::from(offset) + i64::from(len);
+        if end <= begin {
+            return;
+        }
+        let bytes = (end - begin) as u64;
+        let event = Event { site: Site::SkbCopyBits, function, bytes, told: false, partial: false };
+        book::<M>(ctx, skb, &event, ZEROCOPY_ENABLE | SHARED_FRAG);
+    }
+}
+
 #[inline(always)]
 unsafe fn book<M: Mem>(ctx: *mut c_void, skb: *const u8, event: &Event, flags: u8) {
     unsafe {
@@ -167,8 +226,19 @@ unsafe fn book<M: Mem>(ctx: *mut c_void, skb: *const u8, event: &Event, flags: u
         if shared.flags & flags == 0 {
             return;
         }
-        let Some(victim) = victim::<M>(skb, &shared) else { return };
         let caller = caller(ctx, event.function);
+        let victim = match victim::<M>(skb, &shared) {
+            Some(victim) => victim,
+            None => {
+                let segmenting = caller >= conf!(segment.start) && caller < conf!(segment.end);
+                if !segmenting || shared.flags & ZEROCOPY_ENABLE != 0 {
+                    return;
+                }
+                let Some(sk) = SEGMENTED.get(0) else { return };
+                let Some(victim) = of_socket(*sk) else { return };
+                victim
+            }
+        };
         let clone = caller >= conf!(tap.start) && caller < conf!(tap.end);
         let dev: u64 = crate::mem::Probe::read(skb, conf!(off.skb_dev));
         socket::zcscope_remember(dev);
@@ -185,6 +255,9 @@ unsafe fn book<M: Mem>(ctx: *mut c_void, skb: *const u8, event: &Event, flags: u
             ..CopyKey::default()
         };
         count(key, event.bytes);
+        if event.site as u8 == Site::SkbCopyUbufs as u8 && !clone {
+            forward::arrived::<M>(skb, key.id, dev);
+        }
         charge(victim, clone, told, event.bytes);
     }
 }
@@ -206,20 +279,43 @@ pub fn charge(victim: Victim, clone: bool, told: bool, bytes: u64) {
     }
 }
 
-/// The return address in the function that called `function`, from a short stack; 0 when it is not on it.
+/// The return address in the function that has a reason to call `function`: its caller, behind mere helpers; from a
+/// short stack, 0 when `function` is not on it.
 #[inline(always)]
 pub unsafe fn caller(ctx: *mut c_void, function: Range) -> u64 {
-    let mut frames = [0u64; FRAMES + 1];
+    let mut frames = [0u64; FRAMES];
     let size = (FRAMES * 8) as u32;
     if unsafe { bpf_get_stack(ctx, frames.as_mut_ptr().cast(), size, 0) } <= 0 {
         return 0;
     }
-    let mut i = 0;
+    let (mut inside, mut first, mut i) = (false, 0, 0);
     while i < FRAMES {
-        if frames[i] >= function.start && frames[i] < function.end {
-            return frames[i + 1];
-        }
+        let frame = frames[i];
         i += 1;
+        if !inside {
+            inside = frame >= function.start && frame < function.end;
+            continue;
+        }
+        if frame == 0 {
+            break;
+        }
+        if !is_helper(frame) {
+            return frame;
+        }
+        if first == 0 {
+            first = frame;
+        }
     }
-    0
+    // Nothing but helpers: the stack was too short, and the nearest one is still better than nothing.
+    first
+}
+
+#[inline(always)]
+fn is_helper(address: u64) -> bool {
+    macro_rules! any {
+        ($($n:literal)+) => {
+            $((address >= conf!(through[$n].start) && address < conf!(through[$n].end)))||+
+        };
+    }
+    any!(0 1 2 3 4)
 }

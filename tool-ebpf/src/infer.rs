@@ -1,12 +1,11 @@
 //! The tracepoint back end's view of copies: no copying function can be watched, so a copy is concluded from what
 //! devices can do and from where a zero-copy skb shows up, and confirmed by the kernel's own flag at the end.
 
-use zcscope_common::{CopyKey, Offsets, Site, SockEntry, Unit};
+use zcscope_common::{CopyKey, Offsets, Site, SockEntry, Unit, rx_how, sock_flags};
 
 use crate::{
     config::conf,
     copy,
-    maps::UNITS,
     mem::{Direct, Mem, Probe, add, read},
     skb::{self, ZEROCOPY_ENABLE},
     socket,
@@ -25,9 +24,8 @@ const MAX_TAPS: usize = 4;
 pub unsafe fn queued(skb: *const u8) {
     unsafe {
         let Some(shared) = skb::shared::<Direct>(skb) else { return };
-        forwarded(skb, &shared);
         let dev: u64 = Probe::read(skb, conf!(off.skb_dev));
-        let features: u64 = Probe::read(dev as *const u8, conf!(off.dev_features));
+        let features = features_for(skb, dev as *const u8);
         let no_sg = features & NETIF_F_SG == 0;
         if !no_sg && features & NETIF_F_ANY_CSUM != 0 {
             return;
@@ -52,42 +50,85 @@ pub unsafe fn queued(skb: *const u8) {
     }
 }
 
-/// A packet that was just received is sent on: nobody here has taken it, so nobody has copied it (>= 6.17).
+/// What the device can do for this packet: for a tunnel's packet (vxlan, ...) often less.
 #[inline(always)]
-unsafe fn forwarded(skb: *const u8, shared: &skb::Shared) {
-    if shared.flags & ZEROCOPY_ENABLE == 0 {
-        return;
-    }
-    let Some(unit) = UNITS.get_ptr_mut(shared.uarg) else { return };
-    // SAFETY: a map value, valid while the program runs.
-    let unit = unsafe { &mut *unit };
-    // A packet of the sender's own, which still names its socket, can have the address of one received before.
-    if unit.rx_skb == skb as u64 && unsafe { Probe::read::<u64>(skb, conf!(off.skb_sk)) } == 0 {
-        let bytes: u32 = unsafe { Direct::read(skb, conf!(off.skb_data_len)) };
-        unit.rx_bytes = unit.rx_bytes.saturating_sub(u64::from(bytes));
-        unit.rx_skb = 0;
+unsafe fn features_for(skb: *const u8, dev: *const u8) -> u64 {
+    unsafe {
+        let features: u64 = Probe::read(dev, conf!(off.dev_features));
+        let bits: u8 = Probe::read(skb, conf!(off.skb_encapsulation));
+        if (bits >> (conf!(off.skb_encapsulation_shift) & 7)) & 1 == 0 {
+            return features;
+        }
+        features & Probe::read::<u64>(dev, conf!(off.dev_hw_enc_features))
     }
 }
 
 /// Tracepoint `net:net_dev_start_xmit(skb, dev)`: packet taps of the device have just been served; each gets a
-/// clone with copied data.
+/// clone with copied data. A packet that was received before goes on from here: it was not delivered there.
 #[inline(always)]
 pub unsafe fn transmitted(skb: *const u8, dev: *const u8) {
     unsafe {
         let Some(shared) = skb::shared::<Direct>(skb) else { return };
-        if shared.flags & ZEROCOPY_ENABLE == 0 || !tapped(dev, Direction::Outgoing) {
+        if shared.flags & ZEROCOPY_ENABLE == 0 {
+            return;
+        }
+        let came_from: i32 = Direct::read(skb, conf!(off.skb_iif));
+        let passed_on = came_from != 0 && !for_other(skb);
+        let tapped = tapped(dev, Direction::Outgoing);
+        let tun = is_tun(dev);
+        if !passed_on && !tapped && !tun {
             return;
         }
         let Some(victim) = copy::victim::<Direct>(skb, &shared) else { return };
+        let Some(unit) = victim.unit else { return };
         let bytes = u64::from(Direct::read::<u32>(skb, conf!(off.skb_data_len)));
+        if passed_on {
+            unit.forwarded = 1;
+            if unit.rx_bytes != 0 {
+                add(&mut unit.rx_bytes, bytes.wrapping_neg());
+            }
+        }
         // The same device as the argument, as a plain number.
         let dev: u64 = Probe::read(skb, conf!(off.skb_dev));
         socket::zcscope_remember(dev);
-        if let Some(unit) = victim.unit {
-            add(&mut unit.tap_bytes, bytes);
-            unit.tap_dev = dev;
+        if tun {
+            add(&mut unit.rx_bytes, bytes);
+            unit.rx_how = rx_how::TUN;
+            unit.rx_dev = dev;
         }
+        if !tapped {
+            return;
+        }
+        add(&mut unit.tap_bytes, bytes);
+        unit.tap_dev = dev;
     }
+}
+
+/// Whether the frame was addressed to another host than the one that received it.
+#[inline(always)]
+unsafe fn for_other(skb: *const u8) -> bool {
+    let bits: u8 = unsafe { Probe::read(skb, conf!(off.skb_pkt_type)) };
+    (bits >> (conf!(off.skb_pkt_type_shift) & 7)) & 7 == PACKET_OTHERHOST
+}
+
+/// Whether the device is tun or tap: it hands packets to a program and copies them for it.
+#[inline(always)]
+unsafe fn is_tun(dev: *const u8) -> bool {
+    unsafe {
+        let ops: u64 = Probe::read(dev, conf!(off.dev_rtnl_link_ops));
+        if ops == 0 {
+            return false;
+        }
+        let kind: u64 = Probe::read(ops as *const u8, conf!(off.link_ops_kind));
+        read::<[u8; 4]>(kind as *const u8) == *b"tun\0"
+    }
+}
+
+/// Whether a generic XDP program runs on what the device receives.
+#[inline(always)]
+unsafe fn generic_xdp(dev: *const u8) -> bool {
+    conf!(off.dev_xdp_prog) != Offsets::ABSENT
+        && unsafe { Probe::read::<u64>(dev, conf!(off.dev_xdp_prog)) } != 0
 }
 
 /// Which packets a tap must want.
@@ -140,8 +181,7 @@ pub unsafe fn received(skb: *const u8) {
         if shared.flags & ZEROCOPY_ENABLE == 0 {
             return;
         }
-        let bits: u8 = Probe::read(skb, conf!(off.skb_pkt_type));
-        let for_other = (bits >> (conf!(off.skb_pkt_type_shift) & 7)) & 7 == PACKET_OTHERHOST;
+        let for_other = for_other(skb);
         let dev: u64 = Probe::read(skb, conf!(off.skb_dev));
         if for_other && !tapped(dev as *const u8, Direction::Incoming) {
             return;
@@ -151,9 +191,12 @@ pub unsafe fn received(skb: *const u8) {
         socket::zcscope_remember(dev);
         if let Some(unit) = victim.unit {
             add(&mut unit.rx_bytes, bytes);
-            unit.rx_for_other = u64::from(for_other);
+            unit.rx_how = match (for_other, generic_xdp(dev as *const u8)) {
+                (true, _) => rx_how::TAP,
+                (false, true) => rx_how::XDP,
+                (false, false) => rx_how::LOCAL,
+            };
             unit.rx_dev = dev;
-            unit.rx_skb = skb as u64;
         }
     }
 }
@@ -164,8 +207,18 @@ pub fn settle(entry: &mut SockEntry, unit: &mut Unit, bytes: u64) {
     let told = u8::from(unit.untold == 0);
     let base = CopyKey { id: entry.id, path: unit.path as u8, told, inferred: 1, ..CopyKey::default() };
     if unit.rx_bytes != 0 {
-        let copied = unit.rx_bytes.min(bytes);
-        let site = if unit.rx_for_other != 0 { Site::DeliverSkb } else { Site::LocalReceive };
+        // All of a unit goes the same way, and the peer has acknowledged it: what arrived unseen was copied, too.
+        let whole = bytes != u64::MAX
+            && unit.forwarded == 0
+            && unit.rx_how != rx_how::TAP
+            && unsafe { all_arrived(entry) };
+        let copied = if whole { bytes } else { unit.rx_bytes.min(bytes) };
+        let site = match unit.rx_how {
+            rx_how::TAP => Site::DeliverSkb,
+            rx_how::TUN => Site::TunXmit,
+            rx_how::XDP => Site::XdpGeneric,
+            _ => Site::LocalReceive,
+        };
         copy::count(CopyKey { dev: unit.rx_dev, site: site as u8, ..base }, copied);
         unit.wire_bytes += copied;
     }
@@ -177,6 +230,14 @@ pub fn settle(entry: &mut SockEntry, unit: &mut Unit, bytes: u64) {
     if unit.wire_bytes == 0 && unit.clone_bytes == 0 && bytes != u64::MAX {
         unit.wire_bytes = unexplained(entry, unit.path, bytes);
     }
+}
+
+/// Whether a unit that ends now was acknowledged. When a connection breaks, or its socket is destroyed, the kernel
+/// releases also what was never sent.
+#[inline(always)]
+unsafe fn all_arrived(entry: &SockEntry) -> bool {
+    let error: i32 = unsafe { Probe::read(entry.sk as *const u8, conf!(off.sock_err)) };
+    error == 0 && entry.flags & sock_flags::CLOSING == 0
 }
 
 /// The kernel flagged a unit as copied and nothing seen explains it: all of it counts, the place is unknown.

@@ -6,12 +6,15 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use zcscope_common::{
-    CallState, CopyKey, CopyTotals, DevInfo, FlowCounters, FlowKey, HIST_BUCKETS, Hist, LATENCY_SLOTS,
-    LatencyKind, Lost, Path, SPREAD_BUCKETS, SendEntry, SendKey, SockEntry, SocketHist, SpillEntry, Spread,
-    SpreadKind, Unit, UringSend, bucket_of, latency_slot, spread_bucket, spread_slot,
+    CallState, CopyKey, CopyTotals, DevInfo, FlowCounters, FlowKey, ForwardKey, HIST_BUCKETS, Hist,
+    LATENCY_SLOTS, LatencyKind, Lost, Path, SPREAD_BUCKETS, SendEntry, SendKey, SockEntry, SocketHist,
+    SpillEntry, Spread, SpreadKind, Unit, UringSend, bucket_of, latency_slot, spread_bucket, spread_slot,
 };
 
-use crate::mem::{add, add32, fetch_add};
+use crate::{
+    forward::Arrived,
+    mem::{add, add32, fetch_add},
+};
 
 /// Sockets by address of `struct sock`.
 #[map]
@@ -40,6 +43,15 @@ pub static URING_REQS: HashMap<u64, u64> = HashMap::with_max_entries(8_192, BPF_
 /// Copy events.
 #[map]
 pub static COPIES: HashMap<CopyKey, CopyTotals> = HashMap::with_max_entries(8_192, 0);
+/// Sockets whose packets are forwarded, not delivered, where they arrive.
+#[map]
+pub static FORWARDS: LruHashMap<ForwardKey, u64> = LruHashMap::with_max_entries(1_024, 0);
+/// Socket of the file pages being segmented, per CPU: the segments do not have it yet.
+#[map]
+pub static SEGMENTED: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+/// The last packet copied on arrival, per CPU.
+#[map]
+pub static ARRIVED: PerCpuArray<Arrived> = PerCpuArray::with_max_entries(1, 0);
 /// Devices by address of `struct net_device`.
 #[map]
 pub static DEVS: HashMap<u64, DevInfo> = HashMap::with_max_entries(1_024, 0);

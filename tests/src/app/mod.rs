@@ -1,6 +1,7 @@
 //! The reference application: small, independent of zcscope's own load generator, and honest about its counters.
 
 mod errqueue;
+mod pump;
 mod send;
 mod sink;
 mod sockmap;
@@ -20,6 +21,8 @@ pub(crate) enum Role {
     Sink(sink::Args),
     /// Hold a packet socket open, as tcpdump does.
     Tap(tap::Args),
+    /// Carry packets between two tun devices.
+    Pump(pump::Args),
 }
 
 /// Plays the part. Every part ends by itself: SIGALRM after its `--limit`.
@@ -28,11 +31,13 @@ pub(crate) fn run(role: &Role) -> anyhow::Result<()> {
         Role::Send(args) => args.limit,
         Role::Sink(args) => args.limit,
         Role::Tap(args) => args.limit,
+        Role::Pump(args) => args.limit,
     };
     alarm::set(limit.max(1));
     match role {
         Role::Send(args) => send::run(args),
         Role::Sink(args) => sink::run(args),
         Role::Tap(args) => tap::run(args),
+        Role::Pump(args) => pump::run(args),
     }
 }

@@ -102,6 +102,36 @@ pub(crate) fn unacknowledged(socket: BorrowedFd<'_>) -> io::Result<u64> {
     if ret == 0 { Ok(u64::try_from(bytes).unwrap_or(0)) } else { Err(io::Error::last_os_error()) }
 }
 
+/// `TUNSETIFF` and `TUNSETOFFLOAD` of `linux/if_tun.h`.
+const TUNSETIFF: libc::c_ulong = 0x4004_54ca;
+const TUNSETOFFLOAD: libc::c_ulong = 0x4004_54d0;
+const IFF_TUN: libc::c_short = 1;
+const IFF_TAP: libc::c_short = 2;
+const IFF_NO_PI: libc::c_short = 0x1000;
+const IFF_VNET_HDR: libc::c_short = 0x4000;
+/// Checksums, and segmentation of TCP over IPv4 and IPv6, are the reader's.
+const TUN_F_CSUM_TSO: libc::c_ulong = 1 | 2 | 4;
+
+/// Makes a tun or tap device of this open `/dev/net/tun`.
+pub(crate) fn make_tun(file: BorrowedFd<'_>, name: &str, tap: bool, offloads: bool) -> io::Result<()> {
+    // SAFETY: ifreq is plain data; all zeroes is a valid value.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().take(15).zip(name.bytes()) {
+        *to = from.cast_signed();
+    }
+    let header = if offloads { IFF_VNET_HDR } else { 0 };
+    request.ifr_ifru.ifru_flags = if tap { IFF_TAP } else { IFF_TUN } | IFF_NO_PI | header;
+    // SAFETY: TUNSETIFF reads and writes one ifreq, which is live.
+    if unsafe { libc::ioctl(file.as_raw_fd(), TUNSETIFF, &raw mut request) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: TUNSETOFFLOAD takes a number.
+    if offloads && unsafe { libc::ioctl(file.as_raw_fd(), TUNSETOFFLOAD, TUN_F_CSUM_TSO) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
 /// Binds a packet socket to one device, all protocols.
 pub(crate) fn bind_packet(socket: BorrowedFd<'_>, ifindex: i32) -> io::Result<()> {
     // SAFETY: sockaddr_ll is plain data; all zeroes is a valid value.

@@ -18,7 +18,7 @@ use anyhow::Context;
 use crate::expect::Backend;
 use crate::kernel::{self, Since};
 use crate::report::{Tally, Verdict};
-use crate::{foreign, generator, misuse};
+use crate::{bpftrace, foreign, generator, misuse};
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -104,6 +104,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
         .iter()
         .chain(generator::ALL)
         .chain(foreign::ALL)
+        .chain(bpftrace::ALL)
         .filter(|(name, _)| wanted(name) && !args.truth_only)
         .collect();
     if args.list {

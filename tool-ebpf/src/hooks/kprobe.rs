@@ -7,7 +7,7 @@ use aya_ebpf::{
     programs::{ProbeContext, RetProbeContext},
 };
 
-use crate::{attach, complete, copy, layer, mem::Probe, send, uring};
+use crate::{attach, complete, copy, forward, layer, mem::Probe, send, uring};
 
 /// Declares one entry program; the body runs only when all arguments could be read.
 macro_rules! entry {
@@ -58,6 +58,12 @@ entry!(kprobe_skb_copy_ubufs, |ctx, skb: *const u8 = 0| copy::copy_ubufs::<Probe
 entry!(kprobe_pskb_pull_tail, |ctx, skb: *const u8 = 0, delta: i32 = 1| {
     copy::pull_tail::<Probe>(ctx.as_ptr(), skb, delta)
 });
+entry!(kprobe_skb_pp_cow_data, |ctx, pskb: *const u8 = 1| copy::pp_cow_data(ctx.as_ptr(), pskb));
+entry!(kprobe_skb_copy_bits, |ctx, skb: *const u8 = 0, offset: i32 = 1, len: i32 = 3| {
+    copy::copy_bits::<Probe>(ctx.as_ptr(), skb, offset, len);
+});
+entry!(kprobe_ip_forward, |ctx, skb: *const u8 = 0| forward::forwarded::<Probe>(skb));
+entry!(kprobe_ip6_forward, |ctx, skb: *const u8 = 0| forward::forwarded::<Probe>(skb));
 entry!(kprobe_skb_segment, |ctx, skb: *const u8 = 0, features: u64 = 1| {
     copy::segment::<Probe>(ctx.as_ptr(), skb, features)
 });

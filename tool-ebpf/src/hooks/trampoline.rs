@@ -2,12 +2,13 @@
 
 use aya_ebpf::{
     EbpfContext as _,
+    helpers::generated::bpf_get_func_arg,
     macros::{fentry, fexit},
     programs::{FEntryContext, FExitContext},
 };
 
 use crate::{
-    attach, complete, copy, cost, layer,
+    attach, complete, copy, cost, forward, layer,
     mem::{Direct, Probe},
     send, uring,
 };
@@ -71,6 +72,18 @@ hook!(fentry, fentry_skb_copy_ubufs, FEntryContext, ctx => copy::copy_ubufs::<Di
 hook!(fentry, fentry_pskb_pull_tail, FEntryContext, ctx => {
     copy::pull_tail::<Direct>(ctx.as_ptr(), ctx.arg(0), ctx.arg(1));
 });
+hook!(fentry, fentry_skb_pp_cow_data, FEntryContext, ctx => {
+    // A pointer to a pointer: many kernels refuse to read such an argument from the context.
+    let mut pskb = 0u64;
+    if bpf_get_func_arg(ctx.as_ptr(), 1, &raw mut pskb) == 0 {
+        copy::pp_cow_data(ctx.as_ptr(), pskb as *const u8);
+    }
+});
+hook!(fentry, fentry_skb_copy_bits, FEntryContext, ctx => {
+    copy::copy_bits::<Direct>(ctx.as_ptr(), ctx.arg(0), ctx.arg(1), ctx.arg(3));
+});
+hook!(fentry, fentry_ip_forward, FEntryContext, ctx => forward::forwarded::<Direct>(ctx.arg(0)));
+hook!(fentry, fentry_ip6_forward, FEntryContext, ctx => forward::forwarded::<Direct>(ctx.arg(0)));
 hook!(fentry, fentry_skb_segment, FEntryContext, ctx => {
     copy::segment::<Direct>(ctx.as_ptr(), ctx.arg(0), ctx.arg(1));
 });

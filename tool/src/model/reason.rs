@@ -80,10 +80,11 @@ rows! {
         sees "sends flagged COPIED", how "skb_copy_ubufs in the receive path of a virtual device",
         fix "by design between containers of one host: use plain send there, or sendfile, which is not copied";
     Copied NetnsForward: "the host routes the container's packets: this kernel copies them while forwarding",
-        sees "sends flagged COPIED", how "skb_copy_ubufs on the host's end of a veth that is not the last device",
+        sees "sends flagged COPIED", how "skb_copy_ubufs on arrival, and ip_forward takes packets of the same connection on",
         fix "upgrade the kernel (6.18 forwards without the copy)\nor bridge instead of routing, or use ipvlan, macvlan, SR-IOV or host networking";
     Copied TunTap: "the packets leave through a tun or tap device, read by a user-space program",
-        sees "sends flagged COPIED", how "skb_copy_ubufs or __pskb_pull_tail for a tun device",
+        sees "sends flagged COPIED; nothing where the device takes no pages and packets are segmented",
+        how "skb_copy_ubufs, __pskb_pull_tail or skb_segment for a tun device",
         fix "use vhost-net or SR-IOV for virtual machines; on a VPN accept the copy and use plain send";
     Copied PacketTap: "a packet capture (tcpdump, DHCP client, lldpd, IDS) got its own copy; the transmission did not",
         sees "sends flagged COPIED although the wire bytes were not copied", how "skb_copy_ubufs called by dev_queue_xmit_nit",
@@ -99,19 +100,21 @@ rows! {
         sees "sends flagged COPIED", how "__pskb_pull_tail called by skb_segment or skb_checksum_help",
         fix "ethtool -K DEV tx on";
     Copied DriverLimit: "the driver could not take the packet as it was (too many or too small frags, encapsulation)",
-        sees "COPIED, or nothing when the packet was segmented", how "__pskb_pull_tail called from the driver's transmit function",
+        sees "COPIED, or nothing when the packet was segmented",
+        how "__pskb_pull_tail called from the driver's transmit function, or skb_segment on a device that gathers pages otherwise",
         fix "send from page-aligned, contiguous (huge page) buffers\nethtool -k DEV  # look for tx-*-segmentation of the tunnel in use\nupdate driver or firmware";
     Copied Xfrm: "IPsec encrypts in software and rewrites the bytes",
-        sees "COPIED, or nothing", how "__pskb_pull_tail called by skb_cow_data or esp_output_head",
+        sees "COPIED, or nothing", how "__pskb_pull_tail called by esp_output_head, also through skb_cow_data",
         fix "ethtool -K DEV esp-hw-offload on  # where the NIC can";
     Copied XdpVeth: "an XDP program on a veth makes the kernel copy each packet into a new one",
-        sees "nothing: told zero-copy", how "skb_pp_cow_data under veth",
+        sees "nothing: told zero-copy", how "skb_pp_cow_data under veth (before Linux 6.3 skb_copy_bits)",
         fix "ip link set dev DEV xdp off\nor attach the XDP program at the physical NIC";
     Copied XdpGeneric: "generic XDP needs linear packets: the kernel pulls the bytes together",
-        sees "sends flagged COPIED", how "__pskb_pull_tail under do_xdp_generic",
+        sees "sends flagged COPIED", how "__pskb_pull_tail or skb_pp_cow_data under do_xdp_generic",
         fix "ip link set dev DEV xdpgeneric off\nor use native XDP";
-    Copied TcBpfPull: "a tc or BPF program pulled packet bytes (bpf_skb_pull_data, act_pedit, act_csum)",
-        sees "usually nothing", how "__pskb_pull_tail called by skb_ensure_writable or a BPF helper",
+    Copied TcBpfPull: "traffic control pulled packet bytes: a BPF program (bpf_skb_pull_data), an action, or netem",
+        sees "nothing when headers were pulled, COPIED when it was everything",
+        how "__pskb_pull_tail called by a BPF helper, a tc action or netem, also through skb_ensure_writable",
         fix "tc filter show dev DEV egress  # find the program; let it pull headers only";
     Copied DmaBounce: "the device cannot reach the pages: DMA goes through bounce buffers",
         sees "nothing: told zero-copy", how "swiotlb bounces on the device; not tied to one packet",

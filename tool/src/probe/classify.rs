@@ -4,6 +4,8 @@ use zcscope_common::{DevInfo, Reason, Site};
 
 const IFF_LOOPBACK: u32 = 8;
 const NETIF_F_SG: u64 = 1;
+/// IP_CSUM, HW_CSUM, IPV6_CSUM.
+const ANY_CSUM: u64 = 1 << 1 | 1 << 3 | 1 << 4;
 /// A driver that wants its headers linear pulls no more than this, even if it empties a tiny skb with it.
 const HEADERS: u64 = 256;
 
@@ -17,6 +19,8 @@ pub(super) struct Event<'a> {
     pub(super) dev: Option<&'a DevInfo>,
     /// Less than all paged data was pulled.
     pub(super) partial: bool,
+    /// The namespace that received the packets of this socket on this device forwards them.
+    pub(super) forwarded: bool,
     /// Bytes of one such copy, on average.
     pub(super) size: u64,
 }
@@ -28,11 +32,13 @@ enum Meaning {
     Local,
     /// The device cannot take frags: which of its features is missing?
     Device,
+    /// The bytes are needed for a checksum the device does not compute.
+    Checksum,
 }
 
-use Meaning::{Device, Is, Local};
+use Meaning::{Checksum, Device, Is, Local};
 
-/// Callers by name; a trailing `*` matches any rest. First match wins.
+/// Callers by name, behind the helpers of `zcscope_common::THROUGH`; a trailing `*` matches any rest. First match wins.
 const CALLERS: &[(Site, &str, Meaning)] = &[
     (Site::SkbCopyUbufs, "dev_queue_xmit_nit", Is(Reason::PacketTap)),
     (Site::SkbCopyUbufs, "__netif_receive_skb*", Local),
@@ -46,16 +52,24 @@ const CALLERS: &[(Site, &str, Meaning)] = &[
     (Site::SkbCopyUbufs, "tap_*", Is(Reason::TunTap)),
     (Site::SkbCopyUbufs, "skb_zerocopy_clone", Is(Reason::ZerocopyMerge)),
     (Site::PskbPullTail, "validate_xmit_skb*", Device),
-    (Site::PskbPullTail, "skb_segment*", Is(Reason::NoTxChecksum)),
-    (Site::PskbPullTail, "skb_checksum_help", Is(Reason::NoTxChecksum)),
-    (Site::PskbPullTail, "skb_cow_data", Is(Reason::Xfrm)),
+    (Site::PskbPullTail, "skb_csum_hwoffload_help", Checksum),
+    (Site::PskbPullTail, "skb_segment*", Checksum),
+    (Site::PskbPullTail, "skb_checksum_help", Checksum),
     (Site::PskbPullTail, "esp_*", Is(Reason::Xfrm)),
     (Site::PskbPullTail, "esp6_*", Is(Reason::Xfrm)),
+    (Site::PskbPullTail, "xfrm_*", Is(Reason::Xfrm)),
     (Site::PskbPullTail, "do_xdp_generic", Is(Reason::XdpGeneric)),
     (Site::PskbPullTail, "netif_receive_generic_xdp", Is(Reason::XdpGeneric)),
+    (Site::PskbPullTail, "netif_skb_check_for_xdp", Is(Reason::XdpGeneric)),
     (Site::PskbPullTail, "bpf_*", Is(Reason::TcBpfPull)),
     (Site::PskbPullTail, "sk_skb_pull_data", Is(Reason::TcBpfPull)),
-    (Site::PskbPullTail, "skb_ensure_writable", Is(Reason::TcBpfPull)),
+    (Site::PskbPullTail, "tcf_*", Is(Reason::TcBpfPull)),
+    (Site::PskbPullTail, "netem_*", Is(Reason::TcBpfPull)),
+    (Site::SkbPpCowData, "veth_*", Is(Reason::XdpVeth)),
+    (Site::SkbPpCowData, "do_xdp_generic", Is(Reason::XdpGeneric)),
+    (Site::SkbPpCowData, "netif_receive_generic_xdp", Is(Reason::XdpGeneric)),
+    (Site::SkbPpCowData, "netif_skb_check_for_xdp", Is(Reason::XdpGeneric)),
+    (Site::SkbCopyBits, "veth_*", Is(Reason::XdpVeth)),
 ];
 
 /// The reason for one kind of copy event.
@@ -68,11 +82,13 @@ pub(super) fn reason(event: &Event<'_>) -> Reason {
         Site::Mptcp => Reason::Mptcp,
         Site::SockNoSendpage => Reason::RouteNoSg,
         Site::SkbSegment | Site::ValidateXmit => device_lacks(event.dev),
-        Site::LocalReceive => local(event.dev),
+        Site::LocalReceive => local(event),
+        Site::TunXmit => Reason::TunTap,
+        Site::XdpGeneric => Reason::XdpGeneric,
         Site::TapClone => Reason::PacketTap,
         Site::DeliverSkb => Reason::PacketTapRx,
         Site::Unknown => Reason::UnknownCaller,
-        Site::SkbCopyUbufs | Site::PskbPullTail => by_caller(event),
+        Site::SkbCopyUbufs | Site::PskbPullTail | Site::SkbPpCowData | Site::SkbCopyBits => by_caller(event),
     }
 }
 
@@ -81,8 +97,9 @@ fn by_caller(event: &Event<'_>) -> Reason {
     let row = CALLERS.iter().find(|(site, pattern, _)| *site == event.site && matches(pattern, caller));
     match row.map(|(_, _, meaning)| meaning) {
         Some(Is(reason)) => *reason,
-        Some(Local) => local(event.dev),
+        Some(Local) => local(event),
         Some(Device) => device_lacks(event.dev),
+        Some(Checksum) => checksum(event.dev),
         None if event.site == Site::PskbPullTail => by_driver(event, caller),
         None => Reason::UnknownCaller,
     }
@@ -100,17 +117,32 @@ fn by_driver(event: &Event<'_>, caller: &str) -> Reason {
     }
 }
 
-fn local(dev: Option<&DevInfo>) -> Reason {
-    match dev {
+fn local(event: &Event<'_>) -> Reason {
+    match event.dev {
         Some(dev) if dev.flags & IFF_LOOPBACK != 0 => Reason::Loopback,
+        _ if event.forwarded => Reason::NetnsForward,
         _ => Reason::LocalDelivery,
+    }
+}
+
+/// True for a tun or tap device: what it offers is up to the program that reads it, not to `ethtool`.
+fn is_tun(dev: &DevInfo) -> bool {
+    dev.kind.starts_with(b"tun\0")
+}
+
+/// Bytes were needed for a checksum. A device that computes checksums itself lacks one only for this packet.
+fn checksum(dev: Option<&DevInfo>) -> Reason {
+    match dev {
+        Some(dev) if is_tun(dev) => Reason::TunTap,
+        Some(dev) if dev.features & ANY_CSUM != 0 => Reason::DriverLimit,
+        _ => Reason::NoTxChecksum,
     }
 }
 
 /// A device that has scatter-gather and still got linear skbs cannot checksum, or refused this skb.
 fn device_lacks(dev: Option<&DevInfo>) -> Reason {
-    const ANY_CSUM: u64 = 1 << 1 | 1 << 3 | 1 << 4;
     match dev {
+        Some(dev) if is_tun(dev) => Reason::TunTap,
         Some(dev) if dev.features & NETIF_F_SG == 0 => Reason::NoScatterGather,
         Some(dev) if dev.features & ANY_CSUM == 0 => Reason::NoTxChecksum,
         Some(_) => Reason::DriverLimit,
@@ -140,6 +172,7 @@ mod tests {
             module: None,
             dev: Some(dev),
             partial: false,
+            forwarded: false,
             size: 1448,
         })
     }
@@ -161,6 +194,42 @@ mod tests {
     }
 
     #[test]
+    fn a_tun_device_is_named_whatever_copies() {
+        let tun = DevInfo { kind: *b"tun\0\0\0\0\0\0\0\0\0\0\0\0\0", ..DevInfo::default() };
+        for (site, caller) in [
+            (Site::SkbSegment, "__skb_gso_segment"),
+            (Site::PskbPullTail, "validate_xmit_skb"),
+            (Site::PskbPullTail, "skb_csum_hwoffload_help"),
+            (Site::SkbCopyUbufs, "tun_net_xmit"),
+        ] {
+            assert_eq!(of(site, caller, &tun), Reason::TunTap, "{caller}");
+        }
+    }
+
+    #[test]
+    fn a_forwarding_namespace_is_not_the_receiver() {
+        let veth = dev(9, 0);
+        let event = |forwarded| Event {
+            site: Site::SkbCopyUbufs,
+            caller: Some("__netif_receive_skb_core"),
+            module: None,
+            dev: Some(&veth),
+            partial: false,
+            forwarded,
+            size: 1448,
+        };
+        assert_eq!(reason(&event(true)), Reason::NetnsForward);
+        assert_eq!(reason(&event(false)), Reason::LocalDelivery);
+    }
+
+    #[test]
+    fn xdp_is_told_by_who_asks() {
+        let veth = dev(9, 0);
+        assert_eq!(of(Site::SkbPpCowData, "veth_xdp_rcv_skb", &veth), Reason::XdpVeth);
+        assert_eq!(of(Site::SkbPpCowData, "netif_receive_generic_xdp", &veth), Reason::XdpGeneric);
+    }
+
+    #[test]
     fn drivers_pull_headers_or_everything() {
         let dev = dev(9, 0);
         let pull = |partial, size| Event {
@@ -169,6 +238,7 @@ mod tests {
             module: Some("vmxnet3"),
             dev: Some(&dev),
             partial,
+            forwarded: false,
             size,
         };
         assert_eq!(reason(&pull(true, 56)), Reason::HeaderPull);

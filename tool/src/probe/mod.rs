@@ -219,6 +219,13 @@ fn configure(kernel: &Kernel<'_>, filter: &Filter) -> Result<Config, CannotTrace
     config.tap = range("dev_queue_xmit_nit");
     config.downgrade_managed = range("__skb_zcopy_downgrade_managed");
     config.zerocopy_from_iter = range("__zerocopy_sg_from_iter");
+    config.pp_cow = range("skb_pp_cow_data");
+    config.copy_bits = range("skb_copy_bits");
+    config.through = zcscope_common::THROUGH.map(range);
+    config.veth_xdp = range("veth_convert_skb_to_xdp_buff");
+    if config.veth_xdp == Range::default() {
+        config.veth_xdp = range("veth_xdp_rcv_skb");
+    }
     config.io_sg_from_iter =
         kernel.symbols.and_then(|symbols| symbols.address_of("io_sg_from_iter")).unwrap_or_default();
     config.filter = KernelFilter {
@@ -252,6 +259,12 @@ fn session(attached: &attach::Attached, kernel: &Kernel<'_>) -> Session {
                 .into(),
         });
     }
+    missing.push(Missing {
+        fact: "orphan_copy".into(),
+        why: "file pages (sendfile, splice) have no completion to know them by: once a packet has left its socket, \
+              copies of it (XDP on the far end of a veth, the device below a tunnel) cannot be told to be anybody's"
+            .into(),
+    });
     if attached.kprobes {
         missing.push(Missing {
             fact: "skipped_events".into(),

@@ -56,6 +56,8 @@ pub(super) enum When {
     UringLink,
     /// Before 6.2: another function does.
     UringCallback,
+    /// IPv6 is part of the kernel.
+    Ipv6,
 }
 
 /// One program on one kernel function or tracepoint.
@@ -107,6 +109,8 @@ pub(super) enum Need {
     Mptcp,
     /// The kernel has sockmaps.
     Sockmap,
+    /// veth copies for XDP by itself, in a function that can be found.
+    VethCopies,
 }
 
 impl Need {
@@ -126,6 +130,10 @@ impl Need {
             }
             Need::Mptcp => "this kernel has no MPTCP",
             Need::Sockmap => "this kernel has no sockmaps",
+            Need::VethCopies => {
+                "this kernel copies for XDP inside veth's own functions, and these are not among its symbols (veth is \
+                 not loaded)"
+            }
             Need::OptmemPerNetns => "net.core.optmem_max is not kept per network namespace here",
         }
     }
@@ -346,8 +354,35 @@ pub(super) const FACTS: &[Fact] = &[
             way(Source::Fentry, COPY_FENTRY, &[Need::Symbols]),
             way(Source::Kprobe, COPY_KPROBE, &[Need::Symbols]),
         ],
-        tracepoint_cannot: "no tracepoint stands in the functions that copy: places are concluded; fentry or \
-                            kprobes are needed to see them",
+        tracepoint_cannot: "no tracepoint stands in the functions that copy: places are concluded, and copies by \
+                            drivers, IPsec and tc programs stay unseen or unnamed; fentry or kprobes are needed",
+    },
+    Fact {
+        name: "xdp_copy",
+        ways: &[
+            way(Source::Fentry, &[hook(Fentry, "skb_pp_cow_data")], &[Need::Symbols]),
+            way(Source::Fentry, &[hook(Fentry, "skb_copy_bits")], &[Need::Symbols, Need::VethCopies]),
+            way(Source::Kprobe, &[hook(Kprobe, "skb_pp_cow_data")], &[Need::Symbols]),
+            way(Source::Kprobe, &[hook(Kprobe, "skb_copy_bits")], &[Need::Symbols, Need::VethCopies]),
+        ],
+        tracepoint_cannot: "no tracepoint sees the copies made for XDP programs on veth; fentry or kprobes are needed",
+    },
+    Fact {
+        name: "forwarding",
+        ways: &[
+            way(
+                Source::Fentry,
+                &[hook(Fentry, "ip_forward"), hook_when(Fentry, "ip6_forward", When::Ipv6)],
+                &[],
+            ),
+            way(
+                Source::Kprobe,
+                &[hook(Kprobe, "ip_forward"), hook_when(Kprobe, "ip6_forward", When::Ipv6)],
+                &[],
+            ),
+            way(Source::Tracepoint, &[hook(Tracepoint, "net_dev_start_xmit")], &[Need::SendTracepoint]),
+        ],
+        tracepoint_cannot: "",
     },
     Fact {
         name: "ktls",
@@ -480,6 +515,7 @@ impl Kernel<'_> {
             When::UringSubmitSqe => self.uring_submit_sqe(),
             When::UringLink => !self.uring_callback(),
             When::UringCallback => self.uring_callback(),
+            When::Ipv6 => self.btf.has_function("ip6_forward"),
         }
     }
 
@@ -513,6 +549,11 @@ impl Kernel<'_> {
             Need::Tls => self.has_symbol("tls_sw_sendmsg"),
             Need::Sockmap => self.btf.has_function("tcp_bpf_sendmsg"),
             Need::Mptcp => self.btf.has_function("mptcp_sendmsg"),
+            Need::VethCopies => {
+                let known = |name| self.symbols.is_some_and(|s| s.range_of(name).is_some());
+                !self.btf.has_function("skb_pp_cow_data")
+                    && (known("veth_convert_skb_to_xdp_buff") || known("veth_xdp_rcv_skb"))
+            }
             Need::OptmemPerNetns => self.btf.field("net", "core.sysctl_optmem_max").is_some(),
         }
     }

@@ -8,9 +8,9 @@ use anyhow::{Context, Result, bail};
 use aya::Ebpf;
 use aya::maps::{HashMap as BpfHash, Map, MapData, PerCpuArray, RingBuf};
 use zcscope_common::{
-    AddrPair, CopyKey, CopyTotals, DevInfo, FlowCounters, FlowKey, Hist, LATENCY_SLOTS, LOST_CAUSES,
-    LatencyKind, Path, Site, SockEntry, SpillEntry, Spread, SpreadKind, latency_slot, sock_flags,
-    spread_slot,
+    AddrPair, CopyKey, CopyTotals, DevInfo, FlowCounters, FlowKey, ForwardKey, Hist, LATENCY_SLOTS,
+    LOST_CAUSES, LatencyKind, Path, Site, SockEntry, SpillEntry, Spread, SpreadKind, latency_slot,
+    sock_flags, spread_slot,
 };
 
 use super::classify;
@@ -33,6 +33,7 @@ pub(super) struct Reader {
     spill: MapData,
     copies: Map,
     devs: MapData,
+    forwards: MapData,
     latency: PerCpuArray<MapData, Hist>,
     spreads: PerCpuArray<MapData, Spread>,
     unattributed: PerCpuArray<MapData, FlowCounters>,
@@ -43,6 +44,7 @@ pub(super) struct Reader {
     spill_batch: Batch<FlowKey, SpillEntry>,
     copy_batch: Batch<CopyKey, CopyTotals>,
     dev_batch: Batch<u64, DevInfo>,
+    forward_batch: Batch<ForwardKey, u64>,
     /// Device facts by address, the last known.
     devices: HashMap<u64, DevInfo>,
     /// Sockets whose end was in the sample before: their copies are handed over once more and removed.
@@ -71,6 +73,7 @@ impl Reader {
             spill: data(take("SPILL")?, "SPILL")?,
             copies: take("COPIES")?,
             devs: data(take("DEVS")?, "DEVS")?,
+            forwards: data(take("FORWARDS")?, "FORWARDS")?,
             latency: PerCpuArray::try_from(take("LATENCY")?)?,
             spreads: PerCpuArray::try_from(take("SPREADS")?)?,
             unattributed: PerCpuArray::try_from(take("UNATTRIBUTED")?)?,
@@ -81,6 +84,7 @@ impl Reader {
             spill_batch: Batch::new(),
             copy_batch: Batch::new(),
             dev_batch: Batch::new(),
+            forward_batch: Batch::new(),
             devices: HashMap::new(),
             ended_before: HashSet::new(),
             callers: HashMap::new(),
@@ -100,6 +104,8 @@ impl Reader {
         let records = self.drain_ring();
         let Map::HashMap(copies) = &self.copies else { bail!("map COPIES has an unexpected type") };
         self.copy_batch.fill(copies.fd().as_fd()).context("reading copies")?;
+        // After the copies: a packet is copied first and forwarded then.
+        self.forward_batch.fill(self.forwards.fd().as_fd()).context("reading forwarders")?;
         // Devices last: whatever was read above names only devices that are in the table by now.
         self.dev_batch.fill(self.devs.fd().as_fd()).context("reading devices")?;
         self.devices.extend(self.dev_batch.iter().map(|(address, info)| (*address, *info)));
@@ -181,16 +187,22 @@ impl Reader {
     }
 
     fn copy_samples(&mut self) -> Result<Vec<CopySample>> {
+        let forwards: HashSet<ForwardKey> = self.forward_batch.iter().map(|(key, _)| *key).collect();
         let rows: Vec<(CopyKey, CopyTotals)> = self.copy_batch.iter().map(|(k, v)| (*k, *v)).collect();
         let mut map = BpfHash::<_, CopyKey, CopyTotals>::try_from(&mut self.copies)?;
         for (key, _) in rows.iter().filter(|(key, _)| self.ended_before.contains(&key.id)) {
             // Already gone is as good.
             let _ = map.remove(key);
         }
-        Ok(rows.iter().filter_map(|(key, totals)| self.copy_sample(key, totals)).collect())
+        Ok(rows.iter().filter_map(|(key, totals)| self.copy_sample(key, totals, &forwards)).collect())
     }
 
-    fn copy_sample(&mut self, key: &CopyKey, totals: &CopyTotals) -> Option<CopySample> {
+    fn copy_sample(
+        &mut self,
+        key: &CopyKey,
+        totals: &CopyTotals,
+        forwards: &HashSet<ForwardKey>,
+    ) -> Option<CopySample> {
         let (path, site) = (Path::from_u8(key.path)?, Site::from_u8(key.site)?);
         let caller = self.caller(key.caller);
         let dev = self.devices.get(&key.dev);
@@ -200,6 +212,7 @@ impl Reader {
             module: caller.as_ref().and_then(|(_, module)| module.as_deref()),
             dev,
             partial: key.partial != 0,
+            forwarded: forwards.contains(&ForwardKey { id: key.id, dev: key.dev }),
             size: totals.bytes / totals.count.max(1),
         });
         let clone = key.clone != 0;

@@ -23,6 +23,7 @@ const WANTED: &[(&str, &str)] = &[
     ("ifb", "numifbs=0"),
     ("macvlan", ""),
     ("ipvlan", ""),
+    ("8021q", ""),
     ("vxlan", ""),
     ("bonding", "max_bonds=0"),
     ("vrf", ""),
@@ -56,6 +57,9 @@ const WANTED: &[(&str, &str)] = &[
     ("xfrm_user", ""),
     ("esp4", ""),
     ("authenc", ""),
+    ("ctr", ""),
+    ("ghash_generic", ""),
+    ("seqiv", ""),
     ("gcm", ""),
     ("aesni_intel", ""),
     // Files to send.
