@@ -87,6 +87,8 @@ pub(super) fn reason(event: &Event<'_>) -> Reason {
         Site::XdpGeneric => Reason::XdpGeneric,
         Site::TapClone => Reason::PacketTap,
         Site::DeliverSkb => Reason::PacketTapRx,
+        // Flagged as copied, seen nowhere (tracepoints only): on the loopback device there is one thing it can be.
+        Site::Unknown if event.dev.is_some_and(|dev| dev.flags & IFF_LOOPBACK != 0) => Reason::Loopback,
         Site::Unknown => Reason::UnknownCaller,
         Site::SkbCopyUbufs | Site::PskbPullTail | Site::SkbPpCowData | Site::SkbCopyBits => by_caller(event),
     }
