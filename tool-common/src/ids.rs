@@ -65,6 +65,12 @@ impl Path {
         )
     }
 
+    /// True for the receive paths.
+    #[must_use]
+    pub const fn receives(self) -> bool {
+        self as u8 >= Path::Recv as u8
+    }
+
     /// True when the kernel tells the application about every send's end (error queue or notification CQE).
     #[must_use]
     pub const fn has_completion(self) -> bool {
@@ -86,6 +92,8 @@ ids! {
         SendmsgLocked = "tcp_sendmsg_locked", SockNoSendpage = "sock_no_sendpage_locked",
         ValidateXmit = "validate_xmit_skb", LocalReceive = "netif_receive_skb", TapClone = "dev_queue_xmit_nit",
         DeliverSkb = "deliver_skb", Unknown = "unknown",
+        ZerocopyReceive = "tcp_zerocopy_receive", SkipHint = "recv_skip_hint",
+        ZcrxCopy = "io_zcrx_copy_chunk",
     }
 }
 
@@ -109,5 +117,6 @@ ids! {
         RxUnaligned = "rx_unaligned", RxHeaderSplitMissing = "rx_header_split_missing",
         RxMappedPage = "rx_mapped_page", RxSmallQueue = "rx_small_queue",
         ZcrxCopyFallback = "zcrx_copy_fallback",
+        RxMapFull = "rx_map_full",
     }
 }

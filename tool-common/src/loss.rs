@@ -11,6 +11,7 @@ pub const LOST_CAUSES: [&str; Lost::COUNT] = [
     "ring_full",
     "call_state_lost",
     "process_table_full",
+    "receive_table_full",
 ];
 
 /// Why something could not be counted where it belongs.
@@ -35,9 +36,11 @@ pub enum Lost {
     CallState = 7,
     /// A forked process found no room in the process filter.
     ProcessTable = 8,
+    /// A receiving socket found no room: its bytes stand in the totals per path only.
+    RecvTable = 9,
 }
 
 impl Lost {
     /// Number of causes.
-    pub const COUNT: usize = 9;
+    pub const COUNT: usize = 10;
 }

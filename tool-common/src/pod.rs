@@ -2,8 +2,8 @@
 #![allow(unsafe_code, reason = "aya::Pod is an unsafe marker trait")]
 
 use crate::{
-    Config, CopyKey, CopyTotals, DevInfo, FlowCounters, FlowKey, Hist, SendEntry, SendKey, SockEntry,
-    SpillEntry, Spread, Unit,
+    Config, CopyKey, CopyTotals, DevInfo, FlowCounters, FlowKey, Hist, RecvEntry, SendEntry, SendKey,
+    SockEntry, SpillEntry, Spread, Unit,
 };
 
 macro_rules! pod {
@@ -22,6 +22,7 @@ pod!(
     FlowCounters,
     FlowKey,
     Hist,
+    RecvEntry,
     SendEntry,
     SendKey,
     SockEntry,

@@ -23,7 +23,7 @@ pub struct Shared {
 
 /// Address of `skb_shinfo(skb)` (64-bit layout: `head + end`).
 #[inline(always)]
-unsafe fn shinfo<M: Mem>(skb: *const u8) -> *const u8 {
+pub unsafe fn shinfo<M: Mem>(skb: *const u8) -> *const u8 {
     unsafe {
         let head: u64 = M::read(skb, conf!(off.skb_head));
         let end: u32 = M::read(skb, conf!(off.skb_end));

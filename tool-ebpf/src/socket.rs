@@ -8,6 +8,7 @@ use crate::{
     lifecycle,
     maps::{DEVS, PROCS, SOCKS, UNATTRIBUTED, active, lost, next_id, sock_slot, spill_slot},
     mem::{Mem, Probe, read},
+    receive,
 };
 
 const AF_INET6: u16 = 10;
@@ -87,7 +88,7 @@ pub extern "C" fn zcscope_identify(entry: *mut SockEntry, path: u32) -> u64 {
     let Some(entry) = (unsafe { entry.as_mut() }) else { return 0 };
     let (sk, tgid) = (entry.sk as *const u8, entry.tgid);
     unsafe {
-        entry.id = next_id();
+        entry.id = receive::id_of_receiver(entry.sk, tgid).unwrap_or_else(next_id);
         entry.home_path = path;
         entry.spill_mask = 0;
         entry.flags = 0;

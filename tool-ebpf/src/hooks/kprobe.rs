@@ -7,7 +7,9 @@ use aya_ebpf::{
     programs::{ProbeContext, RetProbeContext},
 };
 
-use crate::{attach, complete, copy, mem::Probe, send};
+use zcscope_common::RecvCall;
+
+use crate::{attach, complete, copy, mapped, mem::Probe, receive, send};
 
 /// Declares one entry program; the body runs only when all arguments could be read.
 macro_rules! entry {
@@ -61,3 +63,13 @@ entry!(kprobe_pskb_pull_tail, |ctx, skb: *const u8 = 0, delta: i32 = 1| {
 entry!(kprobe_skb_segment, |ctx, skb: *const u8 = 0, features: u64 = 1| {
     copy::segment::<Probe>(ctx.as_ptr(), skb, features)
 });
+entry!(kprobe_tcp_recvmsg, |ctx, sk: u64 = 0, flags: u32 = 3| {
+    receive::begin(&RecvCall { sk, flags, ..RecvCall::default() });
+});
+exit!(kretprobe_tcp_recvmsg, |ret: i32| receive::received_kept(i64::from(ret)));
+entry!(kprobe_tcp_splice_read, |ctx, socket: *const u8 = 0| {
+    receive::begin(&RecvCall { sk: receive::sock_of::<Probe>(socket) as u64, ..RecvCall::default() });
+});
+exit!(kretprobe_tcp_splice_read, |ret: i64| receive::spliced_kept(ret));
+entry!(kprobe_tcp_zerocopy_receive, |ctx, sk: *const u8 = 0, zc: *const u8 = 1| mapped::enter(sk, zc));
+exit!(kretprobe_tcp_zerocopy_receive, |ret: i32| mapped::leave(i64::from(ret)));

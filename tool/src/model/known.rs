@@ -35,7 +35,7 @@ impl Known {
     /// True when new frags are counted on this path.
     pub(super) fn frags_of(&self, path: Path) -> bool {
         let spliced = matches!(path, Path::Sendfile | Path::Splice | Path::Vmsplice | Path::Kernel);
-        self.frags && (self.splice_frags || !spliced)
+        self.frags && (self.splice_frags || !spliced) && !path.receives()
     }
 
     /// True when the ends of sends on this path are seen.
@@ -47,6 +47,13 @@ impl Known {
     /// True when the copied bytes of this path are known. With completion units they are settled at the end of a
     /// send, so they need both facts.
     pub(super) fn copies_of(&self, path: Path) -> bool {
+        match path {
+            // Told by the call itself; without that fact the path does not appear.
+            Path::RecvZerocopy | Path::UringZcrx => return true,
+            // Which part lay in the packets' linear part, and was copied, is not followed.
+            Path::RecvDevmem => return false,
+            _ => {}
+        }
         self.copy && (!path.has_completion() || self.completions_of(path))
     }
 }

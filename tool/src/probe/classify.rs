@@ -1,6 +1,6 @@
 //! From a copy site, the function that asked for the copy and the device to the reason: one table.
 
-use zcscope_common::{DevInfo, Reason, Site};
+use zcscope_common::{DevInfo, Reason, RxCause, Site};
 
 const IFF_LOOPBACK: u32 = 8;
 const NETIF_F_SG: u64 = 1;
@@ -68,8 +68,25 @@ pub(super) fn reason(event: &Event<'_>) -> Reason {
         Site::TapClone => Reason::PacketTap,
         Site::DeliverSkb => Reason::PacketTapRx,
         Site::Unknown => Reason::UnknownCaller,
+        // These have a cause and no caller: see `receive_reason`.
+        Site::ZerocopyReceive | Site::SkipHint => Reason::RxUnaligned,
+        Site::ZcrxCopy => Reason::ZcrxCopyFallback,
         Site::SkbCopyUbufs | Site::PskbPullTail => by_caller(event),
     }
+}
+
+/// The reason why received bytes were not mapped; `None` for other sites. Their rows hold a number, no caller.
+pub(super) fn receive_reason(site: Site, cause: u64) -> Option<Reason> {
+    if !matches!(site, Site::ZerocopyReceive | Site::SkipHint) {
+        return None;
+    }
+    Some(match RxCause::from_number(cause) {
+        RxCause::Linear => Reason::RxHeaderSplitMissing,
+        RxCause::MappedPage => Reason::RxMappedPage,
+        RxCause::SmallQueue => Reason::RxSmallQueue,
+        RxCause::MapFull => Reason::RxMapFull,
+        RxCause::Unaligned | RxCause::Unknown => Reason::RxUnaligned,
+    })
 }
 
 fn by_caller(event: &Event<'_>) -> Reason {

@@ -100,10 +100,36 @@ const ROWS: &[Row] = rows! {
     pt_regs_orig_ax = "pt_regs" "orig_ax";
     pt_regs_dx = "pt_regs" "dx";
     pt_regs_r10 = "pt_regs" "r10";
+    pt_regs_di = "pt_regs" "di";
+    pt_regs_si = "pt_regs" "si";
+    pt_regs_r8 = "pt_regs" "r8";
+    sock_type = "sock" "sk_type";
+    sock_receive_queue = "sock" "sk_receive_queue";
+    sock_shutdown = "sock" "sk_shutdown";
+    socket_sk = "socket" "sk";
+    tcp_rcv_nxt = "tcp_sock" "rcv_nxt";
+    tcp_copied_seq = "tcp_sock" "copied_seq";
+    tcp_cb_seq = "tcp_skb_cb" "seq";
+    skb_next = "sk_buff" "next";
+    shinfo_frags = "skb_shared_info" "frags";
+    shinfo_frag_list = "skb_shared_info" "frag_list";
+    page_flags = "page" "flags";
+    page_compound_head = "page" "compound_head";
+    page_mapping = "page" "mapping";
+    zc_length = "tcp_zerocopy_receive" "length";
+    zc_skip_hint = "tcp_zerocopy_receive" "recv_skip_hint";
+    zc_copybuf_len = "tcp_zerocopy_receive" "copybuf_len";
+    task_files = "task_struct" "files";
+    files_fdt = "files_struct" "fdt";
+    fdtable_fd = "fdtable" "fd";
+    file_private_data = "file" "private_data";
 };
 
 /// Cache line of the architectures supported; the kernel rounds skb sizes up to it (`SKB_DATA_ALIGN`).
 const CACHE_LINE: u32 = 64;
+
+/// `recvmsg(2)`: device memory is welcome.
+const MSG_SOCK_DEVMEM: u32 = 0x200_0000;
 
 /// Finds every offset.
 ///
@@ -120,6 +146,7 @@ pub(super) fn resolve(btf: &Btf) -> Result<Offsets, String> {
         };
         (row.set)(&mut offsets, value);
     }
+    resolve_receive(btf, &mut offsets)?;
     // SKB_TRUESIZE(0): what sock_omalloc charges for a notification.
     let aligned = |name: &str| btf.size_of(name).map(|size| size.next_multiple_of(CACHE_LINE));
     offsets.skb_truesize_empty = aligned("sk_buff")
@@ -127,4 +154,16 @@ pub(super) fn resolve(btf: &Btf) -> Result<Offsets, String> {
         .map(|(skb, info)| skb + info)
         .ok_or("struct sk_buff is not described")?;
     Ok(offsets)
+}
+
+/// What receiving needs beside plain members: a frag has two layouts, and two numbers are no offsets.
+fn resolve_receive(btf: &Btf, offsets: &mut Offsets) -> Result<(), String> {
+    // A frag is a `skb_frag` (>= 6.9 or so) or a `bio_vec`; its page comes first in both.
+    let frag = |new: &str, old: &str| btf.field("skb_frag", new).or_else(|| btf.field("bio_vec", old));
+    let (len, offset) = frag("len", "bv_len").zip(frag("offset", "bv_offset")).ok_or("no layout of frags")?;
+    (offsets.frag_len, offsets.frag_offset) = (len.byte(), offset.byte());
+    let head = btf.enumerator("PG_head").and_then(|bit| u32::try_from(bit).ok());
+    offsets.page_head_bit = head.ok_or("there is no enumerator PG_head")?;
+    offsets.msg_sock_devmem = if btf.has_function("tcp_recvmsg_dmabuf") { MSG_SOCK_DEVMEM } else { 0 };
+    Ok(())
 }
