@@ -6,6 +6,7 @@
 mod app;
 mod bpf;
 mod expect;
+mod expect_recv;
 mod fixture;
 mod foreign;
 mod generator;

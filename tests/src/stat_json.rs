@@ -78,6 +78,8 @@ pub(crate) struct PathFigures {
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(crate) struct Copies {
     pub(crate) reason: String,
+    #[serde(default)]
+    pub(crate) site: String,
     pub(crate) bytes: u64,
     #[serde(default)]
     pub(crate) clone: bool,

@@ -40,8 +40,12 @@ pub unsafe fn enter(sk: *const u8, zc: *const u8) {
     if !receive::wanted(Path::RecvZerocopy) {
         return;
     }
+    receive::begin(&RecvCall { sk: sk as u64, zc: zc as u64, ..RecvCall::default() });
+    let Some(call) = receive::current() else { return };
+    // From the map: a typed pointer cannot be handed to a function as a number.
+    let sk = call.sk as *const u8;
     let (cause, _) = unsafe { blocker(sk, copied_seq(sk)) };
-    receive::begin(&RecvCall { sk: sk as u64, zc: zc as u64, cause: cause as u32, ..RecvCall::default() });
+    call.cause = cause as u32;
 }
 
 /// Exit of `tcp_zerocopy_receive`.

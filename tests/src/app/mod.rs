@@ -1,6 +1,7 @@
 //! The reference application: small, independent of zcscope's own load generator, and honest about its counters.
 
 mod errqueue;
+mod recv;
 mod send;
 mod sink;
 mod sys;
