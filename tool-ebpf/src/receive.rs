@@ -145,47 +145,49 @@ unsafe fn make(sk: *const u8, path: Path, tgid: u32) -> Receiver {
     if !new {
         zcscope_recv_publish(entry);
     }
-    entry.sk = sk as u64;
-    zcscope_recv_identify(entry, path as u32);
-    if entry.flags & sock_flags::IGNORED != 0 { Receiver::Unwanted } else { Receiver::Known(entry) }
-}
-
-/// Fills in everything about the socket `entry.sk` of the current process. A sender is asked in the same way, so that
-/// both agree on what the filter wants. Exported like [`socket::zcscope_identify`].
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub extern "C" fn zcscope_recv_identify(entry: *mut RecvEntry, path: u32) -> u64 {
-    // SAFETY: null or a map value.
-    let Some(entry) = (unsafe { entry.as_mut() }) else { return 0 };
-    let (tid, sk, tgid) = (current_tid(), entry.sk, current_tgid());
     // Until it is known, nothing is counted.
-    entry.id = 0;
-    entry.flags = sock_flags::IGNORED;
-    entry.tgid = tgid;
-    let Some(zero) = zero_sock() else { return 0 };
-    if WHOSE.insert(tid, zero, 0).is_err() {
+    (entry.sk, entry.tgid, entry.id, entry.flags) = (sk as u64, tgid, 0, sock_flags::IGNORED);
+    // A sender is asked in the same way, so that both agree on what the filter wants. Step by step from here: nested
+    // functions would need more stack than there is.
+    let Some(who) = stranger(entry) else {
         // Asked again at the next call.
         entry.tgid = 0;
         lost(Lost::RecvTable, 1);
-        return 0;
-    }
-    let Some(who) = WHOSE.get_ptr_mut(tid) else { return 0 };
-    // SAFETY: a map value of this thread, valid while the program runs.
-    let who = unsafe { &mut *who };
-    (who.sk, who.tgid) = (sk, tgid);
-    socket::zcscope_identify(who, path);
-    // SAFETY: a read that cannot fault.
-    who.dst = unsafe { Probe::read(sk as *const u8, conf!(off.sock_dst_cache)) };
+        return Receiver::NoRoom;
+    };
+    socket::zcscope_identify(who, path as u32);
+    who.dst = unsafe { Probe::read(entry.sk as *const u8, conf!(off.sock_dst_cache)) };
     socket::zcscope_route(who);
+    zcscope_recv_adopt(entry, who, path as u32);
+    let _ = WHOSE.remove(current_tid());
+    if entry.flags & sock_flags::IGNORED != 0 { Receiver::Unwanted } else { Receiver::Known(entry) }
+}
+
+/// A sender's entry of this thread's own, to be filled in.
+#[inline(always)]
+fn stranger(entry: &RecvEntry) -> Option<&'static mut SockEntry> {
+    let tid = current_tid();
+    WHOSE.insert(tid, zero_sock()?, 0).ok()?;
+    // SAFETY: a map value of this thread, valid while the program runs.
+    let who = unsafe { &mut *WHOSE.get_ptr_mut(tid)? };
+    (who.sk, who.tgid) = (entry.sk, entry.tgid);
+    Some(who)
+}
+
+/// Takes over what was found out about a socket. Exported like [`socket::zcscope_identify`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn zcscope_recv_adopt(entry: *mut RecvEntry, who: *const SockEntry, path: u32) -> u64 {
+    // SAFETY: null or map values.
+    let (Some(entry), Some(who)) = (unsafe { (entry.as_mut(), who.as_ref()) }) else { return 0 };
     entry.home = zcscope_common::RecvFlow { calls: 0, bytes: 0, errors: [0; Err::COUNT] };
     entry.home_path = home_path(path);
     entry.spill_mask = 0;
     (entry.cookie, entry.cgroup, entry.dev) = (who.cookie, who.cgroup, who.dev);
     (entry.netns, entry.uid) = (who.netns, who.uid);
     (entry.comm, entry.addr) = (who.comm, who.addr);
-    entry.id = id_of_sender(sk, tgid).unwrap_or(who.id);
+    entry.id = id_of_sender(entry.sk, entry.tgid).unwrap_or(who.id);
     entry.flags = who.flags & sock_flags::IGNORED;
-    let _ = WHOSE.remove(tid);
     0
 }
 
