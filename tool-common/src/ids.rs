@@ -50,7 +50,8 @@ ids! {
 
 impl Path {
     /// True when a send on this path asks the kernel not to copy, so that a ledger of copied bytes makes sense.
-    /// `ktls` and `mptcp` rewrite or copy by nature and never count as application zero-copy.
+    /// `ktls` and `mptcp` rewrite or copy by nature and never count as application zero-copy. What `recv_devmem` takes
+    /// from the linear part of packets is copied, and not told apart here: it has bytes only.
     #[must_use]
     pub const fn wants_zerocopy(self) -> bool {
         !matches!(
@@ -62,6 +63,7 @@ impl Path {
                 | Path::Recv
                 | Path::RecvSplice
                 | Path::UringRecv
+                | Path::RecvDevmem
         )
     }
 

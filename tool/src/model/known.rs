@@ -47,12 +47,9 @@ impl Known {
     /// True when the copied bytes of this path are known. With completion units they are settled at the end of a
     /// send, so they need both facts.
     pub(super) fn copies_of(&self, path: Path) -> bool {
-        match path {
-            // Told by the call itself; without that fact the path does not appear.
-            Path::RecvZerocopy | Path::UringZcrx => return true,
-            // Which part lay in the packets' linear part, and was copied, is not followed.
-            Path::RecvDevmem => return false,
-            _ => {}
+        // Told by the call itself; without that fact the path does not appear.
+        if path.receives() {
+            return true;
         }
         self.copy && (!path.has_completion() || self.completions_of(path))
     }

@@ -190,6 +190,21 @@ mod tests {
     }
 
     #[test]
+    fn received_bytes_have_a_cause_and_no_caller() {
+        for (cause, reason) in [
+            (RxCause::Linear, Reason::RxHeaderSplitMissing),
+            (RxCause::Unaligned, Reason::RxUnaligned),
+            (RxCause::MappedPage, Reason::RxMappedPage),
+            (RxCause::SmallQueue, Reason::RxSmallQueue),
+            (RxCause::MapFull, Reason::RxMapFull),
+        ] {
+            assert_eq!(receive_reason(Site::ZerocopyReceive, cause as u64), Some(reason));
+            assert_eq!(receive_reason(Site::SkipHint, cause as u64), Some(reason));
+            assert_eq!(receive_reason(Site::SkbCopyUbufs, cause as u64), None);
+        }
+    }
+
+    #[test]
     fn an_unknown_caller_stays_unknown() {
         assert_eq!(of(Site::SkbCopyUbufs, "brand_new_function", &dev(9, 0)), Reason::UnknownCaller);
     }

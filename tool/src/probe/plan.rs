@@ -389,3 +389,21 @@ impl Kernel<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn receive_facts_are_attached_only_for_receive_paths() {
+        assert!(FACTS.iter().all(|fact| asked_for(fact.name, &[])));
+        assert!(OF_PATHS.iter().all(|(name, _)| FACTS.iter().any(|fact| fact.name == *name)));
+        let asked = |paths: &[Path]| {
+            OF_PATHS.iter().map(|(name, _)| *name).filter(|name| asked_for(name, paths)).collect::<Vec<_>>()
+        };
+        assert_eq!(asked(&[Path::Copy]), [""; 0]);
+        assert_eq!(asked(&[Path::UringRecv, Path::Sendfile]), ["recv"]);
+        assert_eq!(asked(&[Path::RecvZerocopy]), ["recv_zerocopy"]);
+        assert!(asked_for("send", &[Path::Recv]));
+    }
+}
