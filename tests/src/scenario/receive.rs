@@ -213,6 +213,6 @@ fn start_sink(
         }
     }
     let mut sink = fixture.sink.start(&mut command)?;
-    let port = sink.first_line(Duration::from_secs(20))?.parse().context("the sink printed no port")?;
+    let port = sink.first_line(Duration::from_secs(60))?.parse().context("the sink printed no port")?;
     Ok((sink, SocketAddr::new(fixture.address, port)))
 }
