@@ -121,6 +121,12 @@ pub(crate) struct Sent {
     pub(crate) failed_told_copied: u64,
     /// Bytes the peer had not acknowledged when the socket was closed.
     pub(crate) unacknowledged: u64,
+    /// Plain reads: one a connection, for the peer's end of the stream. Their bytes stand in `read_bytes`.
+    #[serde(default)]
+    pub(crate) reads: u64,
+    /// Bytes those returned.
+    #[serde(default)]
+    pub(crate) read_bytes: u64,
 }
 
 impl Sent {
@@ -139,6 +145,8 @@ impl Sent {
             failed_notifications: 0,
             failed_told_copied: 0,
             unacknowledged: 0,
+            reads: 0,
+            read_bytes: 0,
         }
     }
 
@@ -148,9 +156,72 @@ impl Sent {
     }
 }
 
-/// The sink's own counter.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(crate) struct Received {
-    /// Bytes read until the end of the stream.
+/// A way to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum RecvPath {
+    /// `read(2)`.
+    Recv,
+    /// `recv(2)` with `MSG_TRUNC`: nothing is copied.
+    Trunc,
+    /// Every read is peeked at first.
+    Peek,
+    /// `getsockopt(TCP_ZEROCOPY_RECEIVE)`, and `read(2)` for what the kernel leaves.
+    Zerocopy,
+    /// `splice(2)` into a pipe.
+    Splice,
+    /// io_uring.
+    Uring,
+}
+
+impl RecvPath {
+    /// The name on the command line.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            RecvPath::Recv => "recv",
+            RecvPath::Trunc => "trunc",
+            RecvPath::Peek => "peek",
+            RecvPath::Zerocopy => "zerocopy",
+            RecvPath::Splice => "splice",
+            RecvPath::Uring => "uring",
+        }
+    }
+}
+
+/// Calls of one kind and their bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Count {
+    pub(crate) calls: u64,
     pub(crate) bytes: u64,
+}
+
+/// What `TCP_ZEROCOPY_RECEIVE` did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Mapped {
+    pub(crate) calls: u64,
+    /// Calls that failed (at the end of the stream).
+    pub(crate) failed: u64,
+    /// Bytes mapped.
+    pub(crate) mapped: u64,
+    /// Bytes that went through the copy buffer.
+    pub(crate) copied: u64,
+    /// Bytes left to a read.
+    pub(crate) hint: u64,
+}
+
+/// The sink's own counters, printed as one JSON line.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Received {
+    /// Process id.
+    pub(crate) pid: u32,
+    /// Bytes until the end of the stream, however they came.
+    pub(crate) bytes: u64,
+    /// Plain reads.
+    pub(crate) recv: Count,
+    /// Mapping.
+    pub(crate) zerocopy: Mapped,
+    /// Splices out of the socket.
+    pub(crate) splice: Count,
+    /// io_uring requests.
+    pub(crate) uring: Count,
 }

@@ -50,7 +50,8 @@ ids! {
 
 impl Path {
     /// True when a send on this path asks the kernel not to copy, so that a ledger of copied bytes makes sense.
-    /// `ktls` and `mptcp` rewrite or copy by nature and never count as application zero-copy.
+    /// `ktls` and `mptcp` rewrite or copy by nature and never count as application zero-copy. What `recv_devmem` takes
+    /// from the linear part of packets is copied, and not told apart here: it has bytes only.
     #[must_use]
     pub const fn wants_zerocopy(self) -> bool {
         !matches!(
@@ -62,6 +63,7 @@ impl Path {
                 | Path::Recv
                 | Path::RecvSplice
                 | Path::UringRecv
+                | Path::RecvDevmem
         )
     }
 
@@ -96,6 +98,8 @@ ids! {
         Mptcp = "mptcp_sendmsg",
         SkbPpCowData = "skb_pp_cow_data", SkbCopyBits = "skb_copy_bits", TunXmit = "tun_net_xmit",
         XdpGeneric = "do_xdp_generic",
+        ZerocopyReceive = "tcp_zerocopy_receive", SkipHint = "recv_skip_hint",
+        ZcrxCopy = "io_zcrx_copy_chunk",
     }
 }
 
@@ -119,5 +123,6 @@ ids! {
         RxUnaligned = "rx_unaligned", RxHeaderSplitMissing = "rx_header_split_missing",
         RxMappedPage = "rx_mapped_page", RxSmallQueue = "rx_small_queue",
         ZcrxCopyFallback = "zcrx_copy_fallback",
+        RxMapFull = "rx_map_full",
     }
 }

@@ -10,6 +10,7 @@ mod flow;
 mod hist;
 mod ids;
 mod loss;
+mod receive;
 mod spread;
 mod uring;
 
@@ -22,6 +23,7 @@ pub use flow::{
 pub use hist::{HIST_BUCKETS, Hist, LATENCY_SLOTS, LatencyKind, bucket_bounds, bucket_of, latency_slot};
 pub use ids::{Path, Reason, Site};
 pub use loss::{LOST_CAUSES, Lost};
+pub use receive::{RecvCall, RecvEntry, RecvFlow, RxCause};
 pub use spread::{SPREAD_BUCKETS, Spread, SpreadKind, spread_bucket, spread_slot, spread_top};
 pub use uring::{UringSend, uring_flags};
 

@@ -2,8 +2,8 @@
 #![allow(unsafe_code, reason = "aya::Pod is an unsafe marker trait")]
 
 use crate::{
-    Config, CopyKey, CopyTotals, DevInfo, FlowCounters, FlowKey, ForwardKey, Hist, SendEntry, SendKey,
-    SockEntry, SocketHist, SpillEntry, Spread, Unit,
+    Config, CopyKey, CopyTotals, DevInfo, FlowCounters, FlowKey, ForwardKey, Hist, RecvEntry, SendEntry,
+    SendKey, SockEntry, SocketHist, SpillEntry, Spread, Unit,
 };
 
 macro_rules! pod {
@@ -23,6 +23,7 @@ pod!(
     FlowKey,
     ForwardKey,
     Hist,
+    RecvEntry,
     SendEntry,
     SendKey,
     SockEntry,

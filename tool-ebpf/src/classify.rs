@@ -26,6 +26,12 @@ const SYS_SENDMSG: u64 = 46;
 const SYS_SPLICE: u64 = 275;
 const SYS_SENDMMSG: u64 = 307;
 const SYS_IO_URING_ENTER: u64 = 426;
+const SYS_READ: u64 = 0;
+const SYS_READV: u64 = 19;
+const SYS_RECVFROM: u64 = 45;
+const SYS_RECVMSG: u64 = 47;
+const SYS_RECVMMSG: u64 = 299;
+const SYS_PREADV2: u64 = 327;
 
 /// A path, and where the kernel copies from the start although zero-copy was asked for.
 #[derive(Clone, Copy)]
@@ -235,5 +241,21 @@ pub unsafe fn uses_uring() -> bool {
         flags & (PF_IO_WORKER | PF_USER_WORKER | PF_KTHREAD) != 0
             || (conf!(off.task_io_uring) != Offsets::ABSENT
                 && Direct::read::<u64>(task, conf!(off.task_io_uring)) != 0)
+    }
+}
+
+/// The path of a read: of a system call, or of io_uring. A thread that never used a ring is not looked at closely.
+#[inline(always)]
+pub fn class_of_recv() -> Path {
+    // SAFETY: reads the current task only.
+    if !unsafe { uses_uring() } {
+        return Path::Recv;
+    }
+    let call = syscall();
+    match call.nr {
+        _ if call.worker => Path::UringRecv,
+        SYS_READ | SYS_READV | SYS_RECVFROM | SYS_RECVMSG | SYS_RECVMMSG | SYS_PREADV2 => Path::Recv,
+        // A ring's work is done at the end of any system call.
+        _ => Path::UringRecv,
     }
 }

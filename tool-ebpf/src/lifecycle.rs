@@ -32,7 +32,7 @@ pub extern "C" fn zcscope_publish(entry: *const SockEntry) -> u64 {
 }
 
 #[inline(always)]
-fn publish_spill(key: FlowKey) {
+pub fn publish_spill(key: FlowKey) {
     if let Some(spill) = SPILL.get_ptr(key) {
         // SAFETY: a map value, valid while the program runs.
         if ENDED.output::<SpillEntry>(unsafe { &*spill }, u64::from(BPF_RB_NO_WAKEUP)).is_err() {

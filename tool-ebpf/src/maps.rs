@@ -205,6 +205,12 @@ pub fn record_number(kind: SpreadKind, path: u32, n: u64) {
     }
 }
 
+/// Zeroes of a socket's entry.
+#[inline(always)]
+pub fn zero_sock() -> Option<&'static SockEntry> {
+    ZERO_SOCK.get(0)
+}
+
 /// The value at `key` of the socket table, inserted as zeroes when it is new (second field true). Nothing is
 /// inserted before everything is attached.
 #[inline(always)]

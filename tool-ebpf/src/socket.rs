@@ -12,6 +12,7 @@ use crate::{
     lifecycle,
     maps::{DEVS, PROCS, SOCKS, UNATTRIBUTED, active, lost, next_id, sock_slot, spill_slot},
     mem::{Mem, Probe, read},
+    receive,
 };
 
 const AF_INET6: u16 = 10;
@@ -96,10 +97,11 @@ pub extern "C" fn zcscope_identify(entry: *mut SockEntry, path: u32) -> u64 {
     let Some(entry) = (unsafe { entry.as_mut() }) else { return 0 };
     let (sk, tgid) = (entry.sk as *const u8, entry.tgid);
     unsafe {
-        entry.id = next_id();
+        // Until it is known whose it is, nobody reads it: user space may look at any moment.
+        entry.flags = sock_flags::IGNORED;
+        entry.id = receive::id_of_receiver(entry.sk, tgid).unwrap_or_else(next_id);
         entry.home_path = path;
         entry.spill_mask = 0;
-        entry.flags = 0;
         entry.dst = 0;
         entry.dev = 0;
         entry.home = core::mem::zeroed();
@@ -110,9 +112,8 @@ pub extern "C" fn zcscope_identify(entry: *mut SockEntry, path: u32) -> u64 {
         read_addresses(&mut entry.addr, sk);
         let net: u64 = Probe::read(sk, conf!(off.sock_common_net));
         entry.netns = Probe::read(net as *const u8, conf!(off.net_inum));
-        if !process_wanted(tgid) || !identity_wanted(entry) {
-            entry.flags |= sock_flags::IGNORED;
-        }
+        let wanted = process_wanted(tgid) && identity_wanted(entry);
+        entry.flags = if wanted { 0 } else { sock_flags::IGNORED };
     }
     0
 }

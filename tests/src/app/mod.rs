@@ -2,6 +2,7 @@
 
 mod errqueue;
 mod pump;
+mod recv;
 mod send;
 mod sink;
 mod sockmap;

@@ -460,7 +460,11 @@ impl Connection<'_> {
         self.stream.shutdown(Shutdown::Write)?;
         self.calls_after_shutdown(lanes)?;
         self.stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        let _ = self.stream.read(&mut [0; 1]);
+        let read = self.stream.read(&mut [0; 1]);
+        if let Some(lane) = lanes.first_mut() {
+            lane.sent.reads += 1;
+            lane.sent.read_bytes += read.unwrap_or(0) as u64;
+        }
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! The receiving end: connections one after another, each read to its end.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::Context;
 use nix::sys::socket::{Backlog, SockaddrStorage, bind};
 
-use super::{sys, tls};
-use crate::truth::Received;
+use super::{recv, sys, tls};
+use crate::truth::{Received, RecvPath};
 
 /// Arguments of `app sink`.
 #[derive(Debug, clap::Args)]
@@ -29,33 +29,33 @@ pub(crate) struct Args {
     /// Milliseconds before the first read.
     #[arg(long, default_value_t = 0)]
     delay: u64,
+    /// How to read.
+    #[arg(long, value_enum, default_value_t = RecvPath::Recv)]
+    mode: RecvPath,
+    /// Bytes of copy buffer when mapping.
+    #[arg(long, default_value_t = 0)]
+    copy_buffer: usize,
     /// Seconds after which the sink ends in any case.
     #[arg(long, default_value_t = 60)]
     pub(crate) limit: u32,
 }
 
-/// Prints the port, accepts, reads to the end, prints the bytes of all connections.
+/// Prints the port, accepts, reads to the end, prints the counters of all connections.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let listener = listen(args).with_context(|| format!("cannot listen on {}", args.listen))?;
     let mut out = std::io::stdout();
     writeln!(out, "{}", listener.local_addr()?.port())?;
     out.flush()?;
-    let mut buffer = vec![0; 256 * 1024];
-    let mut bytes = 0;
+    let mut received = Received { pid: std::process::id(), ..Received::default() };
     for _ in 0..args.connections {
-        let (mut stream, _) = listener.accept()?;
+        let (stream, _) = listener.accept()?;
         if args.tls {
             tls::decrypt(stream.as_fd()).context("this kernel refuses TLS")?;
         }
         std::thread::sleep(Duration::from_millis(args.delay));
-        loop {
-            match stream.read(&mut buffer)? {
-                0 => break,
-                n => bytes += n as u64,
-            }
-        }
+        recv::read_all(args.mode, args.copy_buffer, &stream, &mut received)?;
     }
-    writeln!(out, "{}", serde_json::to_string(&Received { bytes })?)?;
+    writeln!(out, "{}", serde_json::to_string(&received)?)?;
     Ok(())
 }
 

@@ -93,7 +93,7 @@ pub(crate) type Procedure = (&'static str, fn(&Bench) -> anyhow::Result<Verdict>
 
 /// All tables of rows.
 const TABLES: &[&[row::Row]] =
-    &[table::ROWS, paths::ROWS, uring::ROWS, copies::ROWS, ends::ROWS, files::ROWS, receive::ROWS];
+    &[table::ROWS, paths::ROWS, uring::ROWS, copies::ROWS, ends::ROWS, files::ROWS];
 
 /// Runs the scenarios; true when none failed.
 pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
@@ -107,9 +107,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
         .chain(bpftrace::ALL)
         .filter(|(name, _)| wanted(name) && !args.truth_only)
         .collect();
+    let receivers: Vec<_> = receive::ROWS.iter().filter(|row| wanted(row.name)).collect();
     if args.list {
         rows.iter()
             .map(|row| row.name)
+            .chain(receivers.iter().map(|row| row.name))
             .chain(procedures.iter().map(|(name, _)| *name))
             .for_each(|name| println!("{name}"));
         return Ok(true);
@@ -121,6 +123,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
     let mut tally = Tally::default();
     for row in rows {
         timed(&mut tally, row.name, || with_patience(&context, || row::run(row, &context)));
+    }
+    for row in receivers {
+        timed(&mut tally, row.name, || with_patience(&context, || receive::run(row, &context)));
     }
     for (name, procedure) in procedures {
         timed(&mut tally, name, || with_patience(&context, || procedure(&context)));

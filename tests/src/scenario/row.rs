@@ -222,7 +222,7 @@ pub(crate) fn run(row: &Row, bench: &Bench) -> anyhow::Result<Verdict> {
 }
 
 /// The sender's counters, one line per path.
-fn counters(stdout: &str) -> anyhow::Result<Vec<Sent>> {
+pub(super) fn counters(stdout: &str) -> anyhow::Result<Vec<Sent>> {
     let lines: Result<Vec<Sent>, _> = stdout.lines().map(serde_json::from_str).collect();
     let sent = lines.with_context(|| format!("the sender printed {stdout:?}"))?;
     anyhow::ensure!(!sent.is_empty(), "the sender printed nothing");

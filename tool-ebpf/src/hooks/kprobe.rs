@@ -7,7 +7,9 @@ use aya_ebpf::{
     programs::{ProbeContext, RetProbeContext},
 };
 
-use crate::{attach, complete, copy, forward, layer, mem::Probe, send, uring};
+use zcscope_common::RecvCall;
+
+use crate::{attach, complete, copy, forward, layer, mapped, mem::Probe, receive, send, uring};
 
 /// Declares one entry program; the body runs only when all arguments could be read.
 macro_rules! entry {
@@ -91,3 +93,13 @@ entry!(kprobe_tcp_bpf_sendmsg, |ctx, sk: *const u8 = 0| layer::sockmap_enter(sk)
 exit!(kretprobe_tcp_bpf_sendmsg, |ret: i32| layer::zcscope_layer_leave(i64::from(ret)));
 entry!(kprobe_tcp_bpf_sendpage, |ctx, sk: *const u8 = 0| layer::sockmap_enter(sk));
 exit!(kretprobe_tcp_bpf_sendpage, |ret: i32| layer::zcscope_layer_leave(i64::from(ret)));
+entry!(kprobe_tcp_recvmsg, |ctx, sk: u64 = 0, flags: u32 = 3| {
+    receive::begin(&RecvCall { sk, flags, ..RecvCall::default() });
+});
+exit!(kretprobe_tcp_recvmsg, |ret: i32| receive::received_kept(i64::from(ret)));
+entry!(kprobe_tcp_splice_read, |ctx, socket: *const u8 = 0| {
+    receive::begin(&RecvCall { sk: receive::sock_of::<Probe>(socket) as u64, ..RecvCall::default() });
+});
+exit!(kretprobe_tcp_splice_read, |ret: i64| receive::spliced_kept(ret));
+entry!(kprobe_tcp_zerocopy_receive, |ctx, sk: *const u8 = 0, zc: *const u8 = 1| mapped::enter(sk, zc));
+exit!(kretprobe_tcp_zerocopy_receive, |ret: i32| mapped::leave(i64::from(ret)));

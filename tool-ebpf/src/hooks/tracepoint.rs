@@ -3,11 +3,12 @@
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 
 use crate::{
-    complete, config::conf, infer, layer, layer::IPPROTO_MPTCP, lifecycle, maps, mem::Direct, mem::Mem, send,
-    uring,
+    complete, config::conf, infer, layer, layer::IPPROTO_MPTCP, lifecycle, mapped, maps, mem::Direct,
+    mem::Mem, receive, send, uring,
 };
 
 const IPPROTO_TCP: u16 = 6;
+const SOCK_STREAM: u16 = 1;
 
 /// Declares one program around one handler call; the program never fails.
 macro_rules! tracepoint {
@@ -46,7 +47,10 @@ skb_tracepoint!(tp_consume_skb, ctx => complete::consumed(ctx.arg(0), ctx.arg(1)
 skb_tracepoint!(tp_net_dev_queue, ctx => infer::queued(ctx.arg(0)));
 skb_tracepoint!(tp_net_dev_start_xmit, ctx => infer::transmitted(ctx.arg(0), ctx.arg(1)));
 skb_tracepoint!(tp_netif_receive_skb, ctx => infer::received(ctx.arg(0)));
-tracepoint!(tp_tcp_destroy_sock, ctx => lifecycle::destroyed(ctx.arg(0)));
+tracepoint!(tp_tcp_destroy_sock, ctx => {
+    lifecycle::destroyed(ctx.arg(0));
+    receive::destroyed(ctx.arg(0));
+});
 tracepoint!(tp_sched_process_fork, ctx => lifecycle::forked(ctx.arg(0), ctx.arg(1)));
 tracepoint!(tp_inet_sock_set_state, ctx => layer::state_changed::<Direct>(ctx.arg(0), ctx.arg(2)));
 tracepoint!(tp_io_uring_submit_req, ctx => uring::submitted(ctx.arg(0)));
@@ -60,3 +64,13 @@ tracepoint!(tp_io_uring_complete, ctx => {
     }
 });
 tracepoint!(tp_io_uring_cqe_overflow, ctx => uring::overflowed(ctx.arg(3)));
+tracepoint!(tp_sock_recv_length, ctx => {
+    let sk: *const u8 = ctx.arg(0);
+    // All protocols pass here, and two that have nothing to do with TCP bear its number.
+    if Direct::read::<u16>(sk, conf!(off.sock_protocol)) == IPPROTO_TCP
+        && Direct::read::<u16>(sk, conf!(off.sock_type)) == SOCK_STREAM
+    {
+        receive::received(sk, ctx.arg(2), i64::from(ctx.arg::<i32>(1)));
+    }
+});
+tracepoint!(tp_sys_exit, ctx => mapped::syscall_exit(ctx.arg(0), ctx.arg(1)));

@@ -7,10 +7,12 @@ use aya_ebpf::{
     programs::{FEntryContext, FExitContext},
 };
 
+use zcscope_common::Path;
+
 use crate::{
-    attach, complete, copy, cost, forward, layer,
+    attach, complete, copy, cost, forward, layer, mapped,
     mem::{Direct, Probe},
-    send, uring,
+    receive, send, uring,
 };
 
 /// Declares one program around one handler call; the program never fails.
@@ -110,5 +112,37 @@ hook!(fexit, fexit_tcp_bpf_sendmsg, FExitContext, ctx => {
 hook!(fexit, fexit_tcp_bpf_sendpage, FExitContext, ctx => {
     if let Ok(ret) = ctx.ret::<i32>() {
         layer::sockmap::<Direct>(ctx.arg(0), i64::from(ret));
+    }
+});
+hook!(fexit, fexit_tcp_recvmsg, FExitContext, ctx => {
+    if let Ok(ret) = ctx.ret::<i32>() {
+        receive::received(ctx.arg(0), ctx.arg(3), i64::from(ret));
+    }
+});
+hook!(fexit, fexit_tcp_splice_read, FExitContext, ctx => {
+    if let Ok(ret) = ctx.ret::<i64>() {
+        receive::book(receive::sock_of::<Direct>(ctx.arg(0)), Path::RecvSplice, ret);
+    }
+});
+hook!(fentry, fentry_tcp_zerocopy_receive, FEntryContext, ctx => mapped::enter(ctx.arg(0), ctx.arg(1)));
+hook!(fexit, fexit_tcp_zerocopy_receive, FExitContext, ctx => {
+    if let Ok(ret) = ctx.ret::<i32>() {
+        mapped::leave(i64::from(ret));
+    }
+});
+hook!(fentry, fentry_io_zcrx_recv, FEntryContext, ctx => mapped::zcrx_enter(ctx.arg(2)));
+hook!(fexit, fexit_io_zcrx_recv, FExitContext, ctx => {
+    if let Ok(ret) = ctx.ret::<i32>() {
+        mapped::zcrx_leave(i64::from(ret));
+    }
+});
+hook!(fexit, fexit_io_zcrx_queue_cqe, FExitContext, ctx => {
+    if let Ok(done) = ctx.ret::<u8>() {
+        mapped::zcrx_queued(ctx.arg(4), done != 0);
+    }
+});
+hook!(fexit, fexit_io_zcrx_copy_chunk, FExitContext, ctx => {
+    if let Ok(ret) = ctx.ret::<i64>() {
+        mapped::zcrx_copied(ret);
     }
 });

@@ -211,12 +211,15 @@ rows! {
     Receive RxMappedPage: "the pages belong to a file or to huge allocations (a sender on this host) and cannot be mapped",
         sees "recv_skip_hint: bytes left to read", how "can_map_frag refused",
         fix "measure with a sender on another host";
-    Receive RxSmallQueue: "less than a page was queued: the kernel copied it",
-        sees "copybuf_len", how "receive_fallback_to_copy",
-        fix "wait for more data (SO_RCVLOWAT) before asking";
+    Receive RxSmallQueue: "less than a page was queued, or no more than the copy buffer takes: copied, or left to a read",
+        sees "copybuf_len or recv_skip_hint", how "receive_fallback_to_copy",
+        fix "wait for more data (SO_RCVLOWAT) before asking, and give a copy buffer of a few pages at most";
     Receive ZcrxCopyFallback: "io_uring zero-copy receive had to copy (data outside its own area)",
         sees "nothing", how "io_zcrx_copy_chunk",
         fix "ethtool -G DEV tcp-data-split on\nsteer the flow to the queue of the ring: ethtool -N DEV flow-type tcp4 ... action QUEUE";
+    Receive RxMapFull: "the range to map into was full: the rest of the packet went through the copy buffer",
+        sees "copybuf_len", how "tcp_zerocopy_receive",
+        fix "map a range at least as long as what can be queued (SO_RCVBUF), or give no copy buffer";
 }
 
 /// The row of a reason.

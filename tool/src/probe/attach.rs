@@ -28,6 +28,9 @@ pub(super) struct Attached {
 /// Which way each fact takes: index into `Fact::ways`, `None` when it is missing.
 type Choice = Vec<Option<usize>>;
 
+/// Why a fact is left out that nobody asked for: it is not missing.
+const NOT_ASKED_FOR: &str = "not asked for";
+
 /// What went wrong with a way, by fact and way.
 type Failures = BTreeMap<(usize, usize), String>;
 
@@ -79,7 +82,12 @@ fn known_failures(kernel: &Kernel<'_>, backend: Backend) -> Failures {
     let mut failures = Failures::new();
     for (fact_index, fact) in FACTS.iter().enumerate() {
         for (way_index, way) in fact.ways.iter().enumerate() {
-            if let Some(why) = known_failure(kernel, backend, way) {
+            let failure = if plan::asked_for(fact.name, kernel.paths) {
+                known_failure(kernel, backend, way)
+            } else {
+                Some(NOT_ASKED_FOR.to_owned())
+            };
+            if let Some(why) = failure {
                 failures.insert((fact_index, way_index), why);
             }
         }
@@ -246,6 +254,7 @@ fn missing(choice: &Choice, failures: &Failures) -> Vec<Missing> {
         .iter()
         .enumerate()
         .filter(|(index, _)| choice[*index].is_none())
+        .filter(|(index, _)| failures.get(&(*index, 0)).is_none_or(|why| why != NOT_ASKED_FOR))
         .map(|(index, fact)| Missing { fact: fact.name.to_owned(), why: why_missing(index, fact, failures) })
         .collect()
 }

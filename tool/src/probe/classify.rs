@@ -1,6 +1,6 @@
 //! From a copy site, the function that asked for the copy and the device to the reason: one table.
 
-use zcscope_common::{DevInfo, Reason, Site};
+use zcscope_common::{DevInfo, Reason, RxCause, Site};
 
 const IFF_LOOPBACK: u32 = 8;
 const NETIF_F_SG: u64 = 1;
@@ -91,7 +91,24 @@ pub(super) fn reason(event: &Event<'_>) -> Reason {
         Site::Unknown if event.dev.is_some_and(|dev| dev.flags & IFF_LOOPBACK != 0) => Reason::Loopback,
         Site::Unknown => Reason::UnknownCaller,
         Site::SkbCopyUbufs | Site::PskbPullTail | Site::SkbPpCowData | Site::SkbCopyBits => by_caller(event),
+        // These have a cause and no caller: see `receive_reason`.
+        Site::ZerocopyReceive | Site::SkipHint => Reason::RxUnaligned,
+        Site::ZcrxCopy => Reason::ZcrxCopyFallback,
     }
+}
+
+/// The reason why received bytes were not mapped; `None` for other sites. Their rows hold a number, no caller.
+pub(super) fn receive_reason(site: Site, cause: u64) -> Option<Reason> {
+    if !matches!(site, Site::ZerocopyReceive | Site::SkipHint) {
+        return None;
+    }
+    Some(match RxCause::from_number(cause) {
+        RxCause::Linear => Reason::RxHeaderSplitMissing,
+        RxCause::MappedPage => Reason::RxMappedPage,
+        RxCause::SmallQueue => Reason::RxSmallQueue,
+        RxCause::MapFull => Reason::RxMapFull,
+        RxCause::Unaligned | RxCause::Unknown => Reason::RxUnaligned,
+    })
 }
 
 fn by_caller(event: &Event<'_>) -> Reason {
@@ -246,6 +263,21 @@ mod tests {
         assert_eq!(reason(&pull(true, 56)), Reason::HeaderPull);
         assert_eq!(reason(&pull(false, 16)), Reason::HeaderPull);
         assert_eq!(reason(&pull(false, 4096)), Reason::DriverLimit);
+    }
+
+    #[test]
+    fn received_bytes_have_a_cause_and_no_caller() {
+        for (cause, reason) in [
+            (RxCause::Linear, Reason::RxHeaderSplitMissing),
+            (RxCause::Unaligned, Reason::RxUnaligned),
+            (RxCause::MappedPage, Reason::RxMappedPage),
+            (RxCause::SmallQueue, Reason::RxSmallQueue),
+            (RxCause::MapFull, Reason::RxMapFull),
+        ] {
+            assert_eq!(receive_reason(Site::ZerocopyReceive, cause as u64), Some(reason));
+            assert_eq!(receive_reason(Site::SkipHint, cause as u64), Some(reason));
+            assert_eq!(receive_reason(Site::SkbCopyUbufs, cause as u64), None);
+        }
     }
 
     #[test]

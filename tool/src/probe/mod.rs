@@ -10,6 +10,7 @@ mod pipes;
 mod plan;
 mod raw;
 mod read;
+mod shares;
 mod skipped;
 
 use std::path::PathBuf;
@@ -113,7 +114,7 @@ impl Probe {
             (read_btf(options), symbols.join().unwrap_or_default())
         });
         let types = types?;
-        let kernel = Kernel { btf: &types.ours, symbols: symbols.as_ref() };
+        let kernel = Kernel { btf: &types.ours, symbols: symbols.as_ref(), paths: &options.filter.paths };
         let config = configure(&kernel, &options.filter)?;
         let attached = attach::attach(&kernel, &types.ayas, &config, options).map_err(CannotTrace)?;
         let session = session(&attached, &kernel);

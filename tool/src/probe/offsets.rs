@@ -149,10 +149,29 @@ const ROWS: &[Row] = rows! {
     task_cred = "task_struct" "cred";
     cred_user = "cred" "user";
     user_locked_vm = "user_struct" "locked_vm";
+    pt_regs_si = "pt_regs" "si";
+    pt_regs_r8 = "pt_regs" "r8";
+    sock_type = "sock" "sk_type";
+    sock_receive_queue = "sock" "sk_receive_queue";
+    sock_shutdown = "sock" "sk_shutdown";
+    tcp_rcv_nxt = "tcp_sock" "rcv_nxt";
+    tcp_copied_seq = "tcp_sock" "copied_seq";
+    tcp_cb_seq = "tcp_skb_cb" "seq";
+    skb_next = "sk_buff" "next";
+    shinfo_frag_list = "skb_shared_info" "frag_list";
+    page_flags = "page" "flags";
+    page_compound_head = "page" "compound_head";
+    page_mapping = "page" "mapping";
+    zc_length = "tcp_zerocopy_receive" "length";
+    zc_skip_hint = "tcp_zerocopy_receive" "recv_skip_hint";
+    zc_copybuf_len = "tcp_zerocopy_receive" "copybuf_len";
 };
 
 /// Cache line of the architectures supported; the kernel rounds skb sizes up to it (`SKB_DATA_ALIGN`).
 const CACHE_LINE: u32 = 64;
+
+/// `recvmsg(2)`: device memory is welcome.
+const MSG_SOCK_DEVMEM: u32 = 0x200_0000;
 
 /// Finds every offset.
 ///
@@ -169,6 +188,7 @@ pub(super) fn resolve(btf: &Btf) -> Result<Offsets, String> {
         };
         (row.set)(&mut offsets, value);
     }
+    resolve_receive(btf, &mut offsets)?;
     // SKB_TRUESIZE(0): what sock_omalloc charges for a notification.
     let aligned = |name: &str| btf.size_of(name).map(|size| size.next_multiple_of(CACHE_LINE));
     frags(btf, &mut offsets)?;
@@ -188,5 +208,13 @@ fn frags(btf: &Btf, offsets: &mut Offsets) -> Result<(), String> {
     });
     let (size, offset, len) = found.ok_or("neither struct skb_frag nor struct bio_vec is described")?;
     (offsets.frag_size, offsets.frag_offset, offsets.frag_len) = (size, offset, len);
+    Ok(())
+}
+
+/// What receiving needs beside plain members: two numbers that are no offsets.
+fn resolve_receive(btf: &Btf, offsets: &mut Offsets) -> Result<(), String> {
+    let head = btf.enumerator("PG_head").and_then(|bit| u32::try_from(bit).ok());
+    offsets.page_head_bit = head.ok_or("there is no enumerator PG_head")?;
+    offsets.msg_sock_devmem = if btf.has_function("tcp_recvmsg_dmabuf") { MSG_SOCK_DEVMEM } else { 0 };
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! What to attach: a table of facts x back ends x hooks. The attach module walks it and tries each for real.
 
-use zcscope_common::Source;
+use zcscope_common::{Path, Source};
 
 use super::btf::Btf;
 use crate::host::symbols::Symbols;
@@ -111,6 +111,8 @@ pub(super) enum Need {
     Sockmap,
     /// veth copies for XDP by itself, in a function that can be found.
     VethCopies,
+    /// `--path recv_zerocopy`: what it takes costs every system call of the host.
+    AskedRecvZerocopy,
 }
 
 impl Need {
@@ -133,6 +135,10 @@ impl Need {
             Need::VethCopies => {
                 "this kernel copies for XDP inside veth's own functions, and these are not among its symbols (veth is \
                  not loaded)"
+            }
+            Need::AskedRecvZerocopy => {
+                "without fentry or kprobes the end of every system call of this host must be watched, which costs each \
+                 about 25 ns: ask for it with --path recv_zerocopy"
             }
             Need::OptmemPerNetns => "net.core.optmem_max is not kept per network namespace here",
         }
@@ -457,7 +463,70 @@ pub(super) const FACTS: &[Fact] = &[
         ],
         tracepoint_cannot: "no tracepoint sees sends of two kinds share a packet",
     },
+    Fact {
+        name: "recv",
+        ways: &[
+            way(Source::Fentry, &[hook(Fexit, "tcp_recvmsg")], &[]),
+            way(Source::Kprobe, &[hook(Kprobe, "tcp_recvmsg"), hook(Kretprobe, "tcp_recvmsg")], &[]),
+            way(Source::Tracepoint, &[hook(Tracepoint, "sock_recv_length")], &[]),
+        ],
+        tracepoint_cannot: "",
+    },
+    Fact {
+        name: "recv_zerocopy",
+        ways: &[
+            way(
+                Source::Fentry,
+                &[hook(Fentry, "tcp_zerocopy_receive"), hook(Fexit, "tcp_zerocopy_receive")],
+                &[],
+            ),
+            way(
+                Source::Kprobe,
+                &[hook(Kprobe, "tcp_zerocopy_receive"), hook(Kretprobe, "tcp_zerocopy_receive")],
+                &[],
+            ),
+            way(Source::Tracepoint, &[hook(Tracepoint, "sys_exit")], &[Need::AskedRecvZerocopy]),
+        ],
+        tracepoint_cannot: "",
+    },
+    Fact {
+        name: "recv_splice",
+        ways: &[
+            way(Source::Fentry, &[hook(Fexit, "tcp_splice_read")], &[]),
+            way(Source::Kprobe, &[hook(Kprobe, "tcp_splice_read"), hook(Kretprobe, "tcp_splice_read")], &[]),
+        ],
+        tracepoint_cannot: "no tracepoint sees splice out of a socket; fentry or kprobes are needed",
+    },
+    Fact {
+        name: "uring_zcrx",
+        ways: &[way(
+            Source::Fentry,
+            &[
+                hook(Fentry, "io_zcrx_recv"),
+                hook(Fexit, "io_zcrx_recv"),
+                hook(Fexit, "io_zcrx_queue_cqe"),
+                hook(Fexit, "io_zcrx_copy_chunk"),
+            ],
+            &[],
+        )],
+        tracepoint_cannot: "no tracepoint sees io_uring's zero-copy receive (Linux 6.15 and later have it); fentry is \
+                            needed",
+    },
 ];
+
+/// Facts about single paths, attached only when one of these is asked for.
+const OF_PATHS: &[(&str, &[Path])] = &[
+    ("recv", &[Path::Recv, Path::UringRecv, Path::RecvDevmem]),
+    ("recv_zerocopy", &[Path::RecvZerocopy]),
+    ("recv_splice", &[Path::RecvSplice]),
+    ("uring_zcrx", &[Path::UringZcrx]),
+];
+
+/// Whether a fact is needed for the paths asked for (none: all of them).
+pub(super) fn asked_for(fact: &str, paths: &[Path]) -> bool {
+    let of = OF_PATHS.iter().find(|(name, _)| *name == fact).map(|(_, of)| *of);
+    paths.is_empty() || of.is_none_or(|of| of.iter().any(|path| paths.contains(path)))
+}
 
 /// Hooks every back end needs.
 pub(super) const BASE: &[Hook] = &[hook(Tracepoint, "tcp_destroy_sock")];
@@ -471,6 +540,8 @@ const KPROBES: &str = "/sys/bus/event_source/devices/kprobe/type";
 pub(super) struct Kernel<'a> {
     pub(super) btf: &'a Btf,
     pub(super) symbols: Option<&'a Symbols>,
+    /// Paths asked for; empty for all.
+    pub(super) paths: &'a [Path],
 }
 
 impl Kernel<'_> {
@@ -554,7 +625,26 @@ impl Kernel<'_> {
                 !self.btf.has_function("skb_pp_cow_data")
                     && (known("veth_convert_skb_to_xdp_buff") || known("veth_xdp_rcv_skb"))
             }
+            Need::AskedRecvZerocopy => self.paths.contains(&Path::RecvZerocopy),
             Need::OptmemPerNetns => self.btf.field("net", "core.sysctl_optmem_max").is_some(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn receive_facts_are_attached_only_for_receive_paths() {
+        assert!(FACTS.iter().all(|fact| asked_for(fact.name, &[])));
+        assert!(OF_PATHS.iter().all(|(name, _)| FACTS.iter().any(|fact| fact.name == *name)));
+        let asked = |paths: &[Path]| {
+            OF_PATHS.iter().map(|(name, _)| *name).filter(|name| asked_for(name, paths)).collect::<Vec<_>>()
+        };
+        assert_eq!(asked(&[Path::Copy]), [""; 0]);
+        assert_eq!(asked(&[Path::UringRecv, Path::Sendfile]), ["recv"]);
+        assert_eq!(asked(&[Path::RecvZerocopy]), ["recv_zerocopy"]);
+        assert!(asked_for("send", &[Path::Recv]));
     }
 }

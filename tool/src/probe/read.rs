@@ -8,13 +8,14 @@ use anyhow::{Context, Result, bail};
 use aya::Ebpf;
 use aya::maps::{HashMap as BpfHash, Map, MapData, PerCpuArray, RingBuf};
 use zcscope_common::{
-    AddrPair, CopyKey, CopyTotals, DevInfo, FlowCounters, FlowKey, ForwardKey, Hist, LATENCY_SLOTS,
-    LOST_CAUSES, LatencyKind, Path, Site, SockEntry, SpillEntry, Spread, SpreadKind, latency_slot,
+    AddrPair, CopyKey, CopyTotals, DevInfo, FlowCounters, FlowKey, ForwardKey, Gauges, Hist, LATENCY_SLOTS,
+    LOST_CAUSES, LatencyKind, Path, RecvEntry, Site, SockEntry, SpillEntry, Spread, SpreadKind, latency_slot,
     sock_flags, spread_slot,
 };
 
 use super::classify;
 use super::raw::{self, Batch};
+use super::shares::{Parts, Shares};
 use super::skipped::Programs;
 use crate::host::symbols::Symbols;
 use crate::model::sample::{CopyKind, CopySample, LatencySample, Names, Sample, SocketSample, SpreadSample};
@@ -25,12 +26,14 @@ const AF_INET6: u16 = 10;
 enum Record {
     Socket(Box<SockEntry>),
     Spill(Box<SpillEntry>),
+    Receiver(Box<RecvEntry>),
 }
 
 /// All maps of the kernel side, and what is remembered between reads.
 pub(super) struct Reader {
     socks: MapData,
     spill: MapData,
+    recvs: MapData,
     copies: Map,
     devs: MapData,
     forwards: MapData,
@@ -42,11 +45,13 @@ pub(super) struct Reader {
     symbols: Option<Symbols>,
     sock_batch: Batch<u64, SockEntry>,
     spill_batch: Batch<FlowKey, SpillEntry>,
+    recv_batch: Batch<u64, RecvEntry>,
     copy_batch: Batch<CopyKey, CopyTotals>,
     dev_batch: Batch<u64, DevInfo>,
     forward_batch: Batch<ForwardKey, u64>,
     /// Device facts by address, the last known.
     devices: HashMap<u64, DevInfo>,
+    shares: Shares,
     /// Sockets whose end was in the sample before: their copies are handed over once more and removed.
     ended_before: HashSet<u64>,
     /// Callers already looked up.
@@ -71,6 +76,7 @@ impl Reader {
         Ok(Reader {
             socks: data(take("SOCKS")?, "SOCKS")?,
             spill: data(take("SPILL")?, "SPILL")?,
+            recvs: data(take("RECVS")?, "RECVS")?,
             copies: take("COPIES")?,
             devs: data(take("DEVS")?, "DEVS")?,
             forwards: data(take("FORWARDS")?, "FORWARDS")?,
@@ -82,10 +88,12 @@ impl Reader {
             symbols,
             sock_batch: Batch::new(),
             spill_batch: Batch::new(),
+            recv_batch: Batch::new(),
             copy_batch: Batch::new(),
             dev_batch: Batch::new(),
             forward_batch: Batch::new(),
             devices: HashMap::new(),
+            shares: Shares::default(),
             ended_before: HashSet::new(),
             callers: HashMap::new(),
             programs: Programs::of(ebpf),
@@ -101,6 +109,7 @@ impl Reader {
         // Sockets before the ring: one that ends in between is in both, and its end wins.
         self.spill_batch.fill(self.spill.fd().as_fd()).context("reading flows")?;
         self.sock_batch.fill(self.socks.fd().as_fd()).context("reading sockets")?;
+        self.recv_batch.fill(self.recvs.fd().as_fd()).context("reading receivers")?;
         let records = self.drain_ring();
         let Map::HashMap(copies) = &self.copies else { bail!("map COPIES has an unexpected type") };
         self.copy_batch.fill(copies.fd().as_fd()).context("reading copies")?;
@@ -110,11 +119,11 @@ impl Reader {
         self.dev_batch.fill(self.devs.fd().as_fd()).context("reading devices")?;
         self.devices.extend(self.dev_batch.iter().map(|(address, info)| (*address, *info)));
 
-        let ended = self.ended_sockets(records);
-        let gone: HashSet<u64> = ended.iter().map(|socket| socket.id).collect();
-        let sockets = self.live_sockets(&gone);
+        let (ended_senders, ended_receivers) = self.ended_sockets(records);
+        let (senders, receivers) = self.live_sockets();
+        let (sockets, ended) = self.shares.join(Parts { senders, receivers, ended_senders, ended_receivers });
         let copies = self.copy_samples()?;
-        self.ended_before = gone;
+        self.ended_before = ended.iter().map(|socket| socket.id).collect();
         Ok(Sample {
             at_ns,
             sockets,
@@ -131,25 +140,31 @@ impl Reader {
         })
     }
 
-    fn live_sockets(&self, gone: &HashSet<u64>) -> Vec<SocketSample> {
-        let mut spilled: HashMap<u64, Vec<(Path, FlowCounters)>> = HashMap::new();
+    /// Living sockets: as senders, and as receivers.
+    fn live_sockets(&self) -> (Vec<SocketSample>, Vec<SocketSample>) {
+        let mut spilled: HashMap<(u64, bool), Vec<(Path, FlowCounters)>> = HashMap::new();
         for (key, entry) in self.spill_batch.iter() {
             if let Some(path) = path_of(key.path) {
-                spilled.entry(key.id).or_default().push((path, entry.flow));
+                spilled.entry((key.id, path.receives())).or_default().push((path, entry.flow));
             }
         }
         let mut seen = HashSet::new();
-        let mut sockets = Vec::new();
-        for (_, entry) in self.sock_batch.iter() {
-            let counted = entry.id != 0 && entry.flags & sock_flags::IGNORED == 0;
-            if !counted || gone.contains(&entry.id) || !seen.insert(entry.id) {
-                continue;
-            }
+        let mut counted = |id: u64, flags: u32, is: bool| {
+            id != 0 && flags & sock_flags::IGNORED == 0 && seen.insert((id, is))
+        };
+        let mut senders = Vec::new();
+        for (_, entry) in self.sock_batch.iter().filter(|(_, e)| counted(e.id, e.flags, false)) {
             let mut socket = socket_sample(entry, &self.devices);
-            socket.flows.extend(spilled.remove(&entry.id).unwrap_or_default());
-            sockets.push(socket);
+            socket.flows.extend(spilled.remove(&(entry.id, false)).unwrap_or_default());
+            senders.push(socket);
         }
-        sockets
+        let mut receivers = Vec::new();
+        for (_, entry) in self.recv_batch.iter().filter(|(_, e)| counted(e.id, e.flags, true)) {
+            let mut socket = receiver_sample(entry, &self.devices);
+            socket.flows.extend(spilled.remove(&(entry.id, true)).unwrap_or_default());
+            receivers.push(socket);
+        }
+        (senders, receivers)
     }
 
     /// Takes everything out of the ring.
@@ -160,6 +175,8 @@ impl Reader {
                 records.push(Record::Socket(Box::new(entry)));
             } else if let Some(spill) = raw::value::<SpillEntry>(&item) {
                 records.push(Record::Spill(Box::new(spill)));
+            } else if let Some(entry) = raw::value::<RecvEntry>(&item) {
+                records.push(Record::Receiver(Box::new(entry)));
             } else {
                 self.unreadable += 1;
             }
@@ -167,23 +184,33 @@ impl Reader {
         records
     }
 
-    /// Sockets that ended: each record of a socket is followed by its spilled flows.
-    fn ended_sockets(&mut self, records: Vec<Record>) -> Vec<SocketSample> {
-        let mut sockets: Vec<SocketSample> = Vec::new();
-        let mut index: HashMap<u64, usize> = HashMap::new();
+    /// Sockets that ended, as senders and as receivers: each record of one is followed by its spilled flows.
+    fn ended_sockets(&mut self, records: Vec<Record>) -> (Vec<SocketSample>, Vec<SocketSample>) {
+        let (mut senders, mut receivers): (Vec<SocketSample>, Vec<SocketSample>) = (Vec::new(), Vec::new());
+        let mut index: HashMap<(u64, bool), usize> = HashMap::new();
         for record in records {
             match record {
                 Record::Socket(entry) => {
-                    index.insert(entry.id, sockets.len());
-                    sockets.push(socket_sample(&entry, &self.devices));
+                    index.insert((entry.id, false), senders.len());
+                    senders.push(socket_sample(&entry, &self.devices));
                 }
-                Record::Spill(spill) => match (index.get(&spill.id), path_of(spill.path)) {
-                    (Some(at), Some(path)) => sockets[*at].flows.push((path, spill.flow)),
-                    _ => self.unreadable += 1,
-                },
+                Record::Receiver(entry) => {
+                    index.insert((entry.id, true), receivers.len());
+                    receivers.push(receiver_sample(&entry, &self.devices));
+                }
+                Record::Spill(spill) => {
+                    let path = path_of(spill.path);
+                    let receives = path.is_some_and(Path::receives);
+                    let list = if receives { &mut receivers } else { &mut senders };
+                    let socket = index.get(&(spill.id, receives)).and_then(|at| list.get_mut(*at));
+                    match (socket, path) {
+                        (Some(socket), Some(path)) => socket.flows.push((path, spill.flow)),
+                        _ => self.unreadable += 1,
+                    }
+                }
             }
         }
-        sockets
+        (senders, receivers)
     }
 
     fn copy_samples(&mut self) -> Result<Vec<CopySample>> {
@@ -204,17 +231,21 @@ impl Reader {
         forwards: &HashSet<ForwardKey>,
     ) -> Option<CopySample> {
         let (path, site) = (Path::from_u8(key.path)?, Site::from_u8(key.site)?);
-        let caller = self.caller(key.caller);
+        let received = classify::receive_reason(site, key.caller);
+        let caller = if received.is_some() { None } else { self.caller(key.caller) };
         let dev = self.devices.get(&key.dev);
-        let reason = classify::reason(&classify::Event {
-            site,
-            caller: caller.as_ref().map(|(name, _)| name.as_str()),
-            module: caller.as_ref().and_then(|(_, module)| module.as_deref()),
-            dev,
-            partial: key.partial != 0,
-            forwarded: forwards.contains(&ForwardKey { id: key.id, dev: key.dev }),
-            size: totals.bytes / totals.count.max(1),
-        });
+        let sent = || {
+            classify::reason(&classify::Event {
+                site,
+                caller: caller.as_ref().map(|(name, _)| name.as_str()),
+                module: caller.as_ref().and_then(|(_, module)| module.as_deref()),
+                dev,
+                partial: key.partial != 0,
+                forwarded: forwards.contains(&ForwardKey { id: key.id, dev: key.dev }),
+                size: totals.bytes / totals.count.max(1),
+            })
+        };
+        let reason = received.unwrap_or_else(sent);
         let clone = key.clone != 0;
         let kind = CopyKind {
             reason,
@@ -330,6 +361,24 @@ fn socket_sample(entry: &SockEntry, devices: &HashMap<u64, DevInfo>) -> SocketSa
         uid: entry.uid,
         gauges: entry.gauges,
         flows: home.map(|path| (path, entry.home)).into_iter().collect(),
+    }
+}
+
+fn receiver_sample(entry: &RecvEntry, devices: &HashMap<u64, DevInfo>) -> SocketSample {
+    let home = path_of(u64::from(entry.home_path)).filter(|_| entry.home.calls != 0);
+    SocketSample {
+        id: entry.id,
+        cookie: (entry.cookie != 0).then_some(entry.cookie),
+        pid: entry.tgid,
+        comm: text(&entry.comm),
+        local: address(&entry.addr, &entry.addr.local, entry.addr.local_port),
+        remote: address(&entry.addr, &entry.addr.remote, entry.addr.remote_port),
+        dev: devices.get(&entry.dev).map(|dev| text(&dev.name)),
+        netns: entry.netns,
+        cgroup: entry.cgroup,
+        uid: entry.uid,
+        gauges: Gauges::default(),
+        flows: home.map(|path| (path, entry.home.counters())).into_iter().collect(),
     }
 }
 
