@@ -88,10 +88,22 @@ pub struct SockEntry {
     pub tail_skb: u64,
     /// See `tail_skb`.
     pub tail_lo: u64,
+    /// `id` of the first owner's entry: the same for all owners of one life of the socket, and no other socket's.
+    pub root: u64,
+}
+
+/// Key of the table of owners that are not sending at the moment, of sockets that several processes share.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OwnerKey {
+    /// Address of the `struct sock`.
+    pub sk: u64,
+    /// Process (thread group).
+    pub tgid: u64,
 }
 
 const _: () = assert!(
-    size_of::<SockEntry>() == 8 * 8 + 6 * 4 + size_of::<Gauges>() + 16 + 40 + size_of::<FlowCounters>() + 16
+    size_of::<SockEntry>() == 8 * 8 + 6 * 4 + size_of::<Gauges>() + 16 + 40 + size_of::<FlowCounters>() + 24
 );
 
 /// What a socket holds, as last seen on a send or at a completion.
@@ -128,6 +140,8 @@ pub struct CallState {
     pub frags: u64,
     /// The skb bytes are being attached to.
     pub skb: u64,
+    /// `struct inode` of the file the spliced pages belong to; 0 unknown.
+    pub inode: u64,
     /// Bytes asked for, where the back end learns them before the call returns.
     pub requested: u64,
     /// [`Path`] as a number.
@@ -172,6 +186,8 @@ pub struct SendEntry {
     pub path: u64,
     /// 1 once the call has returned and `bytes` is final.
     pub accepted: u64,
+    /// Process (thread group) that sent it: it keeps its end, whoever has the socket by then.
+    pub owner: u64,
 }
 
 /// Copies that hit one completion unit (`ubuf_info`) so far.

@@ -86,6 +86,7 @@ ids! {
         SendmsgLocked = "tcp_sendmsg_locked", SockNoSendpage = "sock_no_sendpage_locked",
         ValidateXmit = "validate_xmit_skb", LocalReceive = "netif_receive_skb", TapClone = "dev_queue_xmit_nit",
         DeliverSkb = "deliver_skb", Unknown = "unknown",
+        CopySpliceRead = "copy_splice_read",
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod config;
 mod counters;
+mod file;
 mod flow;
 mod hist;
 mod ids;
@@ -14,9 +15,10 @@ mod spread;
 
 pub use config::{Config, Filter, Mode, Offsets, Range, Source};
 pub use counters::{Disagreement, Err, FlowCounters, Refusal};
+pub use file::{FileEntry, FileKey, ReadEntry, file_flags};
 pub use flow::{
-    AddrPair, CallState, CopyKey, CopyTotals, DevInfo, FlowKey, Gauges, SendEntry, SendKey, SockEntry,
-    SpillEntry, Unit, sock_flags,
+    AddrPair, CallState, CopyKey, CopyTotals, DevInfo, FlowKey, Gauges, OwnerKey, SendEntry, SendKey,
+    SockEntry, SpillEntry, Unit, sock_flags,
 };
 pub use hist::{HIST_BUCKETS, Hist, LATENCY_SLOTS, LatencyKind, bucket_bounds, bucket_of, latency_slot};
 pub use ids::{Path, Reason, Site};

@@ -11,6 +11,8 @@ pub const LOST_CAUSES: [&str; Lost::COUNT] = [
     "ring_full",
     "call_state_lost",
     "process_table_full",
+    "file_table_full",
+    "owner_table_full",
 ];
 
 /// Why something could not be counted where it belongs.
@@ -35,9 +37,14 @@ pub enum Lost {
     CallState = 7,
     /// A forked process found no room in the process filter.
     ProcessTable = 8,
+    /// A file (or a reader of files) found no room: its bytes are counted, its name and facts are not known.
+    FileTable = 9,
+    /// A socket passed between processes found no room for the one before: sends of it that are in flight have no
+    /// known end.
+    OwnerTable = 10,
 }
 
 impl Lost {
     /// Number of causes.
-    pub const COUNT: usize = 9;
+    pub const COUNT: usize = 11;
 }

@@ -2,8 +2,8 @@
 #![allow(unsafe_code, reason = "aya::Pod is an unsafe marker trait")]
 
 use crate::{
-    Config, CopyKey, CopyTotals, DevInfo, FlowCounters, FlowKey, Hist, SendEntry, SendKey, SockEntry,
-    SpillEntry, Spread, Unit,
+    Config, CopyKey, CopyTotals, DevInfo, FileEntry, FileKey, FlowCounters, FlowKey, Hist, OwnerKey,
+    ReadEntry, SendEntry, SendKey, SockEntry, SpillEntry, Spread, Unit,
 };
 
 macro_rules! pod {
@@ -19,9 +19,13 @@ pod!(
     CopyKey,
     CopyTotals,
     DevInfo,
+    FileEntry,
+    FileKey,
     FlowCounters,
     FlowKey,
     Hist,
+    OwnerKey,
+    ReadEntry,
     SendEntry,
     SendKey,
     SockEntry,

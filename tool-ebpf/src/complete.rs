@@ -25,6 +25,20 @@ struct Range {
     now: u64,
     lo: u32,
     pad: u32,
+    /// Process that owns the socket now.
+    owner: u64,
+    /// Its sends.
+    own: Share,
+    /// Another process whose sends are among them, 0 none.
+    other: u64,
+    /// Its sends.
+    others: Share,
+}
+
+/// One owner's sends of a notification.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct Share {
     /// Sends that were in flight, and their bytes.
     sends: u64,
     bytes: u64,
@@ -52,21 +66,16 @@ pub unsafe fn range(sk: u64, uarg: u64, lo: u32, len: u32, copied: bool) {
     let Some(entry) = known(sk) else { return };
     // SAFETY: helper without preconditions.
     let now = unsafe { bpf_ktime_get_ns() };
-    let mut sum = Range { sk, now, lo, ..Range::default() };
+    let mut sum = Range { sk, now, lo, owner: u64::from(entry.tgid), ..Range::default() };
     // SAFETY: the callback matches the helper's contract and `sum` outlives the loop.
     unsafe { bpf_loop(len, release as *mut c_void, (&raw mut sum).cast(), 0) };
-    let Range { sends, bytes, finished, finished_bytes, .. } = sum;
+    let (sends, bytes) = (sum.own.sends + sum.others.sends, sum.own.bytes + sum.others.bytes);
     // Two units can end at once, and the report of one then covers the other, which was merged into it: its sends
     // are taken already, but what happened to it is known only here.
     if sends == 0 && UNITS.get_ptr(uarg).is_none() {
         return;
     }
     let limit = if sends == 0 { u64::MAX } else { bytes };
-    let Some(flow) = socket::flow(entry, PATH) else { return };
-    add(&mut flow.units, 1);
-    if copied {
-        add(&mut flow.kernel_copied_sends, sends);
-    }
     let mut wire = 0;
     let mut clone = 0;
     if let Some(unit) = UNITS.get_ptr_mut(uarg) {
@@ -80,19 +89,59 @@ pub unsafe fn range(sk: u64, uarg: u64, lo: u32, len: u32, copied: bool) {
     } else if conf!(mode.copy) == Source::Tracepoint as u32 && copied {
         wire = infer::unexplained(entry, bytes);
     }
-    if wire != 0 {
-        add(&mut flow.unit_copied_bytes, wire);
-        if !copied {
-            add(&mut flow.unit_silent_bytes, wire);
+    let mut end = End { wire, clone, copied, units: 1 };
+    // Sends of two processes in one unit: each has its part of what was copied.
+    if sum.others.sends != 0
+        && let Some(parked) = lifecycle::parked(entry, sum.other)
+    {
+        let mut theirs = end;
+        if sum.own.sends != 0 && bytes != 0 {
+            theirs.wire = wire * sum.others.bytes / bytes;
+            theirs.clone = clone * sum.others.bytes / bytes;
+            end = End { wire: wire - theirs.wire, clone: clone - theirs.clone, ..end };
+            theirs.units = 0;
+        }
+        book(parked, &sum.others, theirs);
+    }
+    if sum.own.sends != 0 || sum.others.sends == 0 {
+        book(entry, &sum.own, end);
+    }
+    let finished = sum.own.finished + sum.others.finished;
+    if finished != 0 {
+        landed(entry, finished);
+    }
+}
+
+/// What became of one owner's sends of a unit.
+#[derive(Clone, Copy)]
+struct End {
+    wire: u64,
+    clone: u64,
+    copied: bool,
+    units: u64,
+}
+
+#[inline(always)]
+fn book(entry: &mut SockEntry, share: &Share, end: End) {
+    let Some(flow) = socket::flow(entry, PATH) else { return };
+    if end.units != 0 {
+        add(&mut flow.units, 1);
+    }
+    if end.copied {
+        add(&mut flow.kernel_copied_sends, share.sends);
+    }
+    if end.wire != 0 {
+        add(&mut flow.unit_copied_bytes, end.wire);
+        if !end.copied {
+            add(&mut flow.unit_silent_bytes, end.wire);
         }
     }
-    if clone != 0 {
-        add(&mut flow.unit_clone_bytes, clone);
+    if end.clone != 0 {
+        add(&mut flow.unit_clone_bytes, end.clone);
     }
-    if finished != 0 {
-        add(&mut flow.completed_sends, finished);
-        add(&mut flow.completed_bytes, finished_bytes);
-        landed(entry, finished);
+    if share.finished != 0 {
+        add(&mut flow.completed_sends, share.finished);
+        add(&mut flow.completed_bytes, share.finished_bytes);
     }
 }
 
@@ -111,12 +160,19 @@ extern "C" fn release(index: u32, range: *mut Range) -> i64 {
             return 0;
         }
         let (start, path, bytes) = ((*send).start_ns, (*send).path, (*send).bytes);
-        range.sends += 1;
-        range.bytes += bytes;
+        let owner = (*send).owner;
+        let own = owner == range.owner;
+        if !own && range.other == 0 {
+            range.other = owner;
+        }
+        // A third process in one notification has its sends booked with the second one's.
+        let share = if own { &mut range.own } else { &mut range.others };
+        share.sends += 1;
+        share.bytes += bytes;
         // When the call's end saw the release first, it has removed and booked the send.
         if core::ptr::read_volatile(&raw const (*send).accepted) != 0 && SENDS.remove(key).is_ok() {
-            range.finished += 1;
-            range.finished_bytes += bytes;
+            share.finished += 1;
+            share.finished_bytes += bytes;
             record_duration(LatencyKind::Release, path as u32, range.now.saturating_sub(start));
         }
     }

@@ -14,6 +14,7 @@ mod classify;
 mod complete;
 mod config;
 mod copy;
+mod file;
 mod hooks;
 mod infer;
 mod lifecycle;

@@ -1,14 +1,14 @@
 //! All maps, and the small operations on them that every module uses.
 
 use aya_ebpf::{
-    bindings::BPF_NOEXIST,
+    bindings::{BPF_F_NO_PREALLOC, BPF_NOEXIST},
     macros::map,
-    maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, PerCpuArray, RingBuf},
 };
 use zcscope_common::{
-    CallState, CopyKey, CopyTotals, DevInfo, FlowCounters, FlowKey, HIST_BUCKETS, Hist, LATENCY_SLOTS,
-    LatencyKind, Lost, Path, SPREAD_BUCKETS, SendEntry, SendKey, SockEntry, SpillEntry, Spread, SpreadKind,
-    Unit, bucket_of, latency_slot, spread_bucket, spread_slot,
+    CallState, CopyKey, CopyTotals, DevInfo, FileEntry, FileKey, FlowCounters, FlowKey, HIST_BUCKETS, Hist,
+    LATENCY_SLOTS, LatencyKind, Lost, OwnerKey, Path, ReadEntry, SPREAD_BUCKETS, SendEntry, SendKey,
+    SockEntry, SpillEntry, Spread, SpreadKind, Unit, bucket_of, latency_slot, spread_bucket, spread_slot,
 };
 
 use crate::mem::{add, fetch_add};
@@ -24,19 +24,28 @@ pub static SPILL: HashMap<FlowKey, SpillEntry> = HashMap::with_max_entries(2_048
 pub static SENDS: HashMap<SendKey, SendEntry> = HashMap::with_max_entries(16_384, 0);
 /// Completion units that were copied (and every io_uring notification): `ubuf_info` address.
 #[map]
-pub static UNITS: LruHashMap<u64, Unit> = LruHashMap::with_max_entries(8_192, 0);
+pub static UNITS: HashMap<u64, Unit> = HashMap::with_max_entries(8_192, 0);
 /// Copy events.
 #[map]
 pub static COPIES: HashMap<CopyKey, CopyTotals> = HashMap::with_max_entries(8_192, 0);
 /// Devices by address of `struct net_device`.
 #[map]
 pub static DEVS: HashMap<u64, DevInfo> = HashMap::with_max_entries(1_024, 0);
-/// The current send call of each thread.
+/// The current send call of each thread; taken out when the thread ends.
 #[map]
-pub static CALLS: LruHashMap<u64, CallState> = LruHashMap::with_max_entries(4_096, 0);
+pub static CALLS: HashMap<u64, CallState> = HashMap::with_max_entries(4_096, 0);
 /// Traced processes, when the filter is by process.
 #[map]
 pub static PROCS: HashMap<u32, u8> = HashMap::with_max_entries(4_096, 0);
+/// Owners of shared sockets that are not the ones sending at the moment.
+#[map]
+pub static PARKED: HashMap<OwnerKey, SockEntry> = HashMap::with_max_entries(1_024, BPF_F_NO_PREALLOC);
+/// Files sent.
+#[map]
+pub static FILES: HashMap<FileKey, FileEntry> = HashMap::with_max_entries(2_048, BPF_F_NO_PREALLOC);
+/// Processes that send plainly, and what they read from files.
+#[map]
+pub static READERS: HashMap<u32, ReadEntry> = HashMap::with_max_entries(2_048, BPF_F_NO_PREALLOC);
 /// Durations by `latency_slot`.
 #[map]
 pub static LATENCY: PerCpuArray<Hist> = PerCpuArray::with_max_entries(LATENCY_SLOTS as u32, 0);

@@ -12,7 +12,7 @@ use crate::{
     },
     complete::finish_if_done,
     config::conf,
-    copy,
+    copy, file,
     maps::{CALLS, SENDS, SOCKS, UNITS, active, lost, see_zerocopy},
     mem::{Direct, Mem, Probe, add, fetch_add, swap},
     socket::{self, Owner, current_tid},
@@ -72,6 +72,9 @@ pub unsafe fn begin<M: Mem>(sk: *const u8, msg: *const u8, class: Class) -> Opti
             1
         }
     };
+    if class.path as u32 == Path::Splice as u32 && state.wanted != 0 {
+        state.inode = unsafe { file::inode_of_message::<M>(msg) };
+    }
     if class.path.has_completion() && class.path as u32 != Path::MsgZerocopy as u32 && state.wanted != 0 {
         state.uarg = unsafe { M::read(msg, conf!(off.msghdr_ubuf)) };
         let unit = Unit { sk: sk as u64, path: class.path as u32, ..Unit::default() };
@@ -231,6 +234,7 @@ pub unsafe fn took_id<M: Mem>(state: &mut CallState, sk: *const u8, size: u64) {
         start_ns: state.start_ns,
         bytes: size,
         path: u64::from(state.path),
+        owner: u64::from(socket::current_tgid()),
         ..SendEntry::default()
     };
     // An id recycled after an aborted send overwrites its dead record.
@@ -288,6 +292,14 @@ pub unsafe fn end<M: Mem>(sk: *const u8, state: &mut CallState, ret: i64) {
         add(&mut flow.attached_bytes, state.attached);
         add(&mut flow.frags, state.frags);
     }
+    let mut site = Site::SendmsgLocked;
+    if (state.path == Path::Sendfile as u32 || state.path == Path::Splice as u32)
+        && entry.is_some()
+        && file::zcscope_file_sent(state.path, state.inode, bytes) != 0
+    {
+        site = Site::CopySpliceRead;
+        state.start_copy = 1;
+    }
     if state.start_copy != 0 {
         add(&mut flow.start_copied_bytes, bytes);
         if let Some(entry) = &entry {
@@ -295,7 +307,9 @@ pub unsafe fn end<M: Mem>(sk: *const u8, state: &mut CallState, ret: i64) {
                 id: entry.id,
                 dev: entry.dev,
                 path: state.path as u8,
-                site: Site::SendmsgLocked as u8,
+                site: site as u8,
+                // A file that cannot lend its pages is known by what it is, not by watching it copy.
+                inferred: u8::from(site as u8 == Site::CopySpliceRead as u8),
                 ..CopyKey::default()
             };
             copy::count(key, bytes);

@@ -1,11 +1,14 @@
 //! Sockets: who owns one, where it goes, whether the filter wants it, and where its counters are.
 
-use aya_ebpf::helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_ktime_get_ns};
+use aya_ebpf::helpers::{
+    bpf_get_current_ancestor_cgroup_id, bpf_get_current_cgroup_id, bpf_get_current_comm,
+    bpf_get_current_pid_tgid, bpf_get_current_uid_gid, bpf_ktime_get_ns,
+};
 use zcscope_common::{AddrPair, DevInfo, FlowCounters, Lost, Offsets, Path, SockEntry, sock_flags};
 
 use crate::{
     config::conf,
-    lifecycle,
+    file, lifecycle,
     maps::{DEVS, PROCS, SOCKS, UNATTRIBUTED, active, lost, next_id, sock_slot, spill_slot},
     mem::{Mem, Probe, read},
 };
@@ -61,13 +64,13 @@ pub unsafe fn sending<M: Mem>(sk: *const u8, path: u32) -> Owner {
     // SAFETY: map values stay valid while the program runs.
     let entry = unsafe { &mut *entry };
     let tgid = current_tgid();
-    if new || entry.tgid != tgid {
-        if !new && entry.flags & sock_flags::IGNORED == 0 {
-            lifecycle::zcscope_publish(entry);
-        }
+    if new {
         entry.sk = sk as u64;
         entry.tgid = tgid;
         zcscope_identify(entry, path);
+        entry.root = entry.id;
+    } else if entry.tgid != tgid {
+        lifecycle::zcscope_hand_over(entry, path);
     }
     let dst: u64 = unsafe { M::read(sk, conf!(off.sock_dst_cache)) };
     if dst != entry.dst {
@@ -97,11 +100,15 @@ pub extern "C" fn zcscope_identify(entry: *mut SockEntry, path: u32) -> u64 {
         entry.first_ns = bpf_ktime_get_ns();
         entry.cookie = Probe::read(sk, conf!(off.sock_common_cookie));
         entry.comm = bpf_get_current_comm().unwrap_or([0; 16]);
+        entry.cgroup = bpf_get_current_cgroup_id();
+        entry.uid = bpf_get_current_uid_gid() as u32;
         entry.addr = addresses(sk);
         let net: u64 = Probe::read(sk, conf!(off.sock_common_net));
         entry.netns = Probe::read(net as *const u8, conf!(off.net_inum));
         if !process_wanted(tgid) || !identity_wanted(entry) {
             entry.flags |= sock_flags::IGNORED;
+        } else if path == Path::Copy as u32 {
+            file::sends_plainly(tgid, entry.comm);
         }
     }
     0
@@ -116,6 +123,13 @@ fn identity_wanted(entry: &SockEntry) -> bool {
     }
     let netns = conf!(filter.netns);
     if netns != 0 && netns != entry.netns {
+        return false;
+    }
+    let cgroup = conf!(filter.cgroup);
+    // SAFETY: a helper without preconditions.
+    if cgroup != 0
+        && unsafe { bpf_get_current_ancestor_cgroup_id(conf!(filter.cgroup_level) as i32) } != cgroup
+    {
         return false;
     }
     conf!(filter.comm[0]) == 0 || same_name(conf!(filter.comm), entry.comm)

@@ -7,7 +7,7 @@ use aya_ebpf::{
     programs::{ProbeContext, RetProbeContext},
 };
 
-use crate::{attach, complete, copy, mem::Probe, send};
+use crate::{attach, complete, copy, file, mem::Probe, send};
 
 /// Declares one entry program; the body runs only when all arguments could be read.
 macro_rules! entry {
@@ -61,3 +61,6 @@ entry!(kprobe_pskb_pull_tail, |ctx, skb: *const u8 = 0, delta: i32 = 1| {
 entry!(kprobe_skb_segment, |ctx, skb: *const u8 = 0, features: u64 = 1| {
     copy::segment::<Probe>(ctx.as_ptr(), skb, features)
 });
+exit!(kretprobe_do_sendfile, |ret: i64| file::sendfile_return(ret));
+exit!(kretprobe_filemap_read, |ret: i64| file::read(ret));
+exit!(kretprobe_shmem_file_read_iter, |ret: i64| file::read(ret));

@@ -2,7 +2,7 @@
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 
-use crate::{complete, config::conf, infer, lifecycle, maps, mem::Direct, mem::Mem, send};
+use crate::{complete, config::conf, file, infer, lifecycle, maps, mem::Direct, mem::Mem, send};
 
 const IPPROTO_TCP: u16 = 6;
 
@@ -42,4 +42,9 @@ skb_tracepoint!(tp_net_dev_queue, ctx => infer::queued(ctx.arg(0)));
 skb_tracepoint!(tp_net_dev_start_xmit, ctx => infer::transmitted(ctx.arg(0), ctx.arg(1)));
 skb_tracepoint!(tp_netif_receive_skb, ctx => infer::received(ctx.arg(0)));
 tracepoint!(tp_tcp_destroy_sock, ctx => lifecycle::destroyed(ctx.arg(0)));
+tracepoint!(tp_mm_filemap_add_to_page_cache, ctx => file::cached(ctx.arg(0)));
+tracepoint!(tp_sched_process_exit, ctx => {
+    let _ = ctx;
+    lifecycle::exited();
+});
 tracepoint!(tp_sched_process_fork, ctx => lifecycle::forked(ctx.arg(0), ctx.arg(1)));

@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 
 use crate::{
-    attach, complete, copy,
+    attach, complete, copy, file,
     mem::{Direct, Probe},
     send,
 };
@@ -72,4 +72,19 @@ hook!(fentry, fentry_pskb_pull_tail, FEntryContext, ctx => {
 });
 hook!(fentry, fentry_skb_segment, FEntryContext, ctx => {
     copy::segment::<Direct>(ctx.as_ptr(), ctx.arg(0), ctx.arg(1));
+});
+hook!(fexit, fexit_do_sendfile, FExitContext, ctx => {
+    if let Ok(ret) = ctx.ret::<i64>() {
+        file::sendfile_return(ret);
+    }
+});
+hook!(fexit, fexit_filemap_read, FExitContext, ctx => {
+    if let Ok(ret) = ctx.ret::<i64>() {
+        file::read(ret);
+    }
+});
+hook!(fexit, fexit_shmem_file_read_iter, FExitContext, ctx => {
+    if let Ok(ret) = ctx.ret::<i64>() {
+        file::read(ret);
+    }
 });

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use zcscope_common::{Path, Reason};
 
-use super::sample::CopyKind;
+use super::sample::{CopyKind, MapSample};
 
 /// The state of the world at one moment.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +31,8 @@ pub struct Snapshot {
     pub devices: Vec<DeviceFigures>,
     /// Throughput per path over time.
     pub history: History,
+    /// How full the source's tables are, as last told.
+    pub maps: Vec<MapSample>,
 }
 
 /// Facts that do not change while tracing.

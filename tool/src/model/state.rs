@@ -12,7 +12,7 @@ use super::hash::ById;
 use super::history::Points;
 use super::known::Known;
 use super::ledger::{self, Sums};
-use super::sample::{CopySample, Sample, SocketSample};
+use super::sample::{CopySample, MapSample, Sample, SocketSample};
 use super::snapshot::{DeviceFigures, Lost, PathFigures, Percentiles, ProcessFigures, Session, Snapshot};
 use super::sockets::{Socket, Sockets};
 
@@ -43,6 +43,7 @@ pub struct Model {
     lost: Lost,
     copied_bytes: u64,
     points: Points,
+    maps: Vec<MapSample>,
 }
 
 impl Model {
@@ -67,6 +68,7 @@ impl Model {
             lost: Lost::default(),
             copied_bytes: 0,
             points: Points::default(),
+            maps: Vec::new(),
         }
     }
 
@@ -90,6 +92,9 @@ impl Model {
         }
         for latency in sample.latency {
             self.latency.insert((latency.path, latency.kind), latency.hist);
+        }
+        if !sample.maps.is_empty() {
+            self.maps = sample.maps;
         }
         self.lost = Lost { total: sample.lost.values().sum(), by_cause: sample.lost };
         self.forget_old();
@@ -266,6 +271,7 @@ impl Model {
             sockets,
             devices,
             history: self.points.history(),
+            maps: self.maps.clone(),
         }
     }
 

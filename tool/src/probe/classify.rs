@@ -63,6 +63,7 @@ pub(super) fn reason(event: &Event<'_>) -> Reason {
     match event.site {
         Site::SendmsgLocked => Reason::SoZerocopyUnset,
         Site::SockNoSendpage => Reason::RouteNoSg,
+        Site::CopySpliceRead => Reason::SpliceCopyRead,
         Site::SkbSegment | Site::ValidateXmit => device_lacks(event.dev),
         Site::LocalReceive => local(event.dev),
         Site::TapClone => Reason::PacketTap,

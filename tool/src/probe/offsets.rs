@@ -100,6 +100,30 @@ const ROWS: &[Row] = rows! {
     pt_regs_orig_ax = "pt_regs" "orig_ax";
     pt_regs_dx = "pt_regs" "dx";
     pt_regs_r10 = "pt_regs" "r10";
+    pt_regs_si = "pt_regs" "si";
+    pt_regs_di = "pt_regs" "di";
+    task_files = "task_struct" "files";
+    files_fdt = "files_struct" "fdt";
+    fdtable_fd = "fdtable" "fd";
+    file_inode = "file" "f_inode";
+    file_op = "file" "f_op";
+    file_flags = "file" "f_flags";
+    file_dentry = "file" "f_path.dentry";
+    file_op_splice_read = "file_operations" "splice_read";
+    inode_mode = "inode" "i_mode";
+    inode_ino = "inode" "i_ino";
+    inode_sb = "inode" "i_sb";
+    inode_dentry = "inode" "i_dentry";
+    sb_dev = "super_block" "s_dev";
+    sb_type = "super_block" "s_type";
+    fs_type_name = "file_system_type" "name";
+    dentry_alias = "dentry" "d_u.d_alias";
+    dentry_name = "dentry" "d_name.name";
+    page_mapping = "page" "mapping";
+    page_compound_head = "page" "compound_head";
+    mapping_host = "address_space" "host";
+    folio_nr_pages = "folio" "_folio_nr_pages" optional;
+    msghdr_iter_bvec = "msghdr" "msg_iter.bvec";
 };
 
 /// Cache line of the architectures supported; the kernel rounds skb sizes up to it (`SKB_DATA_ALIGN`).
@@ -119,6 +143,10 @@ pub(super) fn resolve(btf: &Btf) -> Result<Offsets, String> {
             (None, _) => return Err(format!("struct {} has no member {}", row.structure, row.members)),
         };
         (row.set)(&mut offsets, value);
+    }
+    // Renamed in Linux 6.15.
+    if let (Offsets::ABSENT, Some(field)) = (offsets.folio_nr_pages, btf.field("folio", "_nr_pages")) {
+        offsets.folio_nr_pages = field.byte();
     }
     // SKB_TRUESIZE(0): what sock_omalloc charges for a notification.
     let aligned = |name: &str| btf.size_of(name).map(|size| size.next_multiple_of(CACHE_LINE));

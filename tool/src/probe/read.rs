@@ -9,17 +9,26 @@ use aya::Ebpf;
 use aya::maps::{HashMap as BpfHash, Map, MapData, PerCpuArray, RingBuf};
 use zcscope_common::{
     AddrPair, CopyKey, CopyTotals, DevInfo, FlowCounters, FlowKey, Hist, LATENCY_SLOTS, LOST_CAUSES,
-    LatencyKind, Path, Site, SockEntry, SpillEntry, Spread, SpreadKind, latency_slot, sock_flags,
-    spread_slot,
+    LatencyKind, OwnerKey, Path, Site, SockEntry, SpillEntry, Spread, SpreadKind, Unit, latency_slot,
+    sock_flags, spread_slot,
 };
 
 use super::classify;
+use super::files::Files;
+use super::maps::Maps;
+use super::names::Namer;
 use super::raw::{self, Batch};
 use super::skipped::Programs;
 use crate::host::symbols::Symbols;
-use crate::model::sample::{CopyKind, CopySample, LatencySample, Names, Sample, SocketSample, SpreadSample};
+use crate::model::sample::{
+    CopyKind, CopySample, LatencySample, MapSample, Sample, SocketSample, SpreadSample,
+};
+use crate::model::snapshot::Session;
 
 const AF_INET6: u16 = 10;
+
+/// Readings between two looks for completion units left behind.
+const SWEEP: u64 = 16;
 
 /// A record of the ring.
 enum Record {
@@ -30,7 +39,7 @@ enum Record {
 /// All maps of the kernel side, and what is remembered between reads.
 pub(super) struct Reader {
     socks: MapData,
-    spill: MapData,
+    spill: Map,
     copies: Map,
     devs: MapData,
     latency: PerCpuArray<MapData, Hist>,
@@ -50,6 +59,20 @@ pub(super) struct Reader {
     /// Callers already looked up.
     callers: HashMap<u64, Option<(String, Option<String>)>>,
     programs: Programs,
+    maps: Maps,
+    files: Files,
+    namer: Namer,
+    parked: Map,
+    parked_batch: Batch<OwnerKey, SockEntry>,
+    /// Their other paths, to be taken out.
+    orphan_spills: Vec<FlowKey>,
+    /// Parked owners whose socket was gone in the reading before: their counters are final.
+    orphans: HashSet<u64>,
+    units: Map,
+    unit_batch: Batch<u64, Unit>,
+    /// Units whose socket was gone when they were looked at last.
+    stale: HashSet<u64>,
+    readings: u64,
     /// Records of the ring that were not understood.
     unreadable: u64,
 }
@@ -59,16 +82,19 @@ impl Reader {
     ///
     /// # Errors
     /// A map is missing or of another type: the object does not fit this program.
-    pub(super) fn new(ebpf: &mut Ebpf, symbols: Option<Symbols>) -> Result<Reader> {
+    pub(super) fn new(ebpf: &mut Ebpf, symbols: Option<Symbols>, session: &Session) -> Result<Reader> {
+        let maps = Maps::of(ebpf);
         let data = |map: Map, name: &str| match map {
             Map::HashMap(data) | Map::LruHashMap(data) => Ok(data),
             _ => bail!("map {name} has an unexpected type"),
         };
         let mut take =
             |name: &str| ebpf.take_map(name).with_context(|| format!("the object has no map {name}"));
+        let files = Files::new(data(take("FILES")?, "FILES")?, data(take("READERS")?, "READERS")?, session);
+        let (parked, units) = (take("PARKED")?, take("UNITS")?);
         Ok(Reader {
             socks: data(take("SOCKS")?, "SOCKS")?,
-            spill: data(take("SPILL")?, "SPILL")?,
+            spill: take("SPILL")?,
             copies: take("COPIES")?,
             devs: data(take("DEVS")?, "DEVS")?,
             latency: PerCpuArray::try_from(take("LATENCY")?)?,
@@ -85,6 +111,17 @@ impl Reader {
             ended_before: HashSet::new(),
             callers: HashMap::new(),
             programs: Programs::of(ebpf),
+            maps,
+            files,
+            namer: Namer::new(),
+            parked,
+            parked_batch: Batch::new(),
+            orphans: HashSet::new(),
+            orphan_spills: Vec::new(),
+            units,
+            unit_batch: Batch::new(),
+            stale: HashSet::new(),
+            readings: 0,
             unreadable: 0,
         })
     }
@@ -95,20 +132,29 @@ impl Reader {
     /// A map can no longer be read.
     pub(super) fn read(&mut self, at_ns: u64) -> Result<Sample> {
         // Sockets before the ring: one that ends in between is in both, and its end wins.
-        self.spill_batch.fill(self.spill.fd().as_fd()).context("reading flows")?;
+        let Map::HashMap(spill) = &self.spill else { bail!("map SPILL has an unexpected type") };
+        self.spill_batch.fill(spill.fd().as_fd()).context("reading flows")?;
         self.sock_batch.fill(self.socks.fd().as_fd()).context("reading sockets")?;
+        let Map::HashMap(parked) = &self.parked else { bail!("map PARKED has an unexpected type") };
+        self.parked_batch.fill(parked.fd().as_fd()).context("reading owners")?;
         let records = self.drain_ring();
+        self.readings += 1;
+        if self.readings.is_multiple_of(SWEEP) {
+            self.sweep_units()?;
+        }
         let Map::HashMap(copies) = &self.copies else { bail!("map COPIES has an unexpected type") };
         self.copy_batch.fill(copies.fd().as_fd()).context("reading copies")?;
         // Devices last: whatever was read above names only devices that are in the table by now.
         self.dev_batch.fill(self.devs.fd().as_fd()).context("reading devices")?;
         self.devices.extend(self.dev_batch.iter().map(|(address, info)| (*address, *info)));
 
-        let ended = self.ended_sockets(records);
+        let mut ended = self.ended_sockets(records);
+        self.end_orphans(&mut ended)?;
         let gone: HashSet<u64> = ended.iter().map(|socket| socket.id).collect();
         let sockets = self.live_sockets(&gone);
         let copies = self.copy_samples()?;
         self.ended_before = gone;
+        let names = self.namer.of(sockets.iter().chain(&ended));
         Ok(Sample {
             at_ns,
             sockets,
@@ -118,9 +164,10 @@ impl Reader {
             latency: self.read_latency()?,
             socket_latency: Vec::new(),
             spreads: self.read_spreads()?,
-            files: Vec::new(),
-            file_reads: Vec::new(),
-            names: Names::default(),
+            files: self.files.sent()?,
+            file_reads: self.files.reads()?,
+            names,
+            maps: Vec::new(),
             lost: self.read_lost()?,
         })
     }
@@ -134,7 +181,8 @@ impl Reader {
         }
         let mut seen = HashSet::new();
         let mut sockets = Vec::new();
-        for (_, entry) in self.sock_batch.iter() {
+        let parked = self.parked_batch.iter().map(|(_, entry)| entry);
+        for entry in self.sock_batch.iter().map(|(_, entry)| entry).chain(parked) {
             let counted = entry.id != 0 && entry.flags & sock_flags::IGNORED == 0;
             if !counted || gone.contains(&entry.id) || !seen.insert(entry.id) {
                 continue;
@@ -144,6 +192,56 @@ impl Reader {
             sockets.push(socket);
         }
         sockets
+    }
+
+    /// Owners that were parked when their socket ended: handed over once, and taken out. One reading later than the
+    /// end is seen, so that their other paths, which are read first, are final too.
+    fn end_orphans(&mut self, ended: &mut Vec<SocketSample>) -> Result<()> {
+        let roots: HashMap<u64, u64> = self.sock_batch.iter().map(|(sk, entry)| (*sk, entry.root)).collect();
+        let gone = |key: &OwnerKey, entry: &SockEntry| roots.get(&key.sk) != Some(&entry.root);
+        let orphans: Vec<(OwnerKey, SockEntry)> =
+            self.parked_batch.iter().filter(|(key, entry)| gone(key, entry)).map(|(k, e)| (*k, *e)).collect();
+        let before = std::mem::replace(&mut self.orphans, orphans.iter().map(|(_, e)| e.id).collect());
+        let mut parked = BpfHash::<_, OwnerKey, SockEntry>::try_from(&mut self.parked)?;
+        for (key, entry) in orphans.iter().filter(|(_, entry)| before.contains(&entry.id)) {
+            // Already gone is as good.
+            let _ = parked.remove(key);
+            let mut socket = socket_sample(entry, &self.devices);
+            for (spill, flow) in self.spill_batch.iter().filter(|(spill, _)| spill.id == entry.id) {
+                socket.flows.extend(path_of(spill.path).map(|path| (path, flow.flow)));
+                self.orphan_spills.push(*spill);
+            }
+            ended.push(socket);
+        }
+        let mut spill = BpfHash::<_, FlowKey, SpillEntry>::try_from(&mut self.spill)?;
+        for key in self.orphan_spills.drain(..) {
+            let _ = spill.remove(&key);
+        }
+        Ok(())
+    }
+
+    /// Takes out completion units whose socket is long gone: their end was not seen.
+    fn sweep_units(&mut self) -> Result<()> {
+        let Map::HashMap(units) = &self.units else { bail!("map UNITS has an unexpected type") };
+        self.unit_batch.fill(units.fd().as_fd()).context("reading units")?;
+        let alive: HashSet<u64> = self.sock_batch.iter().map(|(sk, _)| *sk).collect();
+        let stale: HashSet<u64> = self
+            .unit_batch
+            .iter()
+            .filter(|(_, unit)| !alive.contains(&unit.sk))
+            .map(|(key, _)| *key)
+            .collect();
+        let mut map = BpfHash::<_, u64, Unit>::try_from(&mut self.units)?;
+        for key in stale.intersection(&self.stale) {
+            let _ = map.remove(key);
+        }
+        self.stale = stale;
+        Ok(())
+    }
+
+    /// How full the maps are. Walks them: not for every tick.
+    pub(super) fn maps(&self) -> Vec<MapSample> {
+        self.maps.sample()
     }
 
     /// Takes everything out of the ring.
@@ -331,7 +429,7 @@ fn address(pair: &AddrPair, bytes: &[u8; 16], port: u16) -> SocketAddr {
 }
 
 /// A name in a fixed, zero-terminated field.
-fn text(bytes: &[u8; 16]) -> String {
+pub(super) fn text(bytes: &[u8]) -> String {
     let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
     String::from_utf8_lossy(&bytes[..end]).into_owned()
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::diagnose::Finding;
+use crate::model::sample::MapSample;
 use crate::model::snapshot::{
     Completions, CopyFigures, InFlight, PathFigures, Percentiles, Session, Snapshot,
 };
@@ -50,6 +51,23 @@ pub struct StatDocument {
     pub devices: Vec<DeviceDoc>,
     /// What it means.
     pub findings: Vec<FindingDoc>,
+    /// The kernel's tables at the end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub maps: Vec<MapDoc>,
+}
+
+/// One of the kernel's tables.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MapDoc {
+    /// Its name.
+    pub name: String,
+    /// Elements in it; absent where they do not come and go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entries: Option<u64>,
+    /// Elements it has room for (a ring: bytes).
+    pub max_entries: u64,
+    /// Kernel memory it takes, bytes.
+    pub bytes: u64,
 }
 
 /// A fact that cannot be known here.
@@ -321,7 +339,12 @@ pub fn document(snapshot: &Snapshot, findings: &[Finding], command: &[String]) -
         sockets: sockets.collect(),
         devices: devices.collect(),
         findings: findings.iter().map(finding).collect(),
+        maps: snapshot.maps.iter().map(map).collect(),
     }
+}
+
+fn map(map: &MapSample) -> MapDoc {
+    MapDoc { name: map.name.clone(), entries: map.entries, max_entries: map.max_entries, bytes: map.bytes }
 }
 
 /// The ledgers of some paths (of all traffic, or of one process or socket) as they stand in the document.
