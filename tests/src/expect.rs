@@ -39,7 +39,7 @@ impl Backend {
     const fn must_miss(self) -> &'static [&'static str] {
         match self {
             Backend::Fentry | Backend::Kprobe => &[],
-            Backend::Tracepoint => &["frags", "copy_site"],
+            Backend::Tracepoint => &["frags", "copy_site", "sendfile_calls", "file_reads"],
         }
     }
 
@@ -52,6 +52,10 @@ impl Backend {
             "splice_frags" => !kernel::has(Since::SplicePages),
             // Dropped kprobes cannot be counted.
             "skipped_events" => self == Backend::Kprobe,
+            "splice_file" => !kernel::has(Since::SplicePages),
+            // Guests mount none.
+            "cgroup" => !kernel::has_cgroups(),
+            "sendfile_calls" | "file_reads" => self == Backend::Tracepoint,
             "attach" | "frags" | "copy_site" => self == Backend::Tracepoint,
             "copy" | "completion" | "told" | "refused" => {
                 self == Backend::Tracepoint && !kernel::has(Since::SendTracepoint)

@@ -52,7 +52,10 @@ pub extern "C" fn zcscope_hand_over(entry: *mut SockEntry, path: u32) -> u64 {
     let (sk, root, tgid) = (entry.sk, entry.root, current_tgid());
     if entry.flags & sock_flags::IGNORED == 0 {
         let key = OwnerKey { sk, tgid: u64::from(entry.tgid) };
-        if PARKED.insert(key, &*entry, 0).is_err() {
+        // Looked up again: before Linux 6.2 the verifier takes no map value from memory a function was given.
+        // SAFETY: a map value, valid while the program runs.
+        let kept = SOCKS.get_ptr(sk).is_some_and(|value| PARKED.insert(key, unsafe { &*value }, 0).is_ok());
+        if !kept {
             lost(Lost::OwnerTable, 1);
             zcscope_publish(entry);
         }

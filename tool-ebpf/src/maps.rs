@@ -39,7 +39,7 @@ pub static CALLS: HashMap<u64, CallState> = HashMap::with_max_entries(4_096, 0);
 pub static PROCS: HashMap<u32, u8> = HashMap::with_max_entries(4_096, 0);
 /// Owners of shared sockets that are not the ones sending at the moment.
 #[map]
-pub static PARKED: HashMap<OwnerKey, SockEntry> = HashMap::with_max_entries(1_024, BPF_F_NO_PREALLOC);
+pub static PARKED: HashMap<OwnerKey, SockEntry> = HashMap::with_max_entries(512, BPF_F_NO_PREALLOC);
 /// Files sent.
 #[map]
 pub static FILES: HashMap<FileKey, FileEntry> = HashMap::with_max_entries(2_048, BPF_F_NO_PREALLOC);
