@@ -1,13 +1,14 @@
 //! Files: which one a `sendfile` or `splice` sends, whether its pages were lent or copied, what had to be read for
 //! it; and what programs that send plainly read from files.
 
+use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::helpers::{bpf_get_current_comm, bpf_get_current_task_btf, bpf_probe_read_kernel_str_bytes};
 use zcscope_common::{FileEntry, FileKey, Lost, Offsets, Path, ReadEntry, file_flags};
 
 use crate::{
     classify::{SYS_SENDFILE, Syscall, syscall},
     config::conf,
-    maps::{FILES, READERS, active, lost},
+    maps::{FILES, READERS, ZERO_FILE, active, lost},
     mem::{Direct, Mem, Probe, add},
     socket::{current_tgid, process_wanted},
 };
@@ -72,19 +73,25 @@ unsafe fn key_of(inode: u64, path: u32) -> FileKey {
 #[inline(always)]
 unsafe fn slot(key: FileKey, inode: u64, file: u64) -> Option<&'static mut FileEntry> {
     unsafe {
-        if FILES.get_ptr(key).is_none() && FILES.insert(key, describe(inode, file), 0).is_err() {
+        // Map values, valid while the program runs.
+        if let Some(entry) = FILES.get_ptr_mut(key) {
+            return Some(&mut *entry);
+        }
+        if FILES.insert(key, ZERO_FILE.get(0)?, u64::from(BPF_NOEXIST)).is_err()
+            && FILES.get_ptr(key).is_none()
+        {
             lost(Lost::FileTable, 1);
         }
-        // A map value, valid while the program runs.
-        FILES.get_ptr_mut(key).map(|entry| &mut *entry)
+        let entry = &mut *FILES.get_ptr_mut(key)?;
+        describe(entry, inode, file);
+        Some(entry)
     }
 }
 
 /// Name, filesystem and kind of a file.
 #[inline(always)]
-unsafe fn describe(inode: u64, file: u64) -> FileEntry {
+unsafe fn describe(entry: &mut FileEntry, inode: u64, file: u64) {
     unsafe {
-        let mut entry: FileEntry = core::mem::zeroed();
         entry.comm = bpf_get_current_comm().unwrap_or([0; 16]);
         let sb: u64 = Probe::read(inode as *const u8, conf!(off.inode_sb));
         let kind: u64 = Probe::read(sb as *const u8, conf!(off.sb_type));
@@ -106,7 +113,6 @@ unsafe fn describe(inode: u64, file: u64) -> FileEntry {
             let name: u64 = Probe::read(dentry as *const u8, conf!(off.dentry_name));
             let _ = bpf_probe_read_kernel_str_bytes(name as *const u8, &mut entry.name);
         }
-        entry
     }
 }
 

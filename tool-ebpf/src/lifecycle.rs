@@ -7,7 +7,7 @@ use crate::{
     config::conf,
     maps::{CALLS, ENDED, PARKED, PROCS, SOCKS, SPILL, lost},
     mem::{Direct, Mem},
-    socket::{self, current_tgid, current_tid},
+    socket::{current_tgid, current_tid},
 };
 
 /// Hands the final counters of a socket, or of one owner's share of it, to user space. Exported like
@@ -43,10 +43,11 @@ fn publish_spill(key: FlowKey) {
 
 /// Another process than the one before sends on the socket: the entry becomes its own. What the one before counted
 /// is parked, because sends of it may be in flight, and it may come back. `in_flight` stays: it is the socket's.
-/// Exported like [`crate::socket::zcscope_identify`].
+/// Returns 1 when the new owner has to be identified: not done here, because stacks of nested calls add up. Exported
+/// like [`crate::socket::zcscope_identify`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn zcscope_hand_over(entry: *mut SockEntry, path: u32) -> u64 {
+pub extern "C" fn zcscope_hand_over(entry: *mut SockEntry) -> u64 {
     // SAFETY: null or a map value.
     let Some(entry) = (unsafe { entry.as_mut() }) else { return 0 };
     let (sk, root, tgid) = (entry.sk, entry.root, current_tgid());
@@ -71,9 +72,7 @@ pub extern "C" fn zcscope_hand_over(entry: *mut SockEntry, path: u32) -> u64 {
         return 0;
     }
     entry.tgid = tgid;
-    socket::zcscope_identify(entry, path);
-    entry.root = root;
-    0
+    1
 }
 
 /// Puts an owner's own share back into the socket's entry.

@@ -75,6 +75,9 @@ static ZERO_SOCK: Array<SockEntry> = Array::with_max_entries(1, 0);
 /// See `ZERO_SOCK`.
 #[map]
 static ZERO_SPILL: Array<SpillEntry> = Array::with_max_entries(1, 0);
+/// See `ZERO_SOCK`.
+#[map]
+pub static ZERO_FILE: Array<FileEntry> = Array::with_max_entries(1, 0);
 
 /// Whether everything is attached.
 #[inline(always)]

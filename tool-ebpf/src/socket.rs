@@ -69,8 +69,9 @@ pub unsafe fn sending<M: Mem>(sk: *const u8, path: u32) -> Owner {
         entry.tgid = tgid;
         zcscope_identify(entry, path);
         entry.root = entry.id;
-    } else if entry.tgid != tgid {
-        lifecycle::zcscope_hand_over(entry, path);
+    } else if entry.tgid != tgid && lifecycle::zcscope_hand_over(entry) != 0 {
+        // The socket keeps its `root`.
+        zcscope_identify(entry, path);
     }
     let dst: u64 = unsafe { M::read(sk, conf!(off.sock_dst_cache)) };
     if dst != entry.dst {

@@ -3,6 +3,7 @@
 mod attach;
 mod btf;
 mod classify;
+mod ended;
 mod files;
 mod maps;
 mod names;

@@ -14,6 +14,7 @@ use zcscope_common::{
 };
 
 use super::classify;
+use super::ended::{Ended, Record};
 use super::files::Files;
 use super::maps::Maps;
 use super::names::Namer;
@@ -30,12 +31,6 @@ const AF_INET6: u16 = 10;
 /// Readings between two looks for completion units left behind.
 const SWEEP: u64 = 16;
 
-/// A record of the ring.
-enum Record {
-    Socket(Box<SockEntry>),
-    Spill(Box<SpillEntry>),
-}
-
 /// All maps of the kernel side, and what is remembered between reads.
 pub(super) struct Reader {
     socks: MapData,
@@ -46,7 +41,7 @@ pub(super) struct Reader {
     spreads: PerCpuArray<MapData, Spread>,
     unattributed: PerCpuArray<MapData, FlowCounters>,
     lost: PerCpuArray<MapData, u64>,
-    ended: RingBuf<MapData>,
+    ended: Ended,
     symbols: Option<Symbols>,
     sock_batch: Batch<u64, SockEntry>,
     spill_batch: Batch<FlowKey, SpillEntry>,
@@ -74,6 +69,8 @@ pub(super) struct Reader {
     stale: HashSet<u64>,
     readings: u64,
     /// Records of the ring that were not understood.
+    unknown_records: u64,
+    /// Flows of the ring without their socket.
     unreadable: u64,
 }
 
@@ -101,7 +98,7 @@ impl Reader {
             spreads: PerCpuArray::try_from(take("SPREADS")?)?,
             unattributed: PerCpuArray::try_from(take("UNATTRIBUTED")?)?,
             lost: PerCpuArray::try_from(take("LOST")?)?,
-            ended: RingBuf::try_from(take("ENDED")?)?,
+            ended: Ended::new(RingBuf::try_from(take("ENDED")?)?)?,
             symbols,
             sock_batch: Batch::new(),
             spill_batch: Batch::new(),
@@ -122,6 +119,7 @@ impl Reader {
             unit_batch: Batch::new(),
             stale: HashSet::new(),
             readings: 0,
+            unknown_records: 0,
             unreadable: 0,
         })
     }
@@ -137,7 +135,8 @@ impl Reader {
         self.sock_batch.fill(self.socks.fd().as_fd()).context("reading sockets")?;
         let Map::HashMap(parked) = &self.parked else { bail!("map PARKED has an unexpected type") };
         self.parked_batch.fill(parked.fd().as_fd()).context("reading owners")?;
-        let records = self.drain_ring();
+        let (records, unreadable) = self.ended.take();
+        self.unknown_records = unreadable;
         self.readings += 1;
         if self.readings.is_multiple_of(SWEEP) {
             self.sweep_units()?;
@@ -242,21 +241,6 @@ impl Reader {
     /// How full the maps are. Walks them: not for every tick.
     pub(super) fn maps(&self) -> Vec<MapSample> {
         self.maps.sample()
-    }
-
-    /// Takes everything out of the ring.
-    fn drain_ring(&mut self) -> Vec<Record> {
-        let mut records = Vec::new();
-        while let Some(item) = self.ended.next() {
-            if let Some(entry) = raw::value::<SockEntry>(&item) {
-                records.push(Record::Socket(Box::new(entry)));
-            } else if let Some(spill) = raw::value::<SpillEntry>(&item) {
-                records.push(Record::Spill(Box::new(spill)));
-            } else {
-                self.unreadable += 1;
-            }
-        }
-        records
     }
 
     /// Sockets that ended: each record of a socket is followed by its spilled flows.
@@ -385,9 +369,10 @@ impl Reader {
                 lost.insert((*cause).to_owned(), n);
             }
         }
-        for (cause, n) in
-            [("unreadable_record", self.unreadable), ("program_skipped", self.programs.skipped())]
-        {
+        for (cause, n) in [
+            ("unreadable_record", self.unreadable + self.unknown_records),
+            ("program_skipped", self.programs.skipped()),
+        ] {
             if n != 0 {
                 lost.insert(cause.to_owned(), n);
             }
