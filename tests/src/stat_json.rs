@@ -84,8 +84,6 @@ pub(crate) struct Process {
 pub(crate) struct Socket {
     pub(crate) pid: u32,
     pub(crate) local: String,
-    pub(crate) cgroup: Option<String>,
-    pub(crate) netns_name: Option<String>,
     pub(crate) dev: Option<String>,
     pub(crate) paths: Vec<PathFigures>,
 }

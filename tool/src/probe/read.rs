@@ -18,7 +18,7 @@ use super::ended::{Ended, Record};
 use super::files::Files;
 use super::maps::Maps;
 use super::names::Namer;
-use super::raw::{self, Batch};
+use super::raw::Batch;
 use super::skipped::Programs;
 use crate::host::symbols::Symbols;
 use crate::model::sample::{
