@@ -96,16 +96,14 @@ pub struct SockEntry {
     pub unread_sends: u64,
     /// Id of the first zero-copy send seen, plus one; 0 before it. Ids below were taken before tracing began.
     pub first_send: u64,
-    /// Highest id released so far, plus one; 0 before the first.
+    /// Id of the latest send released, plus one (modulo 2^32); 0 before the first.
     pub last_released: u64,
-    /// When it was, `CLOCK_MONOTONIC` ns.
-    pub last_released_ns: u64,
     /// When the socket was destroyed with sends in flight, `CLOCK_MONOTONIC` ns; 0 while it lives.
     pub closing_ns: u64,
 }
 
 const _: () = assert!(
-    size_of::<SockEntry>() == 8 * 8 + 6 * 4 + size_of::<Gauges>() + 16 + 40 + size_of::<FlowCounters>() + 56
+    size_of::<SockEntry>() == 8 * 8 + 6 * 4 + size_of::<Gauges>() + 16 + 40 + size_of::<FlowCounters>() + 48
 );
 
 /// What a socket holds, as last seen on a send or at a completion.
@@ -269,8 +267,7 @@ impl SocketHist {
             hist.count += *wide;
         }
         let used = |bucket: &usize| self.buckets[*bucket] != 0;
-        if let (Some(first), Some(last)) =
-            ((0..HIST_BUCKETS).find(used), (0..HIST_BUCKETS).rev().find(used))
+        if let (Some(first), Some(last)) = ((0..HIST_BUCKETS).find(used), (0..HIST_BUCKETS).rev().find(used))
         {
             let (low, high) = bucket_bounds(first);
             hist.min_inverted = !(!self.min_inverted).clamp(low, high - 1);

@@ -9,15 +9,18 @@ use aya::Ebpf;
 use aya::maps::{HashMap as BpfHash, Map, MapData, PerCpuArray, RingBuf};
 use zcscope_common::{
     AddrPair, CopyKey, CopyTotals, DevInfo, FlowCounters, FlowKey, Hist, LATENCY_SLOTS, LOST_CAUSES,
-    LatencyKind, Path, Site, SockEntry, SpillEntry, Spread, SpreadKind, latency_slot, sock_flags,
+    LatencyKind, Path, Site, SockEntry, SocketHist, SpillEntry, Spread, SpreadKind, latency_slot, sock_flags,
     spread_slot,
 };
 
 use super::classify;
 use super::raw::{self, Batch};
 use super::skipped::Programs;
+use super::sweep::Sweeper;
 use crate::host::symbols::Symbols;
-use crate::model::sample::{CopyKind, CopySample, LatencySample, Names, Sample, SocketSample, SpreadSample};
+use crate::model::sample::{
+    CopyKind, CopySample, LatencySample, Names, Sample, SocketLatency, SocketSample, SpreadSample,
+};
 
 const AF_INET6: u16 = 10;
 
@@ -34,6 +37,7 @@ pub(super) struct Reader {
     copies: Map,
     devs: MapData,
     latency: PerCpuArray<MapData, Hist>,
+    socket_latency: Map,
     spreads: PerCpuArray<MapData, Spread>,
     unattributed: PerCpuArray<MapData, FlowCounters>,
     lost: PerCpuArray<MapData, u64>,
@@ -43,6 +47,8 @@ pub(super) struct Reader {
     spill_batch: Batch<FlowKey, SpillEntry>,
     copy_batch: Batch<CopyKey, CopyTotals>,
     dev_batch: Batch<u64, DevInfo>,
+    socket_latency_batch: Batch<FlowKey, SocketHist>,
+    sweeper: Sweeper,
     /// Device facts by address, the last known.
     devices: HashMap<u64, DevInfo>,
     /// Sockets whose end was in the sample before: their copies are handed over once more and removed.
@@ -72,6 +78,8 @@ impl Reader {
             copies: take("COPIES")?,
             devs: data(take("DEVS")?, "DEVS")?,
             latency: PerCpuArray::try_from(take("LATENCY")?)?,
+            socket_latency: take("SOCKET_LATENCY")?,
+            sweeper: Sweeper::new(take("SENDS")?),
             spreads: PerCpuArray::try_from(take("SPREADS")?)?,
             unattributed: PerCpuArray::try_from(take("UNATTRIBUTED")?)?,
             lost: PerCpuArray::try_from(take("LOST")?)?,
@@ -81,6 +89,7 @@ impl Reader {
             spill_batch: Batch::new(),
             copy_batch: Batch::new(),
             dev_batch: Batch::new(),
+            socket_latency_batch: Batch::new(),
             devices: HashMap::new(),
             ended_before: HashSet::new(),
             callers: HashMap::new(),
@@ -104,10 +113,16 @@ impl Reader {
         self.dev_batch.fill(self.devs.fd().as_fd()).context("reading devices")?;
         self.devices.extend(self.dev_batch.iter().map(|(address, info)| (*address, *info)));
 
-        let ended = self.ended_sockets(records);
+        let mut ended = self.ended_sockets(records);
+        let stale = self.sweeper.sweep(at_ns, &mut self.socks, &self.sock_batch)?;
+        ended.extend(stale.iter().map(|entry| socket_sample(entry, &self.devices)));
         let gone: HashSet<u64> = ended.iter().map(|socket| socket.id).collect();
-        let sockets = self.live_sockets(&gone);
+        let mut sockets = self.live_sockets(&gone);
+        self.sweeper.apply(&mut sockets);
+        self.sweeper.apply(&mut ended);
+        self.sweeper.forget(&self.ended_before);
         let copies = self.copy_samples()?;
+        let socket_latency = self.socket_latency_samples()?;
         self.ended_before = gone;
         Ok(Sample {
             at_ns,
@@ -116,7 +131,7 @@ impl Reader {
             unattributed: self.read_unattributed()?,
             copies,
             latency: self.read_latency()?,
-            socket_latency: Vec::new(),
+            socket_latency,
             spreads: self.read_spreads()?,
             files: Vec::new(),
             file_reads: Vec::new(),
@@ -188,6 +203,25 @@ impl Reader {
             let _ = map.remove(key);
         }
         Ok(rows.iter().filter_map(|(key, totals)| self.copy_sample(key, totals)).collect())
+    }
+
+    /// Latencies of single sockets; like their copies, those of ended ones are handed over once more and removed.
+    fn socket_latency_samples(&mut self) -> Result<Vec<SocketLatency>> {
+        let Map::HashMap(map) = &self.socket_latency else {
+            bail!("map SOCKET_LATENCY has an unexpected type")
+        };
+        self.socket_latency_batch.fill(map.fd().as_fd()).context("reading latencies of sockets")?;
+        let mut map = BpfHash::<_, FlowKey, SocketHist>::try_from(&mut self.socket_latency)?;
+        let ended = |key: &FlowKey| self.ended_before.contains(&key.id);
+        for (key, _) in self.socket_latency_batch.iter().filter(|(key, _)| ended(key)) {
+            // Already gone is as good.
+            let _ = map.remove(key);
+        }
+        let sample = |(key, hist): (&FlowKey, &SocketHist)| {
+            let path = path_of(key.path)?;
+            Some(SocketLatency { socket: key.id, path, hist: Box::new(hist.widen()) })
+        };
+        Ok(self.socket_latency_batch.iter().filter_map(sample).collect())
     }
 
     fn copy_sample(&mut self, key: &CopyKey, totals: &CopyTotals) -> Option<CopySample> {
@@ -287,9 +321,11 @@ impl Reader {
                 lost.insert((*cause).to_owned(), n);
             }
         }
-        for (cause, n) in
-            [("unreadable_record", self.unreadable), ("program_skipped", self.programs.skipped())]
-        {
+        for (cause, n) in [
+            ("unreadable_record", self.unreadable),
+            ("program_skipped", self.programs.skipped()),
+            ("kprobe_missed", self.programs.missed()),
+        ] {
             if n != 0 {
                 lost.insert(cause.to_owned(), n);
             }
