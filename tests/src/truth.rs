@@ -64,6 +64,9 @@ pub(crate) struct Sent {
     pub(crate) told_copied: u64,
     /// Bytes the peer had not acknowledged when the socket was closed.
     pub(crate) unacknowledged: u64,
+    /// Time from each zero-copy send to its notification being read, ns, in the order of reading.
+    #[serde(default)]
+    pub(crate) read_ns: Vec<u64>,
 }
 
 impl Sent {
@@ -80,6 +83,7 @@ impl Sent {
             notifications: 0,
             told_copied: 0,
             unacknowledged: 0,
+            read_ns: Vec::new(),
         }
     }
 

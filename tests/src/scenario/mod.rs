@@ -96,6 +96,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
         .iter()
         .chain(generator::ALL)
         .chain(foreign::ALL)
+        .chain(ends::ALL)
         .filter(|(name, _)| wanted(name) && !args.truth_only)
         .collect();
     if args.list {
