@@ -185,7 +185,7 @@ pub struct Config {
 }
 
 // No hidden padding: `Offsets` and `Mode` each hold an even number of words.
-const _: () = assert!(size_of::<Offsets>() % 8 == 0 && size_of::<Mode>() % 8 == 0);
+const _: () = assert!(size_of::<Offsets>().is_multiple_of(8) && size_of::<Mode>().is_multiple_of(8));
 const _: () = assert!(
     size_of::<Config>() == size_of::<Offsets>() + size_of::<Mode>() + size_of::<Filter>() + 8 + 5 * 16 + 8
 );

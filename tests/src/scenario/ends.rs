@@ -90,7 +90,7 @@ fn read_late(bench: &Bench) -> anyhow::Result<Verdict> {
     match ends.app_read_latency_ns.and_then(|latency| latency.p50) {
         Some(p50) if p50.abs_diff(median) <= median / 16 + 10_000_000 => {}
         p50 => {
-            wrong.push(format!("half of the sends were read of within {p50:?} ns, the sender says {median}"))
+            wrong.push(format!("half of the sends were read of within {p50:?} ns, the sender says {median}"));
         }
     }
     match ends.latency_ns.and_then(|latency| latency.p50) {
@@ -161,7 +161,7 @@ fn stopped_peer(bench: &Bench, all_die: bool) -> anyhow::Result<Verdict> {
     match all_die {
         true if open.sends > 0 => wrong.push(format!("{} sends are in flight between the dead", open.sends)),
         false if open.bytes < 1 << 20 => {
-            wrong.push(format!("only {} bytes wait for a stopped peer", open.bytes))
+            wrong.push(format!("only {} bytes wait for a stopped peer", open.bytes));
         }
         _ => {}
     }
