@@ -287,6 +287,7 @@ fn path(
     if sent.path == SendPath::MsgZerocopy {
         wrong.extend(ends(figures, sent, stat));
         wrong.extend(silence(expect, figures, sent));
+        wrong.extend(disagreements(expect, figures, sent, stat));
     }
     if sent.path.is_uring_zerocopy() {
         wrong.extend(ends(figures, sent, stat));
@@ -595,6 +596,25 @@ fn ends(figures: &PathFigures, sent: &Sent, stat: &Stat) -> Vec<String> {
         wrong.push(format!("the kernel flagged {kernel_copied:?} of {sends} sends"));
     }
     wrong
+}
+
+/// Where all bytes were copied, every send told zero-copy was told wrong; where none was, every one told copied.
+fn disagreements(expect: &Expect, figures: &PathFigures, sent: &Sent, stat: &Stat) -> Option<String> {
+    let ends = figures.completions.as_ref()?;
+    if ["completion", "told", "copy"].iter().any(|fact| stat.misses(fact)) {
+        return None;
+    }
+    let expected = match expect.copied {
+        Amount::All => sent.completions.saturating_sub(sent.told_copied),
+        Amount::None => sent.told_copied,
+        _ => return None,
+    };
+    let found: u64 = ends.disagreements.iter().flatten().map(|wrong| wrong.sends).sum();
+    (found != expected).then(|| {
+        let kinds: Vec<_> =
+            ends.disagreements.iter().flatten().map(|d| format!("{} {}", d.sends, d.kind)).collect();
+        format!("{found} sends were told wrong ({}), expected {expected}", kinds.join(", "))
+    })
 }
 
 pub(crate) fn same(wrong: &mut Vec<String>, what: &str, reported: u64, true_value: u64) {
