@@ -272,7 +272,7 @@ pub struct SocketHist {
     pub buckets: [u32; HIST_BUCKETS],
 }
 
-const _: () = assert!(size_of::<SocketHist>() == 24 + 4 * HIST_BUCKETS && HIST_BUCKETS % 2 == 0);
+const _: () = assert!(size_of::<SocketHist>() == 24 + 4 * HIST_BUCKETS && HIST_BUCKETS.is_multiple_of(2));
 
 impl SocketHist {
     /// The same values as an ordinary histogram. Its extremes never lie outside the buckets used.

@@ -38,6 +38,7 @@ const FIGURES: &[(&str, &str)] = &[
     ("fastopen", "bytes sent with the SYN, which are always copied"),
     ("ktls", "sends through kernel TLS as path `ktls`"),
     ("mptcp", "sends through MPTCP as path `mptcp`"),
+    ("sockmap", "`sockmap`: sends without a copy that a sockmap turns into copies"),
     ("vmsplice", "`vmsplice` told apart from `splice`"),
     ("gauges", "option memory and unread notifications of a socket"),
     ("locked_pages", "pages pinned by the user of a socket"),
@@ -65,11 +66,11 @@ const OTHERS: &[(&str, &str, &str)] = &[
          counts these",
     ),
     (
-        "app_read_latency",
+        "orphan_copy",
         "everywhere",
-        "how long a notification waits to be read is not measured by this version",
+        "file pages (sendfile, splice) have no completion to know them by: once a packet has left its socket, copies of \
+         it (XDP on the far end of a veth, the device below a tunnel) cannot be told to be anybody's",
     ),
-    ("uring_completion", "everywhere", "ends of io_uring zero-copy sends are not followed by this version"),
 ];
 
 /// What no back end sees on any kernel.
@@ -80,6 +81,8 @@ const NOBODY: &[&str] = &[
     "Which of several sends in one unit was copied: the kernel keeps one flag for all of them.",
     "Bounce buffers for DMA (swiotlb) per packet, and copies inside a NIC, a hypervisor or vhost.",
     "Ids of sends accepted before tracing began: their ends are counted under `before_attach` and in no other figure.",
+    "Reads of MPTCP sockets: MPTCP takes bytes from its connections without TCP's receive function. With fentry and \
+     kprobes the same holds for a socket whose kernel TLS decrypts.",
     "UDP, AF_UNIX, RDMA, AF_XDP: they do not pass TCP's send function.",
 ];
 
