@@ -47,6 +47,8 @@ impl Backend {
                 "uring_release",
                 "queue_latency",
                 "xdp_copy",
+                "sendfile_calls",
+                "file_reads",
             ],
         }
     }
@@ -65,6 +67,10 @@ impl Backend {
             "mixed_socket" | "fastopen" => self == Backend::Tracepoint,
             // Splicing has no tracepoint; mapping costs too much to be watched unasked.
             "recv_splice" | "recv_zerocopy" => self == Backend::Tracepoint,
+            "splice_file" => !kernel::has(Since::SplicePages),
+            // Guests mount none.
+            "cgroup" => !kernel::has_cgroups(),
+            "sendfile_calls" | "file_reads" => self == Backend::Tracepoint,
             "attach" | "frags" | "copy_site" | "uring_release" | "queue_latency" | "xdp_copy" => {
                 self == Backend::Tracepoint
             }
@@ -281,6 +287,7 @@ fn path(
     if sent.path == SendPath::MsgZerocopy {
         wrong.extend(ends(figures, sent, stat));
         wrong.extend(silence(expect, figures, sent));
+        wrong.extend(disagreements(expect, figures, sent, stat));
     }
     if sent.path.is_uring_zerocopy() {
         wrong.extend(ends(figures, sent, stat));
@@ -589,6 +596,25 @@ fn ends(figures: &PathFigures, sent: &Sent, stat: &Stat) -> Vec<String> {
         wrong.push(format!("the kernel flagged {kernel_copied:?} of {sends} sends"));
     }
     wrong
+}
+
+/// Where all bytes were copied, every send told zero-copy was told wrong; where none was, every one told copied.
+fn disagreements(expect: &Expect, figures: &PathFigures, sent: &Sent, stat: &Stat) -> Option<String> {
+    let ends = figures.completions.as_ref()?;
+    if ["completion", "told", "copy"].iter().any(|fact| stat.misses(fact)) {
+        return None;
+    }
+    let expected = match expect.copied {
+        Amount::All => sent.completions.saturating_sub(sent.told_copied),
+        Amount::None => sent.told_copied,
+        _ => return None,
+    };
+    let found: u64 = ends.disagreements.iter().flatten().map(|wrong| wrong.sends).sum();
+    (found != expected).then(|| {
+        let kinds: Vec<_> =
+            ends.disagreements.iter().flatten().map(|d| format!("{} {}", d.sends, d.kind)).collect();
+        format!("{found} sends were told wrong ({}), expected {expected}", kinds.join(", "))
+    })
 }
 
 pub(crate) fn same(wrong: &mut Vec<String>, what: &str, reported: u64, true_value: u64) {

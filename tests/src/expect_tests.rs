@@ -40,6 +40,7 @@ fn figures() -> PathFigures {
             notifications: Some(2),
             told_sends: Some(4),
             told_copied: Some(4),
+            ..Completions::default()
         }),
         in_flight: Some(InFlight::default()),
         ..PathFigures::default()

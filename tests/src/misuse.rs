@@ -27,6 +27,10 @@ pub(crate) const ALL: &[Procedure] = &[
     ("misuse_no_btf", |bench| wrong_request(bench, &["--duration", "1s", "--btf", "/dev/null"], 3)),
     ("misuse_unknown_device", |bench| wrong_request(bench, &["--duration", "1s", "-i", "nosuch0"], 2)),
     ("misuse_unknown_pid", |bench| wrong_request(bench, &["--duration", "1s", "-p", NO_SUCH_PID], 2)),
+    ("misuse_unknown_netns", |bench| {
+        wrong_request(bench, &["--duration", "1s", "--netns", "nosuch-namespace"], 2)
+    }),
+    ("misuse_unknown_cgroup", |bench| wrong_request(bench, &["--duration", "1s", "--cgroup", "/no/such"], 2)),
     ("misuse_unknown_path", unknown_path),
     ("misuse_unwritable_report", |bench| {
         wrong_request(bench, &["--duration", "1s", "--json", "-o", "/nosuch/dir/report.json"], 1)
@@ -109,7 +113,7 @@ fn no_such_command(bench: &Bench) -> anyhow::Result<Verdict> {
 }
 
 /// A tracer started for a long time, and attached.
-fn attached(bench: &Bench, netns: &Netns, files: &Path, args: &[&str]) -> anyhow::Result<Running> {
+pub(crate) fn attached(bench: &Bench, netns: &Netns, files: &Path, args: &[&str]) -> anyhow::Result<Running> {
     let ready = files.join("ready");
     let mut command = bench.stat();
     command.args(["--duration", "60s", "--json", "-o"]).arg(files.join("stat.json"));
@@ -246,7 +250,7 @@ fn attached_late(bench: &Bench) -> anyhow::Result<Verdict> {
     Ok(verdict(wrong))
 }
 
-fn read_report(files: &Path) -> anyhow::Result<crate::stat_json::Stat> {
+pub(crate) fn read_report(files: &Path) -> anyhow::Result<crate::stat_json::Stat> {
     let text = std::fs::read_to_string(files.join("stat.json")).context("zcscope wrote no report")?;
     serde_json::from_str(&text).context("the report is not of the schema")
 }

@@ -17,6 +17,43 @@ pub(crate) struct Stat {
     pub(crate) paths: Vec<PathFigures>,
     pub(crate) processes: Vec<Process>,
     pub(crate) sockets: Vec<Socket>,
+    #[serde(default)]
+    pub(crate) files: Vec<File>,
+    #[serde(default)]
+    pub(crate) file_reads: Vec<FileReads>,
+    #[serde(default)]
+    pub(crate) maps: Vec<Map>,
+}
+
+/// One file sent by one process.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct File {
+    pub(crate) pid: u32,
+    pub(crate) path: String,
+    pub(crate) file: String,
+    pub(crate) filesystem: String,
+    pub(crate) inode: u64,
+    pub(crate) calls: Option<u64>,
+    pub(crate) bytes: u64,
+    pub(crate) cache_miss_bytes: Option<u64>,
+    pub(crate) copy_read_bytes: Option<u64>,
+    #[serde(default)]
+    pub(crate) direct: bool,
+}
+
+/// What one process read from files.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct FileReads {
+    pub(crate) pid: u32,
+    pub(crate) bytes: u64,
+}
+
+/// One of the kernel's tables at the end.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct Map {
+    pub(crate) name: String,
+    pub(crate) entries: Option<u64>,
+    pub(crate) bytes: u64,
 }
 
 /// A fact that cannot be known here.
@@ -77,6 +114,8 @@ pub(crate) struct PathFigures {
     pub(crate) refused: Vec<Refused>,
     pub(crate) completions: Option<Completions>,
     pub(crate) in_flight: Option<InFlight>,
+    /// Bytes TCP had not sent when the connection ended.
+    pub(crate) unsent_bytes: Option<u64>,
 }
 
 /// A distribution of small numbers.
@@ -115,8 +154,16 @@ pub(crate) struct Completions {
     pub(crate) notifications: Option<u64>,
     pub(crate) told_sends: Option<u64>,
     pub(crate) told_copied: Option<u64>,
+    pub(crate) latency_ns: Option<Percentiles>,
+    pub(crate) app_read_latency_ns: Option<Percentiles>,
     #[serde(default)]
     pub(crate) disagreements: Option<Vec<Disagreement>>,
+}
+
+/// Durations in ns.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub(crate) struct Percentiles {
+    pub(crate) p50: Option<u64>,
 }
 
 /// Sends the application was told something wrong about.

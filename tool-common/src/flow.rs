@@ -98,12 +98,22 @@ pub struct SockEntry {
     pub unread_sends: u64,
     /// Id of the first zero-copy send seen, plus one; 0 before it. Ids below were taken before tracing began.
     pub first_send: u64,
-    /// Highest id released so far, plus one; 0 before the first.
+    /// Id of the latest send released, plus one (modulo 2^32); 0 before the first.
     pub last_released: u64,
-    /// When it was, `CLOCK_MONOTONIC` ns.
-    pub last_released_ns: u64,
     /// When the socket was destroyed with sends in flight, `CLOCK_MONOTONIC` ns; 0 while it lives.
     pub closing_ns: u64,
+    /// `id` of the first owner's entry: the same for all owners of one life of the socket, and no other socket's.
+    pub root: u64,
+}
+
+/// Key of the table of owners that are not sending at the moment, of sockets that several processes share.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OwnerKey {
+    /// Address of the `struct sock`.
+    pub sk: u64,
+    /// Process (thread group).
+    pub tgid: u64,
 }
 
 const _: () = assert!(
@@ -144,6 +154,8 @@ pub struct CallState {
     pub frags: u64,
     /// The skb bytes are being attached to.
     pub skb: u64,
+    /// `struct inode` of the file the spliced pages belong to; 0 unknown.
+    pub inode: u64,
     /// Bytes asked for, where the back end learns them before the call returns.
     pub requested: u64,
     /// Pages those frags refer to.
@@ -233,6 +245,8 @@ pub struct SendEntry {
     /// TCP sequence number behind its last byte (`write_seq` when the call returned), with [`SendEntry::HAS_SEQ`]
     /// above it; 0 before.
     pub end_seq: u64,
+    /// Process (thread group) that sent it: it keeps its end, whoever has the socket by then.
+    pub owner: u64,
 }
 
 impl SendEntry {
@@ -272,7 +286,7 @@ pub struct SocketHist {
     pub buckets: [u32; HIST_BUCKETS],
 }
 
-const _: () = assert!(size_of::<SocketHist>() == 24 + 4 * HIST_BUCKETS && HIST_BUCKETS % 2 == 0);
+const _: () = assert!(size_of::<SocketHist>() == 24 + 4 * HIST_BUCKETS && HIST_BUCKETS.is_multiple_of(2));
 
 impl SocketHist {
     /// The same values as an ordinary histogram. Its extremes never lie outside the buckets used.

@@ -112,6 +112,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
         .chain(generator::ALL)
         .chain(foreign::ALL)
         .chain(bpftrace::ALL)
+        .chain(files::ALL)
+        .chain(ends::ALL)
         .filter(|(name, _)| wanted(name) && !args.truth_only)
         .collect();
     let receivers: Vec<_> = receive::ROWS.iter().filter(|row| wanted(row.name)).collect();

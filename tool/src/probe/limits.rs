@@ -38,6 +38,7 @@ const FIGURES: &[(&str, &str)] = &[
     ("fastopen", "bytes sent with the SYN, which are always copied"),
     ("ktls", "sends through kernel TLS as path `ktls`"),
     ("mptcp", "sends through MPTCP as path `mptcp`"),
+    ("sockmap", "sends of sockets in a BPF sockmap, which copies them"),
     ("vmsplice", "`vmsplice` told apart from `splice`"),
     ("gauges", "option memory and unread notifications of a socket"),
     ("locked_pages", "pages pinned by the user of a socket"),
@@ -46,6 +47,7 @@ const FIGURES: &[(&str, &str)] = &[
     ("recv_splice", "path `recv_splice`"),
     ("uring_zcrx", "path `uring_zcrx`"),
     ("files", "files sent by `sendfile` and `splice`"),
+    ("sendfile_calls", "how many system calls sent a file"),
     ("page_cache", "bytes of files sent that were not in the page cache"),
     ("copy_read", "bytes of files that were read into new pages instead of lent"),
     ("file_reads", "files read by processes that send plainly: `sendfile_possible`"),
@@ -63,6 +65,18 @@ const OTHERS: &[(&str, &str, &str)] = &[
         "with kprobes",
         "the kernel drops a kprobe that hits while another one is being handled on the same CPU, and not every kernel \
          counts these",
+    ),
+    (
+        "splice_file",
+        "before Linux 6.5",
+        "splice hands TCP one page a call, and which file it is of is not looked at",
+    ),
+    ("cgroup", "without a mounted cgroup2 hierarchy", "cgroups have no path, so containers have no name"),
+    (
+        "orphan_copy",
+        "everywhere",
+        "file pages (sendfile, splice) have no completion to know them by: once a packet has left its socket, copies \
+         of it (XDP on the far end of a veth, the device below a tunnel) cannot be told to be anybody's",
     ),
     (
         "app_read_latency",
