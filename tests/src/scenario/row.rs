@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 use super::Bench;
+use super::queue::Needs;
 use crate::bpf::Xdp;
 use crate::expect::{self, Amount, Backend, Expect};
 use crate::fixture::sysctl::Sysctl;
@@ -137,6 +138,16 @@ impl Row {
             _ => None,
         });
         wanted.unwrap_or("1")
+    }
+
+    /// What it keeps other rows from.
+    pub(super) fn needs(&self) -> Needs {
+        match self.link {
+            // The limit is the whole machine's on older kernels.
+            _ if self.setup.iter().any(|setup| matches!(setup, Setup::Optmem(_))) => Needs::Alone,
+            Link::Cable(driver) | Link::OnCable(_, driver) => Needs::Cards(driver),
+            _ => Needs::Nothing,
+        }
     }
 
     /// Why this kernel or machine cannot run it.
