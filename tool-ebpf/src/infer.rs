@@ -220,6 +220,7 @@ pub fn settle(entry: &mut SockEntry, unit: &mut Unit, bytes: u64) {
             _ => Site::LocalReceive,
         };
         copy::count(CopyKey { dev: unit.rx_dev, site: site as u8, ..base }, copied);
+        (entry.rx_site, entry.rx_dev) = (site as u64, unit.rx_dev);
         unit.wire_bytes += copied;
     }
     if unit.tap_bytes != 0 {
@@ -240,14 +241,19 @@ unsafe fn all_arrived(entry: &SockEntry) -> bool {
     error == 0 && entry.flags & sock_flags::CLOSING == 0
 }
 
-/// The kernel flagged a unit as copied and nothing seen explains it: all of it counts, the place is unknown.
+/// The kernel flagged a unit as copied and nothing seen explains it: all of it counts, and the place is where other
+/// packets of the socket were seen to be taken, or unknown.
 #[inline(always)]
 pub fn unexplained(entry: &mut SockEntry, path: u32, bytes: u64) -> u64 {
+    let (site, dev) = match entry.rx_site {
+        0 => (Site::Unknown as u64, entry.dev),
+        site => (site, entry.rx_dev),
+    };
     let key = CopyKey {
         id: entry.id,
-        dev: entry.dev,
+        dev,
         path: path as u8,
-        site: Site::Unknown as u8,
+        site: site as u8,
         told: 1,
         inferred: 1,
         ..CopyKey::default()
