@@ -287,6 +287,7 @@ fn path(
     if sent.path == SendPath::MsgZerocopy {
         wrong.extend(ends(figures, sent, stat));
         wrong.extend(silence(expect, figures, sent));
+        wrong.extend(disagreements(expect, figures, sent, stat));
     }
     if sent.path.is_uring_zerocopy() {
         wrong.extend(ends(figures, sent, stat));
@@ -344,14 +345,15 @@ fn only_these(stat: &Stat, all: &[Sent]) -> Vec<String> {
     wrong
 }
 
-/// The program's few plain reads are known, and exact.
+/// The program's few plain reads are known, and exact. Those of MPTCP do not pass TCP's receive function.
 fn reads(stat: &Stat, all: &[Sent]) -> Vec<String> {
     let mut wrong = Vec::new();
     let Some(sent) = all.first().filter(|_| !stat.misses("recv")) else { return wrong };
     let (calls, bytes) =
         stat.of_process(sent.pid, "recv").map_or((0, 0), |figures| (figures.calls, figures.bytes));
-    same(&mut wrong, "plain reads", calls, all.iter().map(|sent| sent.reads).sum());
-    same(&mut wrong, "bytes of plain reads", bytes, all.iter().map(|sent| sent.read_bytes).sum());
+    let of_tcp = || all.iter().filter(|sent| sent.path != SendPath::Mptcp);
+    same(&mut wrong, "plain reads", calls, of_tcp().map(|sent| sent.reads).sum());
+    same(&mut wrong, "bytes of plain reads", bytes, of_tcp().map(|sent| sent.read_bytes).sum());
     wrong
 }
 
@@ -597,6 +599,25 @@ fn ends(figures: &PathFigures, sent: &Sent, stat: &Stat) -> Vec<String> {
         wrong.push(format!("the kernel flagged {kernel_copied:?} of {sends} sends"));
     }
     wrong
+}
+
+/// Where all bytes were copied, every send told zero-copy was told wrong; where none was, every one told copied.
+fn disagreements(expect: &Expect, figures: &PathFigures, sent: &Sent, stat: &Stat) -> Option<String> {
+    let ends = figures.completions.as_ref()?;
+    if ["completion", "told", "copy"].iter().any(|fact| stat.misses(fact)) {
+        return None;
+    }
+    let expected = match expect.copied {
+        Amount::All => sent.completions.saturating_sub(sent.told_copied),
+        Amount::None => sent.told_copied,
+        _ => return None,
+    };
+    let found: u64 = ends.disagreements.iter().flatten().map(|wrong| wrong.sends).sum();
+    (found != expected).then(|| {
+        let kinds: Vec<_> =
+            ends.disagreements.iter().flatten().map(|d| format!("{} {}", d.sends, d.kind)).collect();
+        format!("{found} sends were told wrong ({}), expected {expected}", kinds.join(", "))
+    })
 }
 
 pub(crate) fn same(wrong: &mut Vec<String>, what: &str, reported: u64, true_value: u64) {

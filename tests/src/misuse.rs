@@ -113,7 +113,7 @@ fn no_such_command(bench: &Bench) -> anyhow::Result<Verdict> {
 }
 
 /// A tracer started for a long time, and attached.
-fn attached(bench: &Bench, netns: &Netns, files: &Path, args: &[&str]) -> anyhow::Result<Running> {
+pub(crate) fn attached(bench: &Bench, netns: &Netns, files: &Path, args: &[&str]) -> anyhow::Result<Running> {
     let ready = files.join("ready");
     let mut command = bench.stat();
     command.args(["--duration", "60s", "--json", "-o"]).arg(files.join("stat.json"));
@@ -250,7 +250,7 @@ fn attached_late(bench: &Bench) -> anyhow::Result<Verdict> {
     Ok(verdict(wrong))
 }
 
-fn read_report(files: &Path) -> anyhow::Result<crate::stat_json::Stat> {
+pub(crate) fn read_report(files: &Path) -> anyhow::Result<crate::stat_json::Stat> {
     let text = std::fs::read_to_string(files.join("stat.json")).context("zcscope wrote no report")?;
     serde_json::from_str(&text).context("the report is not of the schema")
 }

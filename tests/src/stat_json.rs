@@ -114,6 +114,8 @@ pub(crate) struct PathFigures {
     pub(crate) refused: Vec<Refused>,
     pub(crate) completions: Option<Completions>,
     pub(crate) in_flight: Option<InFlight>,
+    /// Bytes TCP had not sent when the connection ended.
+    pub(crate) unsent_bytes: Option<u64>,
 }
 
 /// A distribution of small numbers.
@@ -152,8 +154,16 @@ pub(crate) struct Completions {
     pub(crate) notifications: Option<u64>,
     pub(crate) told_sends: Option<u64>,
     pub(crate) told_copied: Option<u64>,
+    pub(crate) latency_ns: Option<Percentiles>,
+    pub(crate) app_read_latency_ns: Option<Percentiles>,
     #[serde(default)]
     pub(crate) disagreements: Option<Vec<Disagreement>>,
+}
+
+/// Durations in ns.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub(crate) struct Percentiles {
+    pub(crate) p50: Option<u64>,
 }
 
 /// Sends the application was told something wrong about.

@@ -127,6 +127,9 @@ pub(crate) struct Sent {
     /// Bytes those returned.
     #[serde(default)]
     pub(crate) read_bytes: u64,
+    /// Time from each zero-copy send to its notification being read, ns, in the order of reading.
+    #[serde(default)]
+    pub(crate) read_ns: Vec<u64>,
 }
 
 impl Sent {
@@ -147,6 +150,7 @@ impl Sent {
             unacknowledged: 0,
             reads: 0,
             read_bytes: 0,
+            read_ns: Vec::new(),
         }
     }
 

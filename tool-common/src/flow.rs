@@ -98,10 +98,8 @@ pub struct SockEntry {
     pub unread_sends: u64,
     /// Id of the first zero-copy send seen, plus one; 0 before it. Ids below were taken before tracing began.
     pub first_send: u64,
-    /// Highest id released so far, plus one; 0 before the first.
+    /// Id of the latest send released, plus one (modulo 2^32); 0 before the first.
     pub last_released: u64,
-    /// When it was, `CLOCK_MONOTONIC` ns.
-    pub last_released_ns: u64,
     /// When the socket was destroyed with sends in flight, `CLOCK_MONOTONIC` ns; 0 while it lives.
     pub closing_ns: u64,
     /// `id` of the first owner's entry: the same for all owners of one life of the socket, and no other socket's.
@@ -119,7 +117,7 @@ pub struct OwnerKey {
 }
 
 const _: () = assert!(
-    size_of::<SockEntry>() == 9 * 8 + 6 * 4 + size_of::<Gauges>() + 16 + 40 + size_of::<FlowCounters>() + 64
+    size_of::<SockEntry>() == 9 * 8 + 6 * 4 + size_of::<Gauges>() + 16 + 40 + size_of::<FlowCounters>() + 56
 );
 
 /// What a socket holds, as last seen on a send or at a completion.
@@ -288,7 +286,7 @@ pub struct SocketHist {
     pub buckets: [u32; HIST_BUCKETS],
 }
 
-const _: () = assert!(size_of::<SocketHist>() == 24 + 4 * HIST_BUCKETS && HIST_BUCKETS % 2 == 0);
+const _: () = assert!(size_of::<SocketHist>() == 24 + 4 * HIST_BUCKETS && HIST_BUCKETS.is_multiple_of(2));
 
 impl SocketHist {
     /// The same values as an ordinary histogram. Its extremes never lie outside the buckets used.

@@ -216,6 +216,9 @@ extern "C" fn zcscope_settle(entry: *mut SockEntry, uarg: u64, sum: *const Range
     // SAFETY: null, or a map value and the caller's stack.
     let (Some(entry), Some(sum)) = (unsafe { entry.as_mut() }, unsafe { sum.as_ref() }) else { return 0 };
     let copied = copied != 0;
+    if sum.sends != 0 {
+        entry.last_released = u64::from(sum.lo) + sum.sends;
+    }
     // Two units can end at once, and the report of one then covers the other, which was merged into it: its sends
     // are taken already, but what happened to it is known only here.
     if sum.sends == 0 && sum.before == 0 && UNITS.get_ptr(uarg).is_none() {

@@ -21,6 +21,11 @@ pub(crate) struct Notification {
 }
 
 impl Notification {
+    /// The ids covered.
+    pub(crate) fn ids(self) -> impl Iterator<Item = u32> {
+        (0..self.sends()).map(move |n| self.first.wrapping_add(n as u32))
+    }
+
     /// Sends covered.
     pub(crate) fn sends(self) -> u64 {
         u64::from(self.last.wrapping_sub(self.first)) + 1

@@ -45,6 +45,12 @@ pub(crate) struct Args {
     /// Count a call refused with ENOBUFS and go on, without reading notifications in between.
     #[arg(long)]
     pub(crate) no_retry: bool,
+    /// Read no notifications until so many milliseconds after the last call.
+    #[arg(long)]
+    read_late: Option<u64>,
+    /// Close the connection after the last call, without waiting for anything.
+    #[arg(long)]
+    close_at_once: bool,
     /// Limit of locked memory in bytes; also becomes an unprivileged user, or the limit would not count.
     #[arg(long)]
     pub(crate) memlock: Option<u64>,
@@ -149,7 +155,7 @@ fn one_connection(args: &Args, lanes: &mut [Lane]) -> anyhow::Result<()> {
     if let Some(lane) = lanes.first_mut().filter(|lane| lane.path.is_uring()) {
         uring::send(args, &stream, &mut lane.sent)?;
     }
-    let mut connection = Connection { args, stream };
+    let mut connection = Connection { args, stream, sent_at: Vec::new() };
     for _ in 0..if args.path.is_uring() { 0 } else { calls } {
         for lane in 0..lanes.len() {
             connection.one_call(lanes, lane)?;
@@ -157,6 +163,12 @@ fn one_connection(args: &Args, lanes: &mut [Lane]) -> anyhow::Result<()> {
         if args.pause > 0 {
             std::thread::sleep(Duration::from_millis(args.pause));
         }
+    }
+    if args.close_at_once {
+        return Ok(());
+    }
+    if let Some(milliseconds) = args.read_late {
+        std::thread::sleep(Duration::from_millis(milliseconds));
     }
     connection.finish(lanes, args.user_timeout.is_some())
 }
@@ -352,6 +364,8 @@ fn drain(pipe: &OwnedFd, stream: &TcpStream, filled: usize) -> nix::Result<usize
 struct Connection<'a> {
     args: &'a Args,
     stream: TcpStream,
+    /// When each zero-copy send began, by id.
+    sent_at: Vec<Instant>,
 }
 
 impl Connection<'_> {
@@ -364,16 +378,21 @@ impl Connection<'_> {
         }
         let mut left = self.args.size;
         while left > 0 {
-            if !self.args.no_retry {
+            if !self.args.no_retry && self.args.read_late.is_none() {
                 self.read_notifications(lanes)?;
             }
+            let notified = lanes.get(number).is_some_and(|lane| self.is_notified(lane));
             let Some(lane) = lanes.get_mut(number) else { return Ok(()) };
             lane.sent.calls += 1;
+            let began = Instant::now();
             match lane.send_some(&self.stream, self.args.size - left, left) {
                 Ok(0) => bail!("the kernel accepted nothing of {left} bytes"),
                 Ok(bytes) => {
                     lane.sent.bytes += bytes as u64;
-                    lane.sent.zerocopy_sends += u64::from(self.is_notified(lane));
+                    if notified {
+                        lane.sent.zerocopy_sends += 1;
+                        self.sent_at.push(began);
+                    }
                     left -= bytes;
                 }
                 Err(errno) => {
@@ -416,6 +435,8 @@ impl Connection<'_> {
         while let Some(notification) = errqueue::read(self.stream.as_fd())? {
             lane.sent.notifications += 1;
             lane.sent.completions += notification.sends();
+            let sent = notification.ids().filter_map(|id| self.sent_at.get(id as usize));
+            lane.sent.read_ns.extend(sent.map(|at| at.elapsed().as_nanos() as u64));
             if notification.copied {
                 lane.sent.told_copied += notification.sends();
             }

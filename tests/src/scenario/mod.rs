@@ -4,6 +4,7 @@ mod copies;
 mod ends;
 mod files;
 mod paths;
+mod queue;
 mod receive;
 mod row;
 mod table;
@@ -11,9 +12,12 @@ mod uring;
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::Context;
+
+use queue::{Needs, Task};
 
 use crate::expect::Backend;
 use crate::kernel::{self, Since};
@@ -41,6 +45,9 @@ pub(crate) struct Args {
     /// Check only the links and the application's own counters, without zcscope.
     #[arg(long)]
     truth_only: bool,
+    /// Run so many scenarios side by side.
+    #[arg(long, default_value_t = 1)]
+    jobs: usize,
     /// Leave the reports of zcscope in this directory.
     #[arg(long)]
     keep: Option<PathBuf>,
@@ -106,6 +113,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
         .chain(foreign::ALL)
         .chain(bpftrace::ALL)
         .chain(files::ALL)
+        .chain(ends::ALL)
         .filter(|(name, _)| wanted(name) && !args.truth_only)
         .collect();
     let receivers: Vec<_> = receive::ROWS.iter().filter(|row| wanted(row.name)).collect();
@@ -121,16 +129,19 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
         println!("skip all: before Linux 6.4 no tracepoint sees sends");
         return Ok(true);
     }
-    let mut tally = Tally::default();
+    let tally = Mutex::new(Tally::default());
+    let mut tasks: Vec<Task<'_>> = Vec::new();
     for row in rows {
-        timed(&mut tally, row.name, || with_patience(&context, || row::run(row, &context)));
+        tasks.push(task(&context, &tally, row.name, row.needs(), move |bench| row::run(row, bench)));
     }
     for row in receivers {
-        timed(&mut tally, row.name, || with_patience(&context, || receive::run(row, &context)));
+        tasks.push(task(&context, &tally, row.name, row.needs(), move |bench| receive::run(row, bench)));
     }
     for (name, procedure) in procedures {
-        timed(&mut tally, name, || with_patience(&context, || procedure(&context)));
+        tasks.push(task(&context, &tally, name, Needs::Alone, procedure));
     }
+    queue::run(tasks, args.jobs);
+    let tally = tally.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok(tally.close())
 }
 
@@ -142,12 +153,16 @@ const KPROBE_TRIES: u32 = 6;
 /// honest then, but the counts need not be exact.
 const SKIPPED_TRIES: u32 = 3;
 
-fn with_patience(bench: &Bench, scenario: impl Fn() -> anyhow::Result<Verdict>) -> anyhow::Result<Verdict> {
+fn with_patience(
+    bench: &Bench,
+    name: &str,
+    scenario: impl Fn(&Bench) -> anyhow::Result<Verdict>,
+) -> anyhow::Result<Verdict> {
     let kprobe = bench.backend == Some(Backend::Kprobe);
     let mut number = 0;
     loop {
         number += 1;
-        let verdict = scenario()?;
+        let verdict = scenario(bench)?;
         let Verdict::Failed(complaints) = &verdict else { return Ok(verdict) };
         let skipped = complaints.iter().any(|complaint| complaint.contains("program_skipped"));
         let tries = match (kprobe, skipped) {
@@ -158,14 +173,25 @@ fn with_patience(bench: &Bench, scenario: impl Fn() -> anyhow::Result<Verdict>) 
         if number >= tries {
             return Ok(verdict);
         }
-        println!("  try {number}: {}", complaints.join("; "));
+        println!("  try {number} of {name}: {}", complaints.join("; "));
     }
 }
 
-fn timed(tally: &mut Tally, name: &str, scenario: impl FnOnce() -> anyhow::Result<Verdict>) {
-    let began = Instant::now();
-    let verdict = scenario().unwrap_or_else(|error| Verdict::Failed(vec![format!("{error:#}")]));
-    tally.add(name, &verdict, began.elapsed());
+/// A scenario as a task that prints its own verdict.
+fn task<'a>(
+    bench: &'a Bench,
+    tally: &'a Mutex<Tally>,
+    name: &'a str,
+    needs: Needs,
+    scenario: impl Fn(&Bench) -> anyhow::Result<Verdict> + Send + 'a,
+) -> Task<'a> {
+    let run = move || {
+        let began = Instant::now();
+        let verdict = with_patience(bench, name, scenario);
+        let verdict = verdict.unwrap_or_else(|error| Verdict::Failed(vec![format!("{error:#}")]));
+        tally.lock().unwrap_or_else(PoisonError::into_inner).add(name, &verdict, began.elapsed());
+    };
+    Task { needs, run: Box::new(run) }
 }
 
 fn context(args: &Args) -> anyhow::Result<Bench> {

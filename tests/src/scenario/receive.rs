@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 use super::Bench;
+use super::queue::Needs;
 use super::row::counters;
 use super::table::{K4, K64, VMXNET3};
 use crate::expect::{Amount, Backend};
@@ -120,6 +121,14 @@ impl Row {
             _ => None,
         });
         wanted.unwrap_or("1")
+    }
+
+    /// What it keeps other rows from.
+    pub(super) fn needs(&self) -> Needs {
+        match self.link {
+            Link::Cable(driver) | Link::OnCable(_, driver) => Needs::Cards(driver),
+            _ => Needs::Nothing,
+        }
     }
 
     /// Why this kernel or machine cannot run it.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 use super::Bench;
+use super::queue::Needs;
 use crate::bpf::Xdp;
 use crate::expect::{self, Amount, Backend, Expect};
 use crate::fixture::sysctl::Sysctl;
@@ -139,6 +140,16 @@ impl Row {
         wanted.unwrap_or("1")
     }
 
+    /// What it keeps other rows from.
+    pub(super) fn needs(&self) -> Needs {
+        match self.link {
+            // The limit is the whole machine's on older kernels.
+            _ if self.setup.iter().any(|setup| matches!(setup, Setup::Optmem(_))) => Needs::Alone,
+            Link::Cable(driver) | Link::OnCable(_, driver) => Needs::Cards(driver),
+            _ => Needs::Nothing,
+        }
+    }
+
     /// Why this kernel or machine cannot run it.
     fn impossible(&self, bench: &Bench) -> Option<String> {
         if self.is_tls() && !kernel::has_symbol("tls_sw_sendmsg") {
@@ -150,7 +161,7 @@ impl Row {
         if self.has(Setup::Fastopen) && self.size > 1400 && bench.traces_by_tracepoint() {
             return Some("tracepoints do not see why a send that opens its connection is copied".into());
         }
-        if let Link::Cable(driver) = self.link
+        if let Link::Cable(driver) | Link::OnCable(_, driver) = self.link
             && nic::of_driver(driver).len() < 2
         {
             return Some(format!("there are no two {driver} cards"));
@@ -391,9 +402,10 @@ fn traced(row: &Row, bench: &Bench, sender: &[String], report: &Path) -> Command
 
 /// What a kernel says that was built without a device, a queueing discipline or a filter, as the reason to skip.
 fn kernel_lacks(error: &anyhow::Error) -> Option<String> {
-    const SAYINGS: [&str; 6] = [
+    const SAYINGS: [&str; 7] = [
         "Unknown device type",
         "unable to initialize cryptographic operations",
+        "Requested AEAD algorithm not found",
         "not supported",
         "kind is unknown",
         "no /dev/net/tun",

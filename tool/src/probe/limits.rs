@@ -38,6 +38,7 @@ const FIGURES: &[(&str, &str)] = &[
     ("fastopen", "bytes sent with the SYN, which are always copied"),
     ("ktls", "sends through kernel TLS as path `ktls`"),
     ("mptcp", "sends through MPTCP as path `mptcp`"),
+    ("sockmap", "`sockmap`: sends without a copy that a sockmap turns into copies"),
     ("vmsplice", "`vmsplice` told apart from `splice`"),
     ("gauges", "option memory and unread notifications of a socket"),
     ("locked_pages", "pages pinned by the user of a socket"),
@@ -46,6 +47,7 @@ const FIGURES: &[(&str, &str)] = &[
     ("recv_splice", "path `recv_splice`"),
     ("uring_zcrx", "path `uring_zcrx`"),
     ("files", "files sent by `sendfile` and `splice`"),
+    ("sendfile_calls", "how many system calls sent a file"),
     ("page_cache", "bytes of files sent that were not in the page cache"),
     ("copy_read", "bytes of files that were read into new pages instead of lent"),
     ("file_reads", "files read by processes that send plainly: `sendfile_possible`"),
@@ -66,11 +68,17 @@ const OTHERS: &[(&str, &str, &str)] = &[
          counts these",
     ),
     (
-        "app_read_latency",
-        "everywhere",
-        "how long a notification waits to be read is not measured by this version",
+        "splice_file",
+        "before Linux 6.5",
+        "splice hands TCP one page a call, and which file it is of is not looked at",
     ),
-    ("uring_completion", "everywhere", "ends of io_uring zero-copy sends are not followed by this version"),
+    ("cgroup", "without a mounted cgroup2 hierarchy", "cgroups have no path, so containers have no name"),
+    (
+        "orphan_copy",
+        "everywhere",
+        "file pages (sendfile, splice) have no completion to know them by: once a packet has left its socket, copies of \
+         it (XDP on the far end of a veth, the device below a tunnel) cannot be told to be anybody's",
+    ),
 ];
 
 /// What no back end sees on any kernel.
@@ -81,6 +89,8 @@ const NOBODY: &[&str] = &[
     "Which of several sends in one unit was copied: the kernel keeps one flag for all of them.",
     "Bounce buffers for DMA (swiotlb) per packet, and copies inside a NIC, a hypervisor or vhost.",
     "Ids of sends accepted before tracing began: their ends are counted under `before_attach` and in no other figure.",
+    "Reads of MPTCP sockets: MPTCP takes bytes from its connections without TCP's receive function. With fentry and \
+     kprobes the same holds for a socket whose kernel TLS decrypts.",
     "UDP, AF_UNIX, RDMA, AF_XDP: they do not pass TCP's send function.",
 ];
 

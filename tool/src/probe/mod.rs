@@ -16,6 +16,7 @@ mod raw;
 mod read;
 mod shares;
 mod skipped;
+mod sweep;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -300,11 +301,12 @@ fn session(attached: &attach::Attached, kernel: &Kernel<'_>) -> Session {
                 .into(),
         });
     }
-    if attached.kprobes {
+    if attached.kprobes && !skipped::tells_missed() {
         missing.push(Missing {
             fact: "skipped_events".into(),
-            why: "the kernel skips a kprobe that hits while another one is being handled on the same CPU, and zcscope \
-                  cannot count these: a few sends or copies may be missing; use --backend fentry where it works"
+            why: "the kernel skips a kprobe that hits while another one is being handled on the same CPU, and before \
+                  Linux 6.7 it does not tell how often: a few sends or copies may be missing; use --backend fentry \
+                  where it works"
                 .into(),
         });
     }

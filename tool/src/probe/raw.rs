@@ -1,8 +1,8 @@
-//! Bytes of maps: batch look-up (aya has none) and reading map types out of byte buffers.
+//! What aya has no call for: batch look-up and deletion in maps, drops of kprobes, map types out of byte buffers.
 #![allow(unsafe_code, reason = "the bpf(2) system call and plain-data reads")]
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 use aya::Pod;
 
@@ -140,6 +140,86 @@ fn batch_syscall(attr: &mut BatchAttr) -> io::Result<bool> {
         error if error.raw_os_error() == Some(libc::ENOENT) => Ok(true),
         error => Err(error),
     }
+}
+
+/// `BPF_MAP_DELETE_ELEM` of bpf(2).
+const BPF_MAP_DELETE_ELEM: libc::c_long = 3;
+
+/// Removes an element of a map; one that is gone already is as good.
+///
+/// # Errors
+/// The system call failed.
+pub(super) fn delete<K: Pod>(map: BorrowedFd<'_>, key: &K) -> io::Result<()> {
+    let key = std::ptr::from_ref(key) as u64;
+    let attr = ElementAttr { map_fd: map.as_raw_fd().cast_unsigned(), pad: 0, key, next_key: 0, flags: 0 };
+    // SAFETY: `attr` is a valid bpf_attr for this command; the caller's key type is the map's.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            BPF_MAP_DELETE_ELEM,
+            &raw const attr,
+            size_of::<ElementAttr>() as libc::c_long,
+        )
+    };
+    match io::Error::last_os_error() {
+        error if result < 0 && error.raw_os_error() != Some(libc::ENOENT) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// `BPF_OBJ_GET_INFO_BY_FD` of bpf(2).
+const BPF_OBJ_GET_INFO_BY_FD: libc::c_long = 15;
+/// `BPF_LINK_TYPE_PERF_EVENT`.
+const PERF_EVENT: u32 = 7;
+/// `BPF_PERF_EVENT_KPROBE` and `BPF_PERF_EVENT_KRETPROBE`.
+const KPROBES: [u32; 2] = [3, 4];
+
+/// The part of `union bpf_attr` that the command uses.
+#[repr(C)]
+struct InfoAttr {
+    fd: u32,
+    info_len: u32,
+    info: u64,
+}
+
+/// `struct bpf_link_info` of a kprobe, up to what is read of it.
+#[repr(C)]
+#[derive(Default)]
+struct LinkInfo {
+    link_type: u32,
+    id: u32,
+    prog_id: u32,
+    pad: u32,
+    event_type: u32,
+    pad2: u32,
+    name: u64,
+    name_len: u32,
+    offset: u32,
+    address: u64,
+    missed: u64,
+}
+
+/// How many hits of a kprobe the kernel has dropped; `None` when `fd` is no link of one, or the kernel (before 6.7)
+/// does not tell.
+pub(super) fn kprobe_missed(fd: RawFd) -> Option<u64> {
+    let mut info = LinkInfo::default();
+    let mut attr = InfoAttr {
+        fd: fd.cast_unsigned(),
+        info_len: size_of::<LinkInfo>() as u32,
+        info: std::ptr::from_mut(&mut info) as u64,
+    };
+    // SAFETY: `attr` is a valid bpf_attr for this command; the kernel writes at most `info_len` bytes of `info`.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            BPF_OBJ_GET_INFO_BY_FD,
+            std::ptr::from_mut(&mut attr),
+            size_of::<InfoAttr>() as libc::c_long,
+        )
+    };
+    // An older kernel knows a shorter structure.
+    let told = result == 0 && attr.info_len as usize >= size_of::<LinkInfo>();
+    (told && info.link_type == PERF_EVENT && KPROBES.contains(&info.event_type)).then_some(info.missed)
 }
 
 /// Reads a plain value out of a ring record of exactly its size.

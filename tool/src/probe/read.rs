@@ -9,8 +9,8 @@ use aya::Ebpf;
 use aya::maps::{HashMap as BpfHash, Map, MapData, PerCpuArray, RingBuf};
 use zcscope_common::{
     AddrPair, CopyKey, CopyTotals, DevInfo, FlowCounters, FlowKey, ForwardKey, Gauges, Hist, LATENCY_SLOTS,
-    LOST_CAUSES, LatencyKind, OwnerKey, Path, RecvEntry, Site, SockEntry, SpillEntry, Spread, SpreadKind,
-    Unit, latency_slot, sock_flags, spread_slot,
+    LOST_CAUSES, LatencyKind, OwnerKey, Path, RecvEntry, Site, SockEntry, SocketHist, SpillEntry, Spread,
+    SpreadKind, Unit, latency_slot, sock_flags, spread_slot,
 };
 
 use super::classify;
@@ -21,9 +21,10 @@ use super::names::Namer;
 use super::raw::Batch;
 use super::shares::{Parts, Shares};
 use super::skipped::Programs;
+use super::sweep::Sweeper;
 use crate::host::symbols::Symbols;
 use crate::model::sample::{
-    CopyKind, CopySample, LatencySample, MapSample, Sample, SocketSample, SpreadSample,
+    CopyKind, CopySample, LatencySample, MapSample, Sample, SocketLatency, SocketSample, SpreadSample,
 };
 use crate::model::snapshot::Session;
 
@@ -41,6 +42,7 @@ pub(super) struct Reader {
     devs: MapData,
     forwards: MapData,
     latency: PerCpuArray<MapData, Hist>,
+    socket_latency: Map,
     spreads: PerCpuArray<MapData, Spread>,
     unattributed: PerCpuArray<MapData, FlowCounters>,
     lost: PerCpuArray<MapData, u64>,
@@ -52,6 +54,8 @@ pub(super) struct Reader {
     copy_batch: Batch<CopyKey, CopyTotals>,
     dev_batch: Batch<u64, DevInfo>,
     forward_batch: Batch<ForwardKey, u64>,
+    socket_latency_batch: Batch<FlowKey, SocketHist>,
+    sweeper: Sweeper,
     /// Device facts by address, the last known.
     devices: HashMap<u64, DevInfo>,
     shares: Shares,
@@ -103,6 +107,8 @@ impl Reader {
             devs: data(take("DEVS")?, "DEVS")?,
             forwards: data(take("FORWARDS")?, "FORWARDS")?,
             latency: PerCpuArray::try_from(take("LATENCY")?)?,
+            socket_latency: take("SOCKET_LATENCY")?,
+            sweeper: Sweeper::new(take("SENDS")?),
             spreads: PerCpuArray::try_from(take("SPREADS")?)?,
             unattributed: PerCpuArray::try_from(take("UNATTRIBUTED")?)?,
             lost: PerCpuArray::try_from(take("LOST")?)?,
@@ -114,6 +120,7 @@ impl Reader {
             copy_batch: Batch::new(),
             dev_batch: Batch::new(),
             forward_batch: Batch::new(),
+            socket_latency_batch: Batch::new(),
             devices: HashMap::new(),
             shares: Shares::default(),
             ended_before: HashSet::new(),
@@ -163,9 +170,16 @@ impl Reader {
 
         let (mut ended_senders, ended_receivers) = self.ended_sockets(records);
         self.end_orphans(&mut ended_senders)?;
+        let stale = self.sweeper.sweep(at_ns, &mut self.socks, &self.sock_batch)?;
+        ended_senders.extend(stale.iter().map(|entry| socket_sample(entry, &self.devices)));
         let (senders, receivers) = self.live_sockets();
-        let (sockets, ended) = self.shares.join(Parts { senders, receivers, ended_senders, ended_receivers });
+        let (mut sockets, mut ended) =
+            self.shares.join(Parts { senders, receivers, ended_senders, ended_receivers });
+        self.sweeper.apply(&mut sockets);
+        self.sweeper.apply(&mut ended);
+        self.sweeper.forget(&self.ended_before);
         let copies = self.copy_samples()?;
+        let socket_latency = self.socket_latency_samples()?;
         self.ended_before = ended.iter().map(|socket| socket.id).collect();
         let names = self.namer.of(sockets.iter().chain(&ended));
         Ok(Sample {
@@ -175,7 +189,7 @@ impl Reader {
             unattributed: self.read_unattributed()?,
             copies,
             latency: self.read_latency()?,
-            socket_latency: Vec::new(),
+            socket_latency,
             spreads: self.read_spreads()?,
             files: self.files.sent()?,
             file_reads: self.files.reads()?,
@@ -304,6 +318,25 @@ impl Reader {
         Ok(rows.iter().filter_map(|(key, totals)| self.copy_sample(key, totals, &forwards)).collect())
     }
 
+    /// Latencies of single sockets; like their copies, those of ended ones are handed over once more and removed.
+    fn socket_latency_samples(&mut self) -> Result<Vec<SocketLatency>> {
+        let Map::HashMap(map) = &self.socket_latency else {
+            bail!("map SOCKET_LATENCY has an unexpected type")
+        };
+        self.socket_latency_batch.fill(map.fd().as_fd()).context("reading latencies of sockets")?;
+        let mut map = BpfHash::<_, FlowKey, SocketHist>::try_from(&mut self.socket_latency)?;
+        let ended = |key: &FlowKey| self.ended_before.contains(&key.id);
+        for (key, _) in self.socket_latency_batch.iter().filter(|(key, _)| ended(key)) {
+            // Already gone is as good.
+            let _ = map.remove(key);
+        }
+        let sample = |(key, hist): (&FlowKey, &SocketHist)| {
+            let path = path_of(key.path)?;
+            Some(SocketLatency { socket: key.id, path, hist: Box::new(hist.widen()) })
+        };
+        Ok(self.socket_latency_batch.iter().filter_map(sample).collect())
+    }
+
     fn copy_sample(
         &mut self,
         key: &CopyKey,
@@ -414,6 +447,7 @@ impl Reader {
         for (cause, n) in [
             ("unreadable_record", self.unreadable + self.unknown_records),
             ("program_skipped", self.programs.skipped()),
+            ("kprobe_missed", self.programs.missed()),
         ] {
             if n != 0 {
                 lost.insert(cause.to_owned(), n);

@@ -1,5 +1,6 @@
-//! Events a program did not see because it was just running on the same CPU: the kernel skips it then and counts
-//! that in the program (`recursion_misses`). Kprobes that the kernel drops before any program are not in it.
+//! Events that were not seen: a program that was just running on the same CPU is skipped, which the kernel counts in
+//! the program (`recursion_misses`); a kprobe that hits while another one is being handled is dropped before any
+//! program, which it counts in the probe and tells since Linux 6.7.
 //!
 //! Left out is the program on `skb:consume_skb`, which runs for every packet of the host and skips many when it
 //! interrupts itself. It watches notifications. The application reads them in a system call, which interrupts nothing,
@@ -10,27 +11,57 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use aya::Ebpf;
 
+use super::raw;
+
 /// Programs whose skipped events lose nothing.
 const HARMLESS: [&str; 1] = ["tp_consume_skb"];
 
-/// The programs that are loaded.
-pub(super) struct Programs(Vec<RawFd>);
+/// The programs that are loaded, and the links of kprobes.
+pub(super) struct Programs {
+    programs: Vec<RawFd>,
+    kprobes: Vec<RawFd>,
+}
 
 impl Programs {
     /// Notes every loaded program of the object; valid as long as the object is.
     pub(super) fn of(ebpf: &Ebpf) -> Programs {
         let counted = ebpf.programs().filter(|(name, _)| !HARMLESS.contains(name));
         let loaded = counted.filter_map(|(_, program)| program.fd().ok());
-        Programs(loaded.map(|fd| fd.as_fd().as_raw_fd()).collect())
+        Programs { programs: loaded.map(|fd| fd.as_fd().as_raw_fd()).collect(), kprobes: kprobe_links() }
     }
 
     /// Events skipped so far, all programs together.
     pub(super) fn skipped(&self) -> u64 {
-        self.0
+        self.programs
             .iter()
             .filter_map(|fd| misses(&fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?))
             .sum()
     }
+
+    /// Hits of kprobes that were dropped so far; 0 where there are none or the kernel does not tell.
+    pub(super) fn missed(&self) -> u64 {
+        self.kprobes.iter().filter_map(|fd| raw::kprobe_missed(*fd)).sum()
+    }
+}
+
+/// Whether this process has kprobes attached whose drops the kernel tells.
+pub(super) fn tells_missed() -> bool {
+    !kprobe_links().is_empty()
+}
+
+/// The links of this process that are kprobes whose drops the kernel tells.
+fn kprobe_links() -> Vec<RawFd> {
+    let Ok(entries) = fs::read_dir("/proc/self/fd") else { return Vec::new() };
+    entries
+        .filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let target = fs::read_link(&path).ok()?;
+            let is_link = target.to_string_lossy().contains("bpf_link")
+                || target.to_string_lossy().contains("bpf-link");
+            let fd: RawFd = path.file_name()?.to_str()?.parse().ok()?;
+            (is_link && raw::kprobe_missed(fd).is_some()).then_some(fd)
+        })
+        .collect()
 }
 
 fn misses(fdinfo: &str) -> Option<u64> {
