@@ -546,7 +546,9 @@ fn attached(expect: &Expect, figures: &PathFigures, stat: &Stat, backend: Option
         )),
         _ => {}
     }
-    let file = [SendPath::Sendfile, SendPath::Splice].iter().any(|path| path.name() == figures.path);
+    let file = [SendPath::Sendfile, SendPath::Splice, SendPath::Vmsplice]
+        .iter()
+        .any(|path| path.name() == figures.path);
     match (backend, figures.frags) {
         (Some(Backend::Tracepoint), Some(frags)) => {
             wrong.push(format!("tracepoints cannot count frags, but the report has {frags}"));

@@ -279,21 +279,35 @@ pub fn charge(victim: Victim, clone: bool, told: bool, bytes: u64) {
     }
 }
 
+/// A short stack, innermost frame first; 0 behind its end.
+#[repr(C)]
+pub struct Frames([u64; FRAMES]);
+
 /// The return address in the function that has a reason to call `function`: its caller, behind mere helpers; from a
 /// short stack, 0 when `function` is not on it.
 #[inline(always)]
 pub unsafe fn caller(ctx: *mut c_void, function: Range) -> u64 {
-    let mut frames = [0u64; FRAMES];
+    let mut frames = Frames([0; FRAMES]);
     let size = (FRAMES * 8) as u32;
-    if unsafe { bpf_get_stack(ctx, frames.as_mut_ptr().cast(), size, 0) } <= 0 {
+    if unsafe { bpf_get_stack(ctx, frames.0.as_mut_ptr().cast(), size, 0) } <= 0 {
         return 0;
     }
+    zcscope_caller(&frames, function.start, function.end)
+}
+
+/// Looks for the caller of the function at `start .. end`. Exported like [`socket::zcscope_identify`]: where it is
+/// inlined, the verifier walks all that follows once for every way through the loop.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn zcscope_caller(frames: *const Frames, start: u64, end: u64) -> u64 {
+    // SAFETY: null or the caller's stack.
+    let Some(Frames(frames)) = (unsafe { frames.as_ref() }) else { return 0 };
     let (mut inside, mut first, mut i) = (false, 0, 0);
     while i < FRAMES {
         let frame = frames[i];
         i += 1;
         if !inside {
-            inside = frame >= function.start && frame < function.end;
+            inside = frame >= start && frame < end;
             continue;
         }
         if frame == 0 {

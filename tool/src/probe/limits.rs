@@ -14,7 +14,7 @@ const FIGURES: &[(&str, &str)] = &[
     ("send", "calls, bytes and errors per path; without it nothing is traced"),
     ("attach", "bytes attached by reference"),
     ("frags", "frags, pages, frags per packet, bytes per frag, `frag_limit`"),
-    ("splice_frags", "frags and pages of `sendfile` and `splice`"),
+    ("splice_frags", "frags and pages of `sendfile`, `splice` and `vmsplice`"),
     ("mixed_socket", "`mixed_socket`: plain and zero-copy sends in one packet"),
     ("refused", "which limit a refused send hit: `optmem` or `memlock`"),
     (
@@ -58,7 +58,8 @@ const OTHERS: &[(&str, &str, &str)] = &[
     (
         "splice_frags",
         "before Linux 6.5",
-        "sendfile adds one page a call and merges it into the frag before, where it cannot be seen",
+        "sendfile, splice and vmsplice add one page a call and merge it into the frag before, where it cannot be \
+         seen",
     ),
     (
         "skipped_events",

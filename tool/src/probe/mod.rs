@@ -275,8 +275,8 @@ fn session(attached: &attach::Attached, kernel: &Kernel<'_>) -> Session {
     if !kernel.splice_pages() && attached.sources.contains_key("frags") {
         missing.push(Missing {
             fact: "splice_frags".into(),
-            why: "before Linux 6.5 sendfile adds one page a call and merges it into the frag before, where it cannot \
-                  be seen"
+            why: "before Linux 6.5 sendfile, splice and vmsplice add one page a call and merge it into the frag before, \
+                  where it cannot be seen"
                 .into(),
         });
     }
