@@ -47,6 +47,8 @@ impl Backend {
                 "uring_release",
                 "queue_latency",
                 "xdp_copy",
+                "sendfile_calls",
+                "file_reads",
             ],
         }
     }
@@ -65,6 +67,10 @@ impl Backend {
             "mixed_socket" | "fastopen" => self == Backend::Tracepoint,
             // Splicing has no tracepoint; mapping costs too much to be watched unasked.
             "recv_splice" | "recv_zerocopy" => self == Backend::Tracepoint,
+            "splice_file" => !kernel::has(Since::SplicePages),
+            // Guests mount none.
+            "cgroup" => !kernel::has_cgroups(),
+            "sendfile_calls" | "file_reads" => self == Backend::Tracepoint,
             "attach" | "frags" | "copy_site" | "uring_release" | "queue_latency" | "xdp_copy" => {
                 self == Backend::Tracepoint
             }

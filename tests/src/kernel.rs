@@ -68,6 +68,11 @@ pub(crate) fn has_tls() -> bool {
     layers.split_whitespace().any(|layer| layer == "tls")
 }
 
+/// True when a cgroup2 hierarchy is mounted.
+pub(crate) fn has_cgroups() -> bool {
+    std::fs::read_to_string("/proc/self/mountinfo").is_ok_and(|text| text.contains(" - cgroup2 "))
+}
+
 /// True when the kernel speaks IPv6.
 pub(crate) fn has_ipv6() -> bool {
     Path::new("/proc/net/if_inet6").exists()

@@ -27,6 +27,10 @@ pub(crate) const ALL: &[Procedure] = &[
     ("misuse_no_btf", |bench| wrong_request(bench, &["--duration", "1s", "--btf", "/dev/null"], 3)),
     ("misuse_unknown_device", |bench| wrong_request(bench, &["--duration", "1s", "-i", "nosuch0"], 2)),
     ("misuse_unknown_pid", |bench| wrong_request(bench, &["--duration", "1s", "-p", NO_SUCH_PID], 2)),
+    ("misuse_unknown_netns", |bench| {
+        wrong_request(bench, &["--duration", "1s", "--netns", "nosuch-namespace"], 2)
+    }),
+    ("misuse_unknown_cgroup", |bench| wrong_request(bench, &["--duration", "1s", "--cgroup", "/no/such"], 2)),
     ("misuse_unknown_path", unknown_path),
     ("misuse_unwritable_report", |bench| {
         wrong_request(bench, &["--duration", "1s", "--json", "-o", "/nosuch/dir/report.json"], 1)

@@ -17,6 +17,43 @@ pub(crate) struct Stat {
     pub(crate) paths: Vec<PathFigures>,
     pub(crate) processes: Vec<Process>,
     pub(crate) sockets: Vec<Socket>,
+    #[serde(default)]
+    pub(crate) files: Vec<File>,
+    #[serde(default)]
+    pub(crate) file_reads: Vec<FileReads>,
+    #[serde(default)]
+    pub(crate) maps: Vec<Map>,
+}
+
+/// One file sent by one process.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct File {
+    pub(crate) pid: u32,
+    pub(crate) path: String,
+    pub(crate) file: String,
+    pub(crate) filesystem: String,
+    pub(crate) inode: u64,
+    pub(crate) calls: Option<u64>,
+    pub(crate) bytes: u64,
+    pub(crate) cache_miss_bytes: Option<u64>,
+    pub(crate) copy_read_bytes: Option<u64>,
+    #[serde(default)]
+    pub(crate) direct: bool,
+}
+
+/// What one process read from files.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct FileReads {
+    pub(crate) pid: u32,
+    pub(crate) bytes: u64,
+}
+
+/// One of the kernel's tables at the end.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct Map {
+    pub(crate) name: String,
+    pub(crate) entries: Option<u64>,
+    pub(crate) bytes: u64,
 }
 
 /// A fact that cannot be known here.

@@ -67,6 +67,12 @@ pub struct Filter {
     pub path_mask: u32,
     /// Inode of the network namespace wanted; 0 all.
     pub netns: u32,
+    /// Id of the cgroup wanted, with everything below it; 0 all.
+    pub cgroup: u64,
+    /// How deep that cgroup lies (the root is 0).
+    pub cgroup_level: u32,
+    /// Padding.
+    pub pad: u32,
     /// Name of the process wanted.
     pub comm: [u8; 16],
     /// Name of the device wanted.
@@ -216,6 +222,25 @@ pub struct Offsets {
     pub dev_xdp_prog: u32,
     /// `MSG_SOCK_DEVMEM` where the kernel has it (>= 6.12), else 0.
     pub msg_sock_devmem: u32,
+    pub file_inode: u32,
+    pub file_op: u32,
+    pub file_flags: u32,
+    pub file_dentry: u32,
+    pub file_op_splice_read: u32,
+    pub inode_mode: u32,
+    pub inode_ino: u32,
+    pub inode_sb: u32,
+    pub inode_dentry: u32,
+    pub sb_dev: u32,
+    pub sb_type: u32,
+    pub fs_type_name: u32,
+    pub dentry_alias: u32,
+    pub dentry_name: u32,
+    pub mapping_host: u32,
+    pub folio_nr_pages: u32,
+    pub msghdr_iter_bvec: u32,
+    /// Fills up to an even number of fields; leave it out when another one is added.
+    pub even: u32,
 }
 
 impl Offsets {
@@ -275,6 +300,8 @@ pub struct Config {
     pub veth_xdp: Range,
     /// Address of `io_sg_from_iter` (registered buffers), 0 unknown.
     pub io_sg_from_iter: u64,
+    /// Address of `copy_splice_read` (>= 6.5), 0 unknown.
+    pub copy_splice_read: u64,
 }
 
 // No hidden padding: `Offsets` and `Mode` each hold an even number of words.

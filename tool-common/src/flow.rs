@@ -104,10 +104,22 @@ pub struct SockEntry {
     pub last_released_ns: u64,
     /// When the socket was destroyed with sends in flight, `CLOCK_MONOTONIC` ns; 0 while it lives.
     pub closing_ns: u64,
+    /// `id` of the first owner's entry: the same for all owners of one life of the socket, and no other socket's.
+    pub root: u64,
+}
+
+/// Key of the table of owners that are not sending at the moment, of sockets that several processes share.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OwnerKey {
+    /// Address of the `struct sock`.
+    pub sk: u64,
+    /// Process (thread group).
+    pub tgid: u64,
 }
 
 const _: () = assert!(
-    size_of::<SockEntry>() == 9 * 8 + 6 * 4 + size_of::<Gauges>() + 16 + 40 + size_of::<FlowCounters>() + 56
+    size_of::<SockEntry>() == 9 * 8 + 6 * 4 + size_of::<Gauges>() + 16 + 40 + size_of::<FlowCounters>() + 64
 );
 
 /// What a socket holds, as last seen on a send or at a completion.
@@ -144,6 +156,8 @@ pub struct CallState {
     pub frags: u64,
     /// The skb bytes are being attached to.
     pub skb: u64,
+    /// `struct inode` of the file the spliced pages belong to; 0 unknown.
+    pub inode: u64,
     /// Bytes asked for, where the back end learns them before the call returns.
     pub requested: u64,
     /// Pages those frags refer to.
@@ -233,6 +247,8 @@ pub struct SendEntry {
     /// TCP sequence number behind its last byte (`write_seq` when the call returned), with [`SendEntry::HAS_SEQ`]
     /// above it; 0 before.
     pub end_seq: u64,
+    /// Process (thread group) that sent it: it keeps its end, whoever has the socket by then.
+    pub owner: u64,
 }
 
 impl SendEntry {

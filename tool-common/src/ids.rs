@@ -100,6 +100,7 @@ ids! {
         XdpGeneric = "do_xdp_generic",
         ZerocopyReceive = "tcp_zerocopy_receive", SkipHint = "recv_skip_hint",
         ZcrxCopy = "io_zcrx_copy_chunk",
+        CopySpliceRead = "copy_splice_read",
     }
 }
 

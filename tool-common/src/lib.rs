@@ -6,6 +6,7 @@
 
 mod config;
 mod counters;
+mod file;
 mod flow;
 mod hist;
 mod ids;
@@ -16,9 +17,10 @@ mod uring;
 
 pub use config::{Config, Filter, Mode, Offsets, Range, Source, THROUGH};
 pub use counters::{Disagreement, Err, FlowCounters, Refusal};
+pub use file::{FileEntry, FileKey, ReadEntry, file_flags};
 pub use flow::{
-    AddrPair, CallState, CopyKey, CopyTotals, DevInfo, FlowKey, ForwardKey, Gauges, SendEntry, SendKey,
-    SockEntry, SocketHist, SpillEntry, Unit, rx_how, send_outcome, send_state, sock_flags,
+    AddrPair, CallState, CopyKey, CopyTotals, DevInfo, FlowKey, ForwardKey, Gauges, OwnerKey, SendEntry,
+    SendKey, SockEntry, SocketHist, SpillEntry, Unit, rx_how, send_outcome, send_state, sock_flags,
 };
 pub use hist::{HIST_BUCKETS, Hist, LATENCY_SLOTS, LatencyKind, bucket_bounds, bucket_of, latency_slot};
 pub use ids::{Path, Reason, Site};

@@ -47,4 +47,9 @@ causes! {
     UringOverflow = "uring_overflow",
     /// A socket that receives found no room.
     RecvTable = "receive_table_full",
+    /// A file (or a reader of files) found no room: its bytes are counted, its name and facts are not known.
+    FileTable = "file_table_full",
+    /// A socket passed between processes found no room for the one before: sends of it that are in flight have no
+    /// known end.
+    OwnerTable = "owner_table_full",
 }

@@ -2,8 +2,8 @@
 #![allow(unsafe_code, reason = "aya::Pod is an unsafe marker trait")]
 
 use crate::{
-    Config, CopyKey, CopyTotals, DevInfo, FlowCounters, FlowKey, ForwardKey, Hist, RecvEntry, SendEntry,
-    SendKey, SockEntry, SocketHist, SpillEntry, Spread, Unit,
+    Config, CopyKey, CopyTotals, DevInfo, FileEntry, FileKey, FlowCounters, FlowKey, ForwardKey, Hist,
+    OwnerKey, ReadEntry, RecvEntry, SendEntry, SendKey, SockEntry, SocketHist, SpillEntry, Spread, Unit,
 };
 
 macro_rules! pod {
@@ -19,10 +19,14 @@ pod!(
     CopyKey,
     CopyTotals,
     DevInfo,
+    FileEntry,
+    FileKey,
     FlowCounters,
     FlowKey,
     ForwardKey,
     Hist,
+    OwnerKey,
+    ReadEntry,
     RecvEntry,
     SendEntry,
     SendKey,

@@ -20,10 +20,10 @@ const PF_USER_WORKER: u32 = 0x4000;
 const PF_KTHREAD: u32 = 0x20_0000;
 
 // Syscall numbers of x86-64, the architecture supported.
-const SYS_SENDFILE: u64 = 40;
+pub const SYS_SENDFILE: u64 = 40;
 const SYS_SENDTO: u64 = 44;
 const SYS_SENDMSG: u64 = 46;
-const SYS_SPLICE: u64 = 275;
+pub const SYS_SPLICE: u64 = 275;
 const SYS_SENDMMSG: u64 = 307;
 const SYS_IO_URING_ENTER: u64 = 426;
 const SYS_READ: u64 = 0;
@@ -48,14 +48,14 @@ impl Class {
 }
 
 /// The system call the current thread is in, 0 for kernel threads, and its registers.
-struct Syscall {
-    nr: u64,
+pub struct Syscall {
+    pub nr: u64,
     worker: bool,
-    regs: *const u8,
+    pub regs: *const u8,
 }
 
 #[inline(always)]
-fn syscall() -> Syscall {
+pub fn syscall() -> Syscall {
     // SAFETY: helpers without preconditions; the pointers they return are typed by the verifier.
     unsafe {
         let task = bpf_get_current_task_btf();

@@ -58,7 +58,22 @@ struct Range {
     kept: u64,
     /// Sends without a record, taken before tracing began.
     before: u64,
+    /// Process that has the socket now; what follows is part of the figures above.
+    owner: u64,
+    /// Another process whose sends are among them, 0 none.
+    other: u64,
+    others: Share,
     wrong: Wrong,
+}
+
+/// One owner's sends of a unit: those that were in flight, and those of them whose call has returned.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Share {
+    sends: u64,
+    bytes: u64,
+    finished: u64,
+    finished_bytes: u64,
 }
 
 /// Sends whose notification was wrong, by the kinds of [`Disagreement`] the error queue knows.
@@ -123,6 +138,9 @@ impl Range {
             unsent: zero,
             kept: zero,
             before: zero,
+            owner: zero,
+            other: zero,
+            others: Share { sends: zero, bytes: zero, finished: zero, finished_bytes: zero },
             wrong: Wrong::new(),
         }
     }
@@ -169,7 +187,7 @@ pub extern "C" fn zcscope_release(sk: u64, uarg: u64, lo: u32, len: u32, copied:
     let now = unsafe { bpf_ktime_get_ns() };
     let len = if len < MOST_SENDS { len } else { MOST_SENDS };
     let mut sum = Range::new(sk, now, lo);
-    (sum.socket, sum.first) = (entry.id, entry.first_send);
+    (sum.socket, sum.first, sum.owner) = (entry.id, entry.first_send, u64::from(entry.tgid));
     unsafe {
         if needs_sum(uarg, copied) {
             bpf_loop(len, weigh as *mut c_void, (&raw mut sum).cast(), 0);
@@ -210,11 +228,14 @@ extern "C" fn zcscope_settle(entry: *mut SockEntry, uarg: u64, sum: *const Range
             return 0;
         }
     }
-    let limit = if sum.sends == 0 { u64::MAX } else { sum.bytes };
-    add(&mut flow.units, 1);
-    if copied {
-        add(&mut flow.kernel_copied_sends, sum.sends);
+    if sum.unsent != 0 {
+        add(&mut flow.unsent_bytes, sum.unsent);
     }
+    sum.wrong.book(flow);
+    if sum.kept != 0 {
+        fetch_add(&mut entry.unread_sends, sum.kept);
+    }
+    let limit = if sum.sends == 0 { u64::MAX } else { sum.bytes };
     let mut wire = 0;
     let mut clone = 0;
     if let Some(unit) = UNITS.get_ptr_mut(uarg) {
@@ -228,6 +249,41 @@ extern "C" fn zcscope_settle(entry: *mut SockEntry, uarg: u64, sum: *const Range
     } else if conf!(mode.copy) == Source::Tracepoint as u32 && copied {
         wire = infer::unexplained(entry, PATH, sum.bytes);
     }
+    let mut own = Share {
+        sends: sum.sends,
+        bytes: sum.bytes,
+        finished: sum.finished,
+        finished_bytes: sum.finished_bytes,
+    };
+    // Sends of two processes in one unit: each has its part of what was copied.
+    if sum.others.sends != 0
+        && let Some(parked) = lifecycle::parked(entry, sum.other)
+    {
+        let theirs = sum.others;
+        let part = |bytes: u64| if own.bytes == 0 { 0 } else { bytes * theirs.bytes / own.bytes };
+        let (their_wire, their_clone) = (part(wire), part(clone));
+        book(parked, &theirs, their_wire, their_clone, copied);
+        wire -= their_wire;
+        clone -= their_clone;
+        own.sends -= theirs.sends;
+        own.finished -= theirs.finished;
+        own.finished_bytes -= theirs.finished_bytes;
+        if own.sends == 0 {
+            return sum.finished;
+        }
+    }
+    book(entry, &own, wire, clone, copied);
+    sum.finished
+}
+
+/// Adds one owner's share of a unit to its counters.
+#[inline(always)]
+fn book(entry: &mut SockEntry, share: &Share, wire: u64, clone: u64, copied: bool) {
+    let Some(flow) = socket::flow(entry, PATH) else { return };
+    add(&mut flow.units, 1);
+    if copied {
+        add(&mut flow.kernel_copied_sends, share.sends);
+    }
     if wire != 0 {
         add(&mut flow.unit_copied_bytes, wire);
         if !copied {
@@ -237,18 +293,10 @@ extern "C" fn zcscope_settle(entry: *mut SockEntry, uarg: u64, sum: *const Range
     if clone != 0 {
         add(&mut flow.unit_clone_bytes, clone);
     }
-    if sum.unsent != 0 {
-        add(&mut flow.unsent_bytes, sum.unsent);
+    if share.finished != 0 {
+        add(&mut flow.completed_sends, share.finished);
+        add(&mut flow.completed_bytes, share.finished_bytes);
     }
-    sum.wrong.book(flow);
-    if sum.kept != 0 {
-        fetch_add(&mut entry.unread_sends, sum.kept);
-    }
-    if sum.finished != 0 {
-        add(&mut flow.completed_sends, sum.finished);
-        add(&mut flow.completed_bytes, sum.finished_bytes);
-    }
-    sum.finished
 }
 
 /// Whether the bytes of a unit must be known to say if they were copied: only when some were.
@@ -370,8 +418,14 @@ extern "C" fn release(index: u32, range: *mut Range) -> i64 {
             return 0;
         }
         let (start, path, bytes) = ((*send).start_ns, (*send).path, (*send).bytes);
+        let foreign = (*send).owner != range.owner;
         range.sends += 1;
         range.bytes += bytes;
+        if foreign {
+            range.other = (*send).owner;
+            range.others.sends += 1;
+            range.others.bytes += bytes;
+        }
         range.unsent += unsent(bytes, (*send).end_seq, range.snd_nxt);
         fetch_add(&mut (*send).outcome, range.outcome);
         // When the call has not returned, its end will book the send.
@@ -382,6 +436,10 @@ extern "C" fn release(index: u32, range: *mut Range) -> i64 {
         range.finished += 1;
         range.finished_bytes += bytes;
         range.finished_pages += (*send).pages;
+        if foreign {
+            range.others.finished += 1;
+            range.others.finished_bytes += bytes;
+        }
         let held = range.now.saturating_sub(start);
         record_duration(LatencyKind::Release, path as u32, held);
         record_socket(range.socket, path, held);

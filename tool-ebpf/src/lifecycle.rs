@@ -1,14 +1,15 @@
 //! Ends of sockets, and forks of traced processes.
 
 use aya_ebpf::{bindings::BPF_RB_NO_WAKEUP, helpers::bpf_ktime_get_ns};
-use zcscope_common::{FlowKey, Lost, Path, SockEntry, SpillEntry, sock_flags};
+use zcscope_common::{FlowKey, Lost, OwnerKey, Path, SockEntry, SpillEntry, sock_flags};
 
 use crate::{
     complete,
     config::conf,
-    maps::{ENDED, PROCS, SOCKS, SPILL, lost},
+    maps::{CALLS, ENDED, PARKED, PROCS, SOCKS, SPILL, lost},
     mem::{Direct, Mem},
     pipe,
+    socket::{current_tgid, current_tid},
 };
 
 /// Hands the final counters of a socket, or of one owner's share of it, to user space. Exported like
@@ -40,6 +41,70 @@ pub fn publish_spill(key: FlowKey) {
         }
         let _ = SPILL.remove(key);
     }
+}
+
+/// Another process than the one before sends on the socket: the entry becomes its own. What the one before counted
+/// is parked, because sends of it may be in flight, and it may come back. `in_flight` stays: it is the socket's.
+/// Returns 1 when the new owner has to be identified: not done here, because stacks of nested calls add up. Exported
+/// like [`crate::socket::zcscope_identify`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn zcscope_hand_over(entry: *mut SockEntry) -> u64 {
+    // SAFETY: null or a map value.
+    let Some(entry) = (unsafe { entry.as_mut() }) else { return 0 };
+    let (sk, root, tgid) = (entry.sk, entry.root, current_tgid());
+    if entry.flags & sock_flags::IGNORED == 0 {
+        let key = OwnerKey { sk, tgid: u64::from(entry.tgid) };
+        // Looked up again: before Linux 6.2 the verifier takes no map value from memory a function was given.
+        // SAFETY: a map value, valid while the program runs.
+        let kept = SOCKS.get_ptr(sk).is_some_and(|value| PARKED.insert(key, unsafe { &*value }, 0).is_ok());
+        if !kept {
+            lost(Lost::OwnerTable, 1);
+            zcscope_publish(entry);
+        }
+    }
+    let key = OwnerKey { sk, tgid: u64::from(tgid) };
+    if let Some(parked) = PARKED.get_ptr(key)
+        // SAFETY: a map value, valid while the program runs.
+        && unsafe { (*parked).root } == root
+    {
+        // SAFETY: as above.
+        unsafe { take_back(entry, &*parked) };
+        let _ = PARKED.remove(key);
+        return 0;
+    }
+    entry.tgid = tgid;
+    1
+}
+
+/// Puts an owner's own share back into the socket's entry.
+#[inline(always)]
+fn take_back(entry: &mut SockEntry, parked: &SockEntry) {
+    entry.id = parked.id;
+    entry.first_ns = parked.first_ns;
+    entry.cgroup = parked.cgroup;
+    entry.tgid = parked.tgid;
+    entry.uid = parked.uid;
+    entry.flags = parked.flags;
+    entry.home_path = parked.home_path;
+    entry.spill_mask = parked.spill_mask;
+    entry.comm = parked.comm;
+    entry.home = parked.home;
+}
+
+/// The entry of an owner of the socket `entry` that is not sending at the moment.
+#[inline(always)]
+pub fn parked(entry: &SockEntry, tgid: u64) -> Option<&'static mut SockEntry> {
+    let parked = PARKED.get_ptr_mut(OwnerKey { sk: entry.sk, tgid })?;
+    // SAFETY: a map value, valid while the program runs.
+    let parked = unsafe { &mut *parked };
+    (parked.root == entry.root).then_some(parked)
+}
+
+/// Tracepoint `sched:sched_process_exit`: the thread makes no more calls.
+#[inline(always)]
+pub fn exited() {
+    let _ = CALLS.remove(current_tid());
 }
 
 /// Tracepoint `tcp:tcp_destroy_sock(sk)`, all kernels. Sends may still be in flight: then the last completion

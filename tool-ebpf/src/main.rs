@@ -15,6 +15,7 @@ mod complete;
 mod config;
 mod copy;
 mod cost;
+mod file;
 mod forward;
 mod gauge;
 mod hooks;

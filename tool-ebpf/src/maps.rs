@@ -6,9 +6,10 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use zcscope_common::{
-    CallState, CopyKey, CopyTotals, DevInfo, FlowCounters, FlowKey, ForwardKey, HIST_BUCKETS, Hist,
-    LATENCY_SLOTS, LatencyKind, Lost, Path, SPREAD_BUCKETS, SendEntry, SendKey, SockEntry, SocketHist,
-    SpillEntry, Spread, SpreadKind, Unit, UringSend, bucket_of, latency_slot, spread_bucket, spread_slot,
+    CallState, CopyKey, CopyTotals, DevInfo, FileEntry, FileKey, FlowCounters, FlowKey, ForwardKey,
+    HIST_BUCKETS, Hist, LATENCY_SLOTS, LatencyKind, Lost, OwnerKey, Path, ReadEntry, SPREAD_BUCKETS,
+    SendEntry, SendKey, SockEntry, SocketHist, SpillEntry, Spread, SpreadKind, Unit, UringSend, bucket_of,
+    latency_slot, spread_bucket, spread_slot,
 };
 
 use crate::{
@@ -33,7 +34,7 @@ pub static SOCKET_LATENCY: HashMap<FlowKey, SocketHist> = HashMap::with_max_entr
 pub static RELEASING: PerCpuArray<Releasing> = PerCpuArray::with_max_entries(1, 0);
 /// Completion units that were copied (and every io_uring notification): `ubuf_info` address.
 #[map]
-pub static UNITS: LruHashMap<u64, Unit> = LruHashMap::with_max_entries(8_192, 0);
+pub static UNITS: HashMap<u64, Unit> = HashMap::with_max_entries(8_192, 0);
 /// io_uring's zero-copy requests by their notification (`struct io_kiocb`).
 #[map]
 pub static URING: HashMap<u64, UringSend> = HashMap::with_max_entries(8_192, BPF_F_NO_PREALLOC);
@@ -55,12 +56,21 @@ pub static ARRIVED: PerCpuArray<Arrived> = PerCpuArray::with_max_entries(1, 0);
 /// Devices by address of `struct net_device`.
 #[map]
 pub static DEVS: HashMap<u64, DevInfo> = HashMap::with_max_entries(1_024, 0);
-/// The current send call of each thread.
+/// The current send call of each thread; taken out when the thread ends.
 #[map]
-pub static CALLS: LruHashMap<u64, CallState> = LruHashMap::with_max_entries(4_096, 0);
+pub static CALLS: HashMap<u64, CallState> = HashMap::with_max_entries(4_096, 0);
 /// Traced processes, when the filter is by process.
 #[map]
 pub static PROCS: HashMap<u32, u8> = HashMap::with_max_entries(4_096, 0);
+/// Owners of shared sockets that are not the ones sending at the moment.
+#[map]
+pub static PARKED: HashMap<OwnerKey, SockEntry> = HashMap::with_max_entries(512, BPF_F_NO_PREALLOC);
+/// Files sent.
+#[map]
+pub static FILES: HashMap<FileKey, FileEntry> = HashMap::with_max_entries(2_048, BPF_F_NO_PREALLOC);
+/// Processes that send plainly, and what they read from files.
+#[map]
+pub static READERS: HashMap<u32, ReadEntry> = HashMap::with_max_entries(2_048, BPF_F_NO_PREALLOC);
 /// Durations by `latency_slot`.
 #[map]
 pub static LATENCY: PerCpuArray<Hist> = PerCpuArray::with_max_entries(LATENCY_SLOTS as u32, 0);
@@ -96,6 +106,9 @@ static ZERO_CALL: Array<CallState> = Array::with_max_entries(1, 0);
 /// See `ZERO_SOCK`.
 #[map]
 static ZERO_SPILL: Array<SpillEntry> = Array::with_max_entries(1, 0);
+/// See `ZERO_SOCK`.
+#[map]
+pub static ZERO_FILE: Array<FileEntry> = Array::with_max_entries(1, 0);
 /// See `ZERO_SOCK`.
 #[map]
 static ZERO_SOCKET_HIST: Array<SocketHist> = Array::with_max_entries(1, 0);

@@ -14,7 +14,7 @@ use crate::{
     },
     complete::accepted,
     config::conf,
-    copy, cost, gauge,
+    copy, cost, file, gauge,
     maps::{CALLS, SENDS, SOCKS, active, call_slot, lost, see_zerocopy},
     mem::{Direct, Mem, Probe, add, fetch_add},
     socket::{self, Owner, current_tid, known},
@@ -82,6 +82,9 @@ pub unsafe fn begin<M: Mem>(sk: *const u8, msg: *const u8, class: Class) -> Opti
             1
         }
     };
+    if class.path as u32 == Path::Splice as u32 && state.wanted != 0 {
+        state.inode = unsafe { file::inode_of_message::<M>(msg) };
+    }
     if uring::is_zerocopy(state.path) && state.wanted != 0 {
         unsafe { uring::enter(state, M::read(msg, conf!(off.msghdr_ubuf))) };
     }
@@ -263,6 +266,7 @@ pub unsafe fn took_id<M: Mem>(state: &mut CallState, sk: *const u8, size: u64) {
         start_ns: state.start_ns,
         bytes: size,
         path: u64::from(state.path),
+        owner: u64::from(socket::current_tgid()),
         ..SendEntry::default()
     };
     // An id recycled after an aborted send overwrites its dead record.
@@ -339,6 +343,10 @@ pub unsafe fn end<M: Mem>(sk: *const u8, state: &mut CallState, ret: i64) {
         add(&mut flow.pages, state.pages);
         add(&mut flow.frag_limit, u64::from(state.frag_limit));
     }
+    let lends_pages = state.path == Path::Sendfile as u32 || state.path == Path::Splice as u32;
+    if lends_pages && entry.is_some() && file::zcscope_file_sent(state.path, state.inode, bytes) != 0 {
+        state.start_copy = Site::CopySpliceRead as u32;
+    }
     // The unit of a send that opens its connection says so itself.
     let told = state.start_copy == Site::Fastopen as u32;
     if state.start_copy != 0 {
@@ -377,6 +385,8 @@ fn count_start(entry: &SockEntry, path: u32, site: u32, told: bool, bytes: u64) 
         path: path as u8,
         site: site as u8,
         told: u8::from(told),
+        // A file that cannot lend its pages is known by what it is, not by watching it copy.
+        inferred: u8::from(site == Site::CopySpliceRead as u32),
         ..CopyKey::default()
     };
     copy::count(key, bytes);

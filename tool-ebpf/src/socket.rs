@@ -1,7 +1,8 @@
 //! Sockets: who owns one, where it goes, whether the filter wants it, and where its counters are.
 
 use aya_ebpf::helpers::{
-    bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_current_task_btf, bpf_ktime_get_ns,
+    bpf_get_current_ancestor_cgroup_id, bpf_get_current_cgroup_id, bpf_get_current_comm,
+    bpf_get_current_pid_tgid, bpf_get_current_task_btf, bpf_get_current_uid_gid, bpf_ktime_get_ns,
     generated::bpf_probe_read_kernel,
 };
 use zcscope_common::{AddrPair, DevInfo, FlowCounters, Lost, Offsets, Path, SockEntry, sock_flags};
@@ -9,7 +10,7 @@ use zcscope_common::{AddrPair, DevInfo, FlowCounters, Lost, Offsets, Path, SockE
 use crate::{
     classify,
     config::conf,
-    lifecycle,
+    file, lifecycle,
     maps::{DEVS, PROCS, SOCKS, UNATTRIBUTED, active, lost, next_id, sock_slot, spill_slot},
     mem::{Mem, Probe, read},
     receive,
@@ -68,15 +69,17 @@ pub unsafe fn sending<M: Mem>(sk: *const u8, path: u32) -> Owner {
     let tgid = current_tgid();
     // A closing socket never sends again: this is another one at its address.
     let reused = entry.flags & sock_flags::CLOSING != 0;
-    if new || reused || entry.tgid != tgid {
+    if new || reused {
         if reused {
             entry.in_flight = 0;
-        }
-        if !new && entry.flags & sock_flags::IGNORED == 0 {
             lifecycle::zcscope_publish(entry);
         }
         entry.sk = sk as u64;
         entry.tgid = tgid;
+        zcscope_identify(entry, path);
+        entry.root = entry.id;
+    } else if entry.tgid != tgid && lifecycle::zcscope_hand_over(entry) != 0 {
+        // The socket keeps its `root`.
         zcscope_identify(entry, path);
     }
     let dst: u64 = unsafe { M::read(sk, conf!(off.sock_dst_cache)) };
@@ -109,11 +112,16 @@ pub extern "C" fn zcscope_identify(entry: *mut SockEntry, path: u32) -> u64 {
         entry.prot = Probe::read(sk, conf!(off.sock_common_prot));
         entry.cookie = Probe::read(sk, conf!(off.sock_common_cookie));
         entry.comm = comm();
+        entry.cgroup = bpf_get_current_cgroup_id();
+        entry.uid = bpf_get_current_uid_gid() as u32;
         read_addresses(&mut entry.addr, sk);
         let net: u64 = Probe::read(sk, conf!(off.sock_common_net));
         entry.netns = Probe::read(net as *const u8, conf!(off.net_inum));
         let wanted = process_wanted(tgid) && identity_wanted(entry);
         entry.flags = if wanted { 0 } else { sock_flags::IGNORED };
+        if wanted && path == Path::Copy as u32 {
+            file::sends_plainly(tgid, entry.comm);
+        }
     }
     0
 }
@@ -141,6 +149,13 @@ fn identity_wanted(entry: &SockEntry) -> bool {
     }
     let netns = conf!(filter.netns);
     if netns != 0 && netns != entry.netns {
+        return false;
+    }
+    let cgroup = conf!(filter.cgroup);
+    // SAFETY: a helper without preconditions.
+    if cgroup != 0
+        && unsafe { bpf_get_current_ancestor_cgroup_id(conf!(filter.cgroup_level) as i32) } != cgroup
+    {
         return false;
     }
     conf!(filter.comm[0]) == 0 || same_name(conf!(filter.comm), entry.comm)

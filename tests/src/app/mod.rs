@@ -1,6 +1,8 @@
 //! The reference application: small, independent of zcscope's own load generator, and honest about its counters.
 
 mod errqueue;
+mod file;
+mod handover;
 mod pump;
 mod recv;
 mod send;
@@ -18,6 +20,10 @@ use nix::unistd::alarm;
 pub(crate) enum Role {
     /// Send an exact number of calls of an exact size and print the counters as one JSON line.
     Send(send::Args),
+    /// Send a file and print the counters as one JSON line per process.
+    File(file::Args),
+    /// Send on one socket from two processes by turns.
+    Handover(handover::Args),
     /// Accept connections, read each to its end and print the bytes.
     Sink(sink::Args),
     /// Hold a packet socket open, as tcpdump does.
@@ -30,6 +36,8 @@ pub(crate) enum Role {
 pub(crate) fn run(role: &Role) -> anyhow::Result<()> {
     let limit = match role {
         Role::Send(args) => args.limit,
+        Role::File(args) => args.limit,
+        Role::Handover(args) => args.limit,
         Role::Sink(args) => args.limit,
         Role::Tap(args) => args.limit,
         Role::Pump(args) => args.limit,
@@ -37,6 +45,8 @@ pub(crate) fn run(role: &Role) -> anyhow::Result<()> {
     alarm::set(limit.max(1));
     match role {
         Role::Send(args) => send::run(args),
+        Role::File(args) => file::run(args),
+        Role::Handover(args) => handover::run(args),
         Role::Sink(args) => sink::run(args),
         Role::Tap(args) => tap::run(args),
         Role::Pump(args) => pump::run(args),

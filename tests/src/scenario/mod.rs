@@ -105,6 +105,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
         .chain(generator::ALL)
         .chain(foreign::ALL)
         .chain(bpftrace::ALL)
+        .chain(files::ALL)
         .filter(|(name, _)| wanted(name) && !args.truth_only)
         .collect();
     let receivers: Vec<_> = receive::ROWS.iter().filter(|row| wanted(row.name)).collect();

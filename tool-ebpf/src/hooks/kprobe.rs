@@ -9,7 +9,7 @@ use aya_ebpf::{
 
 use zcscope_common::RecvCall;
 
-use crate::{attach, complete, copy, forward, layer, mapped, mem::Probe, receive, send, uring};
+use crate::{attach, complete, copy, file, forward, layer, mapped, mem::Probe, receive, send, uring};
 
 /// Declares one entry program; the body runs only when all arguments could be read.
 macro_rules! entry {
@@ -103,3 +103,6 @@ entry!(kprobe_tcp_splice_read, |ctx, socket: *const u8 = 0| {
 exit!(kretprobe_tcp_splice_read, |ret: i64| receive::spliced_kept(ret));
 entry!(kprobe_tcp_zerocopy_receive, |ctx, sk: *const u8 = 0, zc: *const u8 = 1| mapped::enter(sk, zc));
 exit!(kretprobe_tcp_zerocopy_receive, |ret: i32| mapped::leave(i64::from(ret)));
+exit!(kretprobe_do_sendfile, |ret: i64| file::sendfile_return(ret));
+exit!(kretprobe_filemap_read, |ret: i64| file::read(ret));
+exit!(kretprobe_shmem_file_read_iter, |ret: i64| file::read(ret));

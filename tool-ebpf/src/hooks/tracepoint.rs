@@ -3,7 +3,7 @@
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 
 use crate::{
-    complete, config::conf, infer, layer, layer::IPPROTO_MPTCP, lifecycle, mapped, maps, mem::Direct,
+    complete, config::conf, file, infer, layer, layer::IPPROTO_MPTCP, lifecycle, mapped, maps, mem::Direct,
     mem::Mem, receive, send, uring,
 };
 
@@ -50,6 +50,11 @@ skb_tracepoint!(tp_netif_receive_skb, ctx => infer::received(ctx.arg(0)));
 tracepoint!(tp_tcp_destroy_sock, ctx => {
     lifecycle::destroyed(ctx.arg(0));
     receive::destroyed(ctx.arg(0));
+});
+tracepoint!(tp_mm_filemap_add_to_page_cache, ctx => file::cached(ctx.arg(0)));
+tracepoint!(tp_sched_process_exit, ctx => {
+    let _ = ctx;
+    lifecycle::exited();
 });
 tracepoint!(tp_sched_process_fork, ctx => lifecycle::forked(ctx.arg(0), ctx.arg(1)));
 tracepoint!(tp_inet_sock_set_state, ctx => layer::state_changed::<Direct>(ctx.arg(0), ctx.arg(2)));

@@ -10,7 +10,7 @@ use aya_ebpf::{
 use zcscope_common::Path;
 
 use crate::{
-    attach, complete, copy, cost, forward, layer, mapped,
+    attach, complete, copy, cost, file, forward, layer, mapped,
     mem::{Direct, Probe},
     receive, send, uring,
 };
@@ -144,5 +144,20 @@ hook!(fexit, fexit_io_zcrx_queue_cqe, FExitContext, ctx => {
 hook!(fexit, fexit_io_zcrx_copy_chunk, FExitContext, ctx => {
     if let Ok(ret) = ctx.ret::<i64>() {
         mapped::zcrx_copied(ret);
+    }
+});
+hook!(fexit, fexit_do_sendfile, FExitContext, ctx => {
+    if let Ok(ret) = ctx.ret::<i64>() {
+        file::sendfile_return(ret);
+    }
+});
+hook!(fexit, fexit_filemap_read, FExitContext, ctx => {
+    if let Ok(ret) = ctx.ret::<i64>() {
+        file::read(ret);
+    }
+});
+hook!(fexit, fexit_shmem_file_read_iter, FExitContext, ctx => {
+    if let Ok(ret) = ctx.ret::<i64>() {
+        file::read(ret);
     }
 });

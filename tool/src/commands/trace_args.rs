@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use zcscope_common::Path;
 
 use super::Failure;
+use crate::host::{cgroup, netns};
 use crate::probe::{Backend, Filter, Options};
 
 /// What to trace and how. The letters are the same for every verb.
@@ -25,6 +26,12 @@ pub struct TraceArgs {
     /// Trace only these send paths (may be repeated).
     #[arg(long = "path", value_name = "PATH", value_parser = parse_path)]
     pub paths: Vec<Path>,
+    /// Trace only this network namespace: the one of process PID, or NAME of `ip netns`.
+    #[arg(long, value_name = "PID|NAME")]
+    pub netns: Option<String>,
+    /// Trace only processes in this cgroup (version 2) and below it; PATH is that of /proc/PID/cgroup.
+    #[arg(long, value_name = "PATH")]
+    pub cgroup: Option<String>,
     /// Force one tracing back end.
     #[arg(long, value_enum, default_value_t, value_name = "BACKEND")]
     pub backend: Backend,
@@ -67,6 +74,8 @@ impl TraceArgs {
             dev: self.dev.clone(),
             port: self.port,
             paths: self.paths.clone(),
+            netns: self.netns.as_deref().map(netns::find).transpose().map_err(Failure::Usage)?,
+            cgroup: self.cgroup.as_deref().map(cgroup::find).transpose().map_err(Failure::Usage)?,
         };
         Ok(Options { backend: self.backend, btf: self.btf.clone(), filter })
     }

@@ -1,6 +1,7 @@
 //! Facts about this machine, and the network namespaces zcscope makes for itself. Reads `/proc`, asks the
 //! kernel; changes nothing of the host.
 
+pub mod cgroup;
 pub mod cpu;
 pub mod device;
 mod ethtool;

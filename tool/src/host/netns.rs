@@ -4,10 +4,11 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::{io, process, thread};
+use std::{fs, io, process, thread};
 
 use nix::sched::{CloneFlags, setns, unshare};
 
@@ -80,6 +81,38 @@ impl Namespace {
     }
 }
 
+/// Where `ip netns` keeps names.
+const NAMED: &str = "/run/netns";
+
+/// Inode number of the namespace of this name (`ip netns`), or of the process with this id.
+///
+/// # Errors
+/// One sentence: there is no such namespace.
+pub fn find(name: &str) -> Result<u32, String> {
+    let inode = |path: PathBuf| fs::metadata(path).ok().and_then(|meta| u32::try_from(meta.ino()).ok());
+    if let Some(found) =
+        Some(name).filter(|name| !name.contains('/')).and_then(|n| inode(Path::new(NAMED).join(n)))
+    {
+        return Ok(found);
+    }
+    if name.parse::<u32>().is_ok() {
+        return inode(format!("/proc/{name}/ns/net").into())
+            .ok_or_else(|| format!("there is no process {name}, so it has no network namespace"));
+    }
+    Err(format!("there is no network namespace {name:?}; `ip netns` lists them, or give a process id"))
+}
+
+/// Names of the namespaces that have one, by inode number.
+#[must_use]
+pub fn names() -> Vec<(u32, String)> {
+    let entries = fs::read_dir(NAMED).into_iter().flatten().flatten();
+    let named = entries.filter_map(|entry| {
+        let inode = fs::metadata(entry.path()).ok()?.ino();
+        Some((u32::try_from(inode).ok()?, entry.file_name().to_string_lossy().into_owned()))
+    });
+    named.collect()
+}
+
 /// Runs `f` on a thread that ends with it; a panic of `f` goes on in the caller.
 fn on_own_thread<T: Send>(f: impl FnOnce() -> T + Send) -> io::Result<T> {
     thread::scope(|scope| {
@@ -122,6 +155,15 @@ mod tests {
         assert_eq!(inside.0, a.inode().unwrap());
         assert!(inside.1.contains(&"lo".to_owned()));
         assert_eq!(Namespace::current().unwrap().inode().unwrap(), own, "the caller stays where it was");
+    }
+
+    #[test]
+    fn a_process_names_its_namespace() {
+        let own = Namespace::current().unwrap().inode().unwrap();
+        assert_eq!(find(&process::id().to_string()).map(u64::from), Ok(own));
+        assert!(find("nosuch-namespace").unwrap_err().contains("nosuch-namespace"));
+        assert!(find("4194305").unwrap_err().contains("process 4194305"));
+        assert!(find("../self/ns/net").is_err());
     }
 
     #[test]

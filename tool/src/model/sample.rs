@@ -31,6 +31,8 @@ pub struct Sample {
     pub file_reads: Vec<FileReads>,
     /// Names and limits learnt since the last sample.
     pub names: Names,
+    /// How full the source's tables are; only in a last sample.
+    pub maps: Vec<MapSample>,
     /// What was lost, by cause, cumulative; only causes above zero.
     pub lost: BTreeMap<String, u64>,
 }
@@ -168,6 +170,19 @@ pub struct FileReads {
     /// Its name.
     pub comm: String,
     /// Bytes.
+    pub bytes: u64,
+}
+
+/// One table of the source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MapSample {
+    /// Its name.
+    pub name: String,
+    /// Elements in it; `None` where they do not come and go.
+    pub entries: Option<u64>,
+    /// Elements it has room for (a ring: bytes).
+    pub max_entries: u64,
+    /// Kernel memory it takes, bytes.
     pub bytes: u64,
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use zcscope_common::{Disagreement, Path, Reason};
 
-use super::sample::{CopyKind, FileReads, FileSample};
+use super::sample::{CopyKind, FileReads, FileSample, MapSample};
 
 /// The state of the world at one moment.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +35,8 @@ pub struct Snapshot {
     pub file_reads: Option<Vec<FileReads>>,
     /// Throughput per path over time.
     pub history: History,
+    /// How full the source's tables are, as last told.
+    pub maps: Vec<MapSample>,
 }
 
 /// Facts that do not change while tracing.

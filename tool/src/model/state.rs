@@ -16,7 +16,7 @@ use super::history::Points;
 use super::known::Known;
 use super::ledger::{self, Sums};
 use super::places::{PlaceIds, Places};
-use super::sample::{CopySample, Sample, SocketLatency, SocketSample};
+use super::sample::{CopySample, MapSample, Sample, SocketLatency, SocketSample};
 use super::snapshot::{DeviceFigures, Limit, Lost, PathFigures, ProcessFigures, Session, Snapshot};
 use super::sockets::{Socket, Sockets};
 
@@ -50,6 +50,7 @@ pub struct Model {
     lost: Lost,
     copied_bytes: u64,
     points: Points,
+    maps: Vec<MapSample>,
 }
 
 impl Model {
@@ -77,6 +78,7 @@ impl Model {
             lost: Lost::default(),
             copied_bytes: 0,
             points: Points::default(),
+            maps: Vec::new(),
         }
     }
 
@@ -116,6 +118,9 @@ impl Model {
             self.absorb_socket_latency(latency);
         }
         self.files.absorb(sample.files, sample.file_reads);
+        if !sample.maps.is_empty() {
+            self.maps = sample.maps;
+        }
         self.lost = Lost { total: sample.lost.values().sum(), by_cause: sample.lost };
         self.forget_old();
         self.add_point();
@@ -327,6 +332,7 @@ impl Model {
             files: self.files.sent(&self.known),
             file_reads: self.files.read(&self.known),
             history: self.points.history(),
+            maps: self.maps.clone(),
         }
     }
 

@@ -65,11 +65,14 @@ pub(super) fn attach(
         attach_choice(&mut ebpf, btf, kernel, &choice, &mut failures);
         if failures.len() == before {
             let pipes = pipes::teach(&mut ebpf);
+            let mut sources = sources(&choice);
+            let mut missing: Vec<Missing> = missing(&choice, &failures).into_iter().chain(pipes).collect();
+            attach_extra(&mut ebpf, btf, &mut sources, &mut missing);
             activate(&mut ebpf)?;
             return Ok(Attached {
                 ebpf,
-                sources: sources(&choice),
-                missing: missing(&choice, &failures).into_iter().chain(pipes).collect(),
+                sources,
+                missing,
                 backend: backend_name(&choice),
                 kprobes: used_sources(&choice).contains(&Source::Kprobe),
             });
@@ -158,6 +161,21 @@ fn attach_base(ebpf: &mut Ebpf, btf: &aya::Btf, follow_forks: bool) -> Result<()
         })?;
     }
     Ok(())
+}
+
+/// Hooks that cost only their own fact where they fail.
+fn attach_extra(
+    ebpf: &mut Ebpf,
+    btf: &aya::Btf,
+    sources: &mut BTreeMap<String, String>,
+    missing: &mut Vec<Missing>,
+) {
+    for (fact, hook) in plan::EXTRA {
+        match attach_hook(ebpf, btf, hook) {
+            Ok(()) => drop(sources.insert((*fact).to_owned(), format!("tracepoint:{}", hook.target))),
+            Err(why) => missing.push(Missing { fact: (*fact).to_owned(), why }),
+        }
+    }
 }
 
 /// Tries every hook of the choice; notes the first failure of each way.

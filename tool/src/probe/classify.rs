@@ -81,6 +81,7 @@ pub(super) fn reason(event: &Event<'_>) -> Reason {
         Site::Sockmap => Reason::Sockmap,
         Site::Mptcp => Reason::Mptcp,
         Site::SockNoSendpage => Reason::RouteNoSg,
+        Site::CopySpliceRead => Reason::SpliceCopyRead,
         Site::SkbSegment | Site::ValidateXmit => device_lacks(event.dev),
         Site::LocalReceive => local(event),
         Site::TunXmit => Reason::TunTap,

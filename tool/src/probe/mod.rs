@@ -3,8 +3,12 @@
 mod attach;
 mod btf;
 mod classify;
+mod ended;
+mod files;
 #[cfg(test)]
 mod limits;
+mod maps;
+mod names;
 mod offsets;
 mod pipes;
 mod plan;
@@ -24,7 +28,7 @@ use zcscope_common::{Config, Filter as KernelFilter, Path, Range, Source};
 use self::btf::Btf;
 use self::plan::Kernel;
 use crate::host::symbols::Symbols;
-use crate::model::sample::Sample;
+use crate::model::sample::{MapSample, Sample};
 use crate::model::snapshot::{Missing, Session};
 use crate::{host, privilege};
 
@@ -72,6 +76,10 @@ pub struct Filter {
     pub port: Option<u16>,
     /// Only these paths.
     pub paths: Vec<Path>,
+    /// Only sockets of the network namespace with this inode number.
+    pub netns: Option<u32>,
+    /// Only sockets of processes in this cgroup or below it, when they first sent.
+    pub cgroup: Option<host::cgroup::Cgroup>,
 }
 
 /// How to trace.
@@ -124,8 +132,8 @@ impl Probe {
             .context("the object has no map PROCS")
             .and_then(|map| Ok(BpfHash::try_from(map)?))
             .map_err(|error| CannotTrace(format!("{error:#}")))?;
-        let reader =
-            read::Reader::new(&mut ebpf, symbols).map_err(|error| CannotTrace(format!("{error:#}")))?;
+        let reader = read::Reader::new(&mut ebpf, symbols, &session)
+            .map_err(|error| CannotTrace(format!("{error:#}")))?;
         Ok(Probe { _ebpf: ebpf, reader, processes, session, started: Instant::now() })
     }
 
@@ -142,6 +150,12 @@ impl Probe {
     pub fn read(&mut self) -> anyhow::Result<Sample> {
         let at_ns = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.reader.read(at_ns)
+    }
+
+    /// How full the kernel's maps are and what memory they take. Walks the maps: for the end, not for every tick.
+    #[must_use]
+    pub fn maps(&self) -> Vec<MapSample> {
+        self.reader.maps()
     }
 
     /// From now on (or no longer) a process forked by zcscope itself is traced. Only with [`Filter::children`].
@@ -229,11 +243,16 @@ fn configure(kernel: &Kernel<'_>, filter: &Filter) -> Result<Config, CannotTrace
     }
     config.io_sg_from_iter =
         kernel.symbols.and_then(|symbols| symbols.address_of("io_sg_from_iter")).unwrap_or_default();
+    config.copy_splice_read =
+        kernel.symbols.and_then(|symbols| symbols.address_of("copy_splice_read")).unwrap_or_default();
     config.filter = KernelFilter {
         by_process: u32::from(filter.children || !filter.pids.is_empty()),
         port: filter.port.map_or(0, u32::from),
         path_mask: filter.paths.iter().fold(0, |mask, path| mask | 1 << *path as u32),
-        netns: 0,
+        netns: filter.netns.unwrap_or_default(),
+        cgroup: filter.cgroup.map_or(0, |cgroup| cgroup.id),
+        cgroup_level: filter.cgroup.map_or(0, |cgroup| cgroup.level),
+        pad: 0,
         comm: fixed(filter.comm.as_deref()),
         dev: fixed(filter.dev.as_deref()),
     };
@@ -266,6 +285,21 @@ fn session(attached: &attach::Attached, kernel: &Kernel<'_>) -> Session {
               copies of it (XDP on the far end of a veth, the device below a tunnel) cannot be told to be anybody's"
             .into(),
     });
+    if !kernel.splice_pages() {
+        missing.push(Missing {
+            fact: "splice_file".into(),
+            why:
+                "before Linux 6.5 splice hands TCP one page a call, and which file it is of is not looked at"
+                    .into(),
+        });
+    }
+    if host::cgroup::mount().is_none() {
+        missing.push(Missing {
+            fact: "cgroup".into(),
+            why: "no cgroup2 hierarchy is mounted here, so cgroups have no path; mount one to see containers"
+                .into(),
+        });
+    }
     if attached.kprobes {
         missing.push(Missing {
             fact: "skipped_events".into(),

@@ -165,6 +165,23 @@ const ROWS: &[Row] = rows! {
     zc_length = "tcp_zerocopy_receive" "length";
     zc_skip_hint = "tcp_zerocopy_receive" "recv_skip_hint";
     zc_copybuf_len = "tcp_zerocopy_receive" "copybuf_len";
+    file_inode = "file" "f_inode";
+    file_op = "file" "f_op";
+    file_flags = "file" "f_flags";
+    file_dentry = "file" "f_path.dentry";
+    file_op_splice_read = "file_operations" "splice_read";
+    inode_mode = "inode" "i_mode";
+    inode_ino = "inode" "i_ino";
+    inode_sb = "inode" "i_sb";
+    inode_dentry = "inode" "i_dentry";
+    sb_dev = "super_block" "s_dev";
+    sb_type = "super_block" "s_type";
+    fs_type_name = "file_system_type" "name";
+    dentry_alias = "dentry" "d_u.d_alias";
+    dentry_name = "dentry" "d_name.name";
+    mapping_host = "address_space" "host";
+    folio_nr_pages = "folio" "_folio_nr_pages" optional;
+    msghdr_iter_bvec = "msghdr" "msg_iter.bvec";
 };
 
 /// Cache line of the architectures supported; the kernel rounds skb sizes up to it (`SKB_DATA_ALIGN`).
@@ -189,6 +206,10 @@ pub(super) fn resolve(btf: &Btf) -> Result<Offsets, String> {
         (row.set)(&mut offsets, value);
     }
     resolve_receive(btf, &mut offsets)?;
+    // Renamed in Linux 6.15.
+    if let (Offsets::ABSENT, Some(field)) = (offsets.folio_nr_pages, btf.field("folio", "_nr_pages")) {
+        offsets.folio_nr_pages = field.byte();
+    }
     // SKB_TRUESIZE(0): what sock_omalloc charges for a notification.
     let aligned = |name: &str| btf.size_of(name).map(|size| size.next_multiple_of(CACHE_LINE));
     frags(btf, &mut offsets)?;

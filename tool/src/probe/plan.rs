@@ -512,6 +512,26 @@ pub(super) const FACTS: &[Fact] = &[
         tracepoint_cannot: "no tracepoint sees io_uring's zero-copy receive (Linux 6.15 and later have it); fentry is \
                             needed",
     },
+    Fact {
+        name: "sendfile_calls",
+        ways: &[
+            way(Source::Fentry, &[hook(Fexit, "do_sendfile")], &[]),
+            way(Source::Kprobe, &[hook(Kretprobe, "do_sendfile")], &[]),
+        ],
+        tracepoint_cannot: "tracepoints see the chunks of a sendfile call, not the call; fentry or kprobes are needed",
+    },
+    Fact {
+        name: "file_reads",
+        ways: &[
+            way(Source::Fentry, &[hook(Fexit, "filemap_read"), hook(Fexit, "shmem_file_read_iter")], &[]),
+            way(
+                Source::Kprobe,
+                &[hook(Kretprobe, "filemap_read"), hook(Kretprobe, "shmem_file_read_iter")],
+                &[],
+            ),
+        ],
+        tracepoint_cannot: "no tracepoint tells how many bytes of a file a program reads; fentry or kprobes are needed",
+    },
 ];
 
 /// Facts about single paths, attached only when one of these is asked for.
@@ -529,7 +549,10 @@ pub(super) fn asked_for(fact: &str, paths: &[Path]) -> bool {
 }
 
 /// Hooks every back end needs.
-pub(super) const BASE: &[Hook] = &[hook(Tracepoint, "tcp_destroy_sock")];
+pub(super) const BASE: &[Hook] =
+    &[hook(Tracepoint, "tcp_destroy_sock"), hook(Tracepoint, "sched_process_exit")];
+/// Facts every back end learns from a tracepoint; without it only the fact is missing.
+pub(super) const EXTRA: &[(&str, Hook)] = &[("cache_miss", hook(Tracepoint, "mm_filemap_add_to_page_cache"))];
 /// Hook that follows forks, for `-- CMD`.
 pub(super) const FORK: Hook = hook(Tracepoint, "sched_process_fork");
 

@@ -81,6 +81,45 @@ impl<K: Pod, V: Pod> Batch<K, V> {
     }
 }
 
+/// `BPF_MAP_GET_NEXT_KEY` of bpf(2).
+const BPF_MAP_GET_NEXT_KEY: libc::c_long = 4;
+
+/// The part of `union bpf_attr` that element commands use.
+#[repr(C)]
+struct ElementAttr {
+    map_fd: u32,
+    pad: u32,
+    key: u64,
+    next_key: u64,
+    flags: u64,
+}
+
+/// Number of elements of a hash map, by walking its keys; `None` when it cannot be walked.
+pub(super) fn count(map: std::os::fd::RawFd, key_size: u64) -> Option<u64> {
+    let mut key = vec![0u8; usize::try_from(key_size).ok()?];
+    let mut next = key.clone();
+    let mut elements = 0;
+    loop {
+        let attr = ElementAttr {
+            map_fd: map.cast_unsigned(),
+            pad: 0,
+            key: if elements == 0 { 0 } else { key.as_mut_ptr() as u64 },
+            next_key: next.as_mut_ptr() as u64,
+            flags: 0,
+        };
+        // SAFETY: `attr` is a valid bpf_attr for this command; both keys have the map's key size and outlive it.
+        let result = unsafe {
+            libc::syscall(libc::SYS_bpf, BPF_MAP_GET_NEXT_KEY, &raw const attr, size_of::<ElementAttr>())
+        };
+        if result < 0 {
+            let end = io::Error::last_os_error().raw_os_error() == Some(libc::ENOENT);
+            return end.then_some(elements);
+        }
+        elements += 1;
+        std::mem::swap(&mut key, &mut next);
+    }
+}
+
 /// Makes the call; true when the map has been walked to its end.
 fn batch_syscall(attr: &mut BatchAttr) -> io::Result<bool> {
     // SAFETY: `attr` is a valid bpf_attr for this command; its buffers hold at least `count` elements of the

@@ -9,30 +9,33 @@ use aya::Ebpf;
 use aya::maps::{HashMap as BpfHash, Map, MapData, PerCpuArray, RingBuf};
 use zcscope_common::{
     AddrPair, CopyKey, CopyTotals, DevInfo, FlowCounters, FlowKey, ForwardKey, Gauges, Hist, LATENCY_SLOTS,
-    LOST_CAUSES, LatencyKind, Path, RecvEntry, Site, SockEntry, SpillEntry, Spread, SpreadKind, latency_slot,
-    sock_flags, spread_slot,
+    LOST_CAUSES, LatencyKind, OwnerKey, Path, RecvEntry, Site, SockEntry, SpillEntry, Spread, SpreadKind,
+    Unit, latency_slot, sock_flags, spread_slot,
 };
 
 use super::classify;
-use super::raw::{self, Batch};
+use super::ended::{Ended, Record};
+use super::files::Files;
+use super::maps::Maps;
+use super::names::Namer;
+use super::raw::Batch;
 use super::shares::{Parts, Shares};
 use super::skipped::Programs;
 use crate::host::symbols::Symbols;
-use crate::model::sample::{CopyKind, CopySample, LatencySample, Names, Sample, SocketSample, SpreadSample};
+use crate::model::sample::{
+    CopyKind, CopySample, LatencySample, MapSample, Sample, SocketSample, SpreadSample,
+};
+use crate::model::snapshot::Session;
 
 const AF_INET6: u16 = 10;
 
-/// A record of the ring.
-enum Record {
-    Socket(Box<SockEntry>),
-    Spill(Box<SpillEntry>),
-    Receiver(Box<RecvEntry>),
-}
+/// Readings between two looks for completion units left behind.
+const SWEEP: u64 = 16;
 
 /// All maps of the kernel side, and what is remembered between reads.
 pub(super) struct Reader {
     socks: MapData,
-    spill: MapData,
+    spill: Map,
     recvs: MapData,
     copies: Map,
     devs: MapData,
@@ -41,7 +44,7 @@ pub(super) struct Reader {
     spreads: PerCpuArray<MapData, Spread>,
     unattributed: PerCpuArray<MapData, FlowCounters>,
     lost: PerCpuArray<MapData, u64>,
-    ended: RingBuf<MapData>,
+    ended: Ended,
     symbols: Option<Symbols>,
     sock_batch: Batch<u64, SockEntry>,
     spill_batch: Batch<FlowKey, SpillEntry>,
@@ -57,7 +60,23 @@ pub(super) struct Reader {
     /// Callers already looked up.
     callers: HashMap<u64, Option<(String, Option<String>)>>,
     programs: Programs,
+    maps: Maps,
+    files: Files,
+    namer: Namer,
+    parked: Map,
+    parked_batch: Batch<OwnerKey, SockEntry>,
+    /// Their other paths, to be taken out.
+    orphan_spills: Vec<FlowKey>,
+    /// Parked owners whose socket was gone in the reading before: their counters are final.
+    orphans: HashSet<u64>,
+    units: Map,
+    unit_batch: Batch<u64, Unit>,
+    /// Units whose socket was gone when they were looked at last.
+    stale: HashSet<u64>,
+    readings: u64,
     /// Records of the ring that were not understood.
+    unknown_records: u64,
+    /// Flows of the ring without their socket.
     unreadable: u64,
 }
 
@@ -66,16 +85,19 @@ impl Reader {
     ///
     /// # Errors
     /// A map is missing or of another type: the object does not fit this program.
-    pub(super) fn new(ebpf: &mut Ebpf, symbols: Option<Symbols>) -> Result<Reader> {
+    pub(super) fn new(ebpf: &mut Ebpf, symbols: Option<Symbols>, session: &Session) -> Result<Reader> {
+        let maps = Maps::of(ebpf);
         let data = |map: Map, name: &str| match map {
             Map::HashMap(data) | Map::LruHashMap(data) => Ok(data),
             _ => bail!("map {name} has an unexpected type"),
         };
         let mut take =
             |name: &str| ebpf.take_map(name).with_context(|| format!("the object has no map {name}"));
+        let files = Files::new(data(take("FILES")?, "FILES")?, data(take("READERS")?, "READERS")?, session);
+        let (parked, units) = (take("PARKED")?, take("UNITS")?);
         Ok(Reader {
             socks: data(take("SOCKS")?, "SOCKS")?,
-            spill: data(take("SPILL")?, "SPILL")?,
+            spill: take("SPILL")?,
             recvs: data(take("RECVS")?, "RECVS")?,
             copies: take("COPIES")?,
             devs: data(take("DEVS")?, "DEVS")?,
@@ -84,7 +106,7 @@ impl Reader {
             spreads: PerCpuArray::try_from(take("SPREADS")?)?,
             unattributed: PerCpuArray::try_from(take("UNATTRIBUTED")?)?,
             lost: PerCpuArray::try_from(take("LOST")?)?,
-            ended: RingBuf::try_from(take("ENDED")?)?,
+            ended: Ended::new(RingBuf::try_from(take("ENDED")?)?)?,
             symbols,
             sock_batch: Batch::new(),
             spill_batch: Batch::new(),
@@ -97,6 +119,18 @@ impl Reader {
             ended_before: HashSet::new(),
             callers: HashMap::new(),
             programs: Programs::of(ebpf),
+            maps,
+            files,
+            namer: Namer::new(),
+            parked,
+            parked_batch: Batch::new(),
+            orphans: HashSet::new(),
+            orphan_spills: Vec::new(),
+            units,
+            unit_batch: Batch::new(),
+            stale: HashSet::new(),
+            readings: 0,
+            unknown_records: 0,
             unreadable: 0,
         })
     }
@@ -107,10 +141,18 @@ impl Reader {
     /// A map can no longer be read.
     pub(super) fn read(&mut self, at_ns: u64) -> Result<Sample> {
         // Sockets before the ring: one that ends in between is in both, and its end wins.
-        self.spill_batch.fill(self.spill.fd().as_fd()).context("reading flows")?;
+        let Map::HashMap(spill) = &self.spill else { bail!("map SPILL has an unexpected type") };
+        self.spill_batch.fill(spill.fd().as_fd()).context("reading flows")?;
         self.sock_batch.fill(self.socks.fd().as_fd()).context("reading sockets")?;
         self.recv_batch.fill(self.recvs.fd().as_fd()).context("reading receivers")?;
-        let records = self.drain_ring();
+        let Map::HashMap(parked) = &self.parked else { bail!("map PARKED has an unexpected type") };
+        self.parked_batch.fill(parked.fd().as_fd()).context("reading owners")?;
+        let (records, unreadable) = self.ended.take();
+        self.unknown_records = unreadable;
+        self.readings += 1;
+        if self.readings.is_multiple_of(SWEEP) {
+            self.sweep_units()?;
+        }
         let Map::HashMap(copies) = &self.copies else { bail!("map COPIES has an unexpected type") };
         self.copy_batch.fill(copies.fd().as_fd()).context("reading copies")?;
         // After the copies: a packet is copied first and forwarded then.
@@ -119,11 +161,13 @@ impl Reader {
         self.dev_batch.fill(self.devs.fd().as_fd()).context("reading devices")?;
         self.devices.extend(self.dev_batch.iter().map(|(address, info)| (*address, *info)));
 
-        let (ended_senders, ended_receivers) = self.ended_sockets(records);
+        let (mut ended_senders, ended_receivers) = self.ended_sockets(records);
+        self.end_orphans(&mut ended_senders)?;
         let (senders, receivers) = self.live_sockets();
         let (sockets, ended) = self.shares.join(Parts { senders, receivers, ended_senders, ended_receivers });
         let copies = self.copy_samples()?;
         self.ended_before = ended.iter().map(|socket| socket.id).collect();
+        let names = self.namer.of(sockets.iter().chain(&ended));
         Ok(Sample {
             at_ns,
             sockets,
@@ -133,9 +177,10 @@ impl Reader {
             latency: self.read_latency()?,
             socket_latency: Vec::new(),
             spreads: self.read_spreads()?,
-            files: Vec::new(),
-            file_reads: Vec::new(),
-            names: Names::default(),
+            files: self.files.sent()?,
+            file_reads: self.files.reads()?,
+            names,
+            maps: Vec::new(),
             lost: self.read_lost()?,
         })
     }
@@ -153,7 +198,9 @@ impl Reader {
             id != 0 && flags & sock_flags::IGNORED == 0 && seen.insert((id, is))
         };
         let mut senders = Vec::new();
-        for (_, entry) in self.sock_batch.iter().filter(|(_, e)| counted(e.id, e.flags, false)) {
+        let parked = self.parked_batch.iter().map(|(_, entry)| entry);
+        let entries = self.sock_batch.iter().map(|(_, entry)| entry).chain(parked);
+        for entry in entries.filter(|e| counted(e.id, e.flags, false)) {
             let mut socket = socket_sample(entry, &self.devices);
             socket.flows.extend(spilled.remove(&(entry.id, false)).unwrap_or_default());
             senders.push(socket);
@@ -167,21 +214,54 @@ impl Reader {
         (senders, receivers)
     }
 
-    /// Takes everything out of the ring.
-    fn drain_ring(&mut self) -> Vec<Record> {
-        let mut records = Vec::new();
-        while let Some(item) = self.ended.next() {
-            if let Some(entry) = raw::value::<SockEntry>(&item) {
-                records.push(Record::Socket(Box::new(entry)));
-            } else if let Some(spill) = raw::value::<SpillEntry>(&item) {
-                records.push(Record::Spill(Box::new(spill)));
-            } else if let Some(entry) = raw::value::<RecvEntry>(&item) {
-                records.push(Record::Receiver(Box::new(entry)));
-            } else {
-                self.unreadable += 1;
+    /// Owners that were parked when their socket ended: handed over once, and taken out. One reading later than the
+    /// end is seen, so that their other paths, which are read first, are final too.
+    fn end_orphans(&mut self, ended: &mut Vec<SocketSample>) -> Result<()> {
+        let roots: HashMap<u64, u64> = self.sock_batch.iter().map(|(sk, entry)| (*sk, entry.root)).collect();
+        let gone = |key: &OwnerKey, entry: &SockEntry| roots.get(&key.sk) != Some(&entry.root);
+        let orphans: Vec<(OwnerKey, SockEntry)> =
+            self.parked_batch.iter().filter(|(key, entry)| gone(key, entry)).map(|(k, e)| (*k, *e)).collect();
+        let before = std::mem::replace(&mut self.orphans, orphans.iter().map(|(_, e)| e.id).collect());
+        let mut parked = BpfHash::<_, OwnerKey, SockEntry>::try_from(&mut self.parked)?;
+        for (key, entry) in orphans.iter().filter(|(_, entry)| before.contains(&entry.id)) {
+            // Already gone is as good.
+            let _ = parked.remove(key);
+            let mut socket = socket_sample(entry, &self.devices);
+            for (spill, flow) in self.spill_batch.iter().filter(|(spill, _)| spill.id == entry.id) {
+                socket.flows.extend(path_of(spill.path).map(|path| (path, flow.flow)));
+                self.orphan_spills.push(*spill);
             }
+            ended.push(socket);
         }
-        records
+        let mut spill = BpfHash::<_, FlowKey, SpillEntry>::try_from(&mut self.spill)?;
+        for key in self.orphan_spills.drain(..) {
+            let _ = spill.remove(&key);
+        }
+        Ok(())
+    }
+
+    /// Takes out completion units whose socket is long gone: their end was not seen.
+    fn sweep_units(&mut self) -> Result<()> {
+        let Map::HashMap(units) = &self.units else { bail!("map UNITS has an unexpected type") };
+        self.unit_batch.fill(units.fd().as_fd()).context("reading units")?;
+        let alive: HashSet<u64> = self.sock_batch.iter().map(|(sk, _)| *sk).collect();
+        let stale: HashSet<u64> = self
+            .unit_batch
+            .iter()
+            .filter(|(_, unit)| !alive.contains(&unit.sk))
+            .map(|(key, _)| *key)
+            .collect();
+        let mut map = BpfHash::<_, u64, Unit>::try_from(&mut self.units)?;
+        for key in stale.intersection(&self.stale) {
+            let _ = map.remove(key);
+        }
+        self.stale = stale;
+        Ok(())
+    }
+
+    /// How full the maps are. Walks them: not for every tick.
+    pub(super) fn maps(&self) -> Vec<MapSample> {
+        self.maps.sample()
     }
 
     /// Sockets that ended, as senders and as receivers: each record of one is followed by its spilled flows.
@@ -331,9 +411,10 @@ impl Reader {
                 lost.insert((*cause).to_owned(), n);
             }
         }
-        for (cause, n) in
-            [("unreadable_record", self.unreadable), ("program_skipped", self.programs.skipped())]
-        {
+        for (cause, n) in [
+            ("unreadable_record", self.unreadable + self.unknown_records),
+            ("program_skipped", self.programs.skipped()),
+        ] {
             if n != 0 {
                 lost.insert(cause.to_owned(), n);
             }
@@ -393,7 +474,7 @@ fn address(pair: &AddrPair, bytes: &[u8; 16], port: u16) -> SocketAddr {
 }
 
 /// A name in a fixed, zero-terminated field.
-fn text(bytes: &[u8; 16]) -> String {
+pub(super) fn text(bytes: &[u8]) -> String {
     let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
     String::from_utf8_lossy(&bytes[..end]).into_owned()
 }

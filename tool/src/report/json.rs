@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::json_path::{PathDoc, paths};
 use crate::diagnose::Finding;
-use crate::model::sample::{FileReads, FileSample};
+use crate::model::sample::{FileReads, FileSample, MapSample};
 use crate::model::snapshot::{GaugeFigures, Limit, Place, ProcessFigures, Snapshot};
 
 /// Name and version of the document.
@@ -57,6 +57,23 @@ pub struct StatDocument {
     pub file_reads: Option<Vec<FileReadsDoc>>,
     /// What it means.
     pub findings: Vec<FindingDoc>,
+    /// The kernel's tables at the end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub maps: Vec<MapDoc>,
+}
+
+/// One of the kernel's tables.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MapDoc {
+    /// Its name.
+    pub name: String,
+    /// Elements in it; absent where they do not come and go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entries: Option<u64>,
+    /// Elements it has room for (a ring: bytes).
+    pub max_entries: u64,
+    /// Kernel memory it takes, bytes.
+    pub bytes: u64,
 }
 
 /// A fact that cannot be known here.
@@ -291,7 +308,12 @@ pub fn document(snapshot: &Snapshot, findings: &[Finding], command: &[String]) -
         files: snapshot.files.as_ref().map(|rows| rows.iter().map(|row| file(row)).collect()),
         file_reads: snapshot.file_reads.as_ref().map(|rows| rows.iter().map(file_reads).collect()),
         findings: findings.iter().map(finding).collect(),
+        maps: snapshot.maps.iter().map(map).collect(),
     }
+}
+
+fn map(map: &MapSample) -> MapDoc {
+    MapDoc { name: map.name.clone(), entries: map.entries, max_entries: map.max_entries, bytes: map.bytes }
 }
 
 fn place(place: &Place) -> PlaceDoc {

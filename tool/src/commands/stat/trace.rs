@@ -13,7 +13,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, sle
 use super::output::ReadyFile;
 use crate::commands::Failure;
 use crate::model::Model;
-use crate::model::sample::Sample;
+use crate::model::sample::{MapSample, Sample};
 use crate::model::snapshot::{Session, Snapshot};
 use crate::probe::Probe;
 
@@ -29,6 +29,10 @@ pub(super) trait Tracer {
     fn session(&self) -> Session;
     /// See [`Probe::read`].
     fn read(&mut self) -> anyhow::Result<Sample>;
+    /// See [`Probe::maps`].
+    fn maps(&self) -> Vec<MapSample> {
+        Vec::new()
+    }
     /// See [`Probe::adopt_children`].
     fn adopt_children(&mut self, on: bool) -> anyhow::Result<()>;
 }
@@ -39,6 +43,9 @@ impl Tracer for Probe {
     }
     fn read(&mut self) -> anyhow::Result<Sample> {
         Probe::read(self)
+    }
+    fn maps(&self) -> Vec<MapSample> {
+        Probe::maps(self)
     }
     fn adopt_children(&mut self, on: bool) -> anyhow::Result<()> {
         Probe::adopt_children(self, on)
@@ -124,10 +131,12 @@ async fn drive(
     match traced {
         Ok(Left::Exited(status)) => {
             drain(tracer, &mut model).await?;
+            read_maps(tracer, &mut model)?;
             report(&model.snapshot());
             Ok(Ending::Status(status))
         }
         Ok(Left::Asked) => {
+            read_maps(tracer, &mut model)?;
             report(&model.snapshot());
             stop(child, &mut signals).await
         }
@@ -187,6 +196,13 @@ fn ticks() -> Interval {
 
 fn read(tracer: &mut impl Tracer, model: &mut Model) -> Result<(), Failure> {
     model.absorb(tracer.read().map_err(|e| cannot_trace(&e))?);
+    Ok(())
+}
+
+/// The last reading, with how full the maps are.
+fn read_maps(tracer: &mut impl Tracer, model: &mut Model) -> Result<(), Failure> {
+    let sample = tracer.read().map_err(|e| cannot_trace(&e))?;
+    model.absorb(Sample { maps: tracer.maps(), ..sample });
     Ok(())
 }
 
