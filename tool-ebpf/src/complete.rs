@@ -194,7 +194,7 @@ pub extern "C" fn zcscope_release(sk: u64, uarg: u64, lo: u32, len: u32, copied:
         if needs_sum(uarg, copied) {
             bpf_loop(len, weigh as *mut c_void, (&raw mut sum).cast(), 0);
         }
-        sum.outcome = unknown(outcome(uarg, copied, sum.bytes) | readable(entry, u64::from(len)));
+        sum.outcome = unknown(outcome(entry, uarg, copied, sum.bytes) | readable(entry, u64::from(len)));
         sum.snd_nxt = unknown(end_of_connection(sk));
         (sum.sends, sum.bytes) = (unknown(0), unknown(0));
         // Before the loop: a reader on another CPU may be done with the sends when it ends.
@@ -314,7 +314,7 @@ fn needs_sum(uarg: u64, copied: bool) -> bool {
 /// What became of the sends of a unit: its flag, and whether its bytes went out as a copy. A copy of less than half
 /// of them (a driver that pulled headers) leaves a send what the program asked for.
 #[inline(always)]
-fn outcome(uarg: u64, copied: bool, bytes: u64) -> u64 {
+fn outcome(entry: &SockEntry, uarg: u64, copied: bool, bytes: u64) -> u64 {
     let concluded = conf!(mode.copy) == Source::Tracepoint as u32 && copied;
     let wire = match UNITS.get_ptr(uarg) {
         // SAFETY: a map value, valid while the program runs.
@@ -322,7 +322,7 @@ fn outcome(uarg: u64, copied: bool, bytes: u64) -> u64 {
             let seen = (*unit).wire_bytes;
             match concluded {
                 // As `infer::settle` will book it.
-                true if (*unit).rx_bytes != 0 => seen + (*unit).rx_bytes,
+                true if (*unit).rx_bytes != 0 => seen + infer::arrived(entry, &*unit, bytes),
                 true if seen == 0 && (*unit).clone_bytes == 0 && (*unit).tap_bytes == 0 => bytes,
                 _ => seen,
             }

@@ -207,12 +207,7 @@ pub fn settle(entry: &mut SockEntry, unit: &mut Unit, bytes: u64) {
     let told = u8::from(unit.untold == 0);
     let base = CopyKey { id: entry.id, path: unit.path as u8, told, inferred: 1, ..CopyKey::default() };
     if unit.rx_bytes != 0 {
-        // All of a unit goes the same way, and the peer has acknowledged it: what arrived unseen was copied, too.
-        let whole = bytes != u64::MAX
-            && unit.forwarded == 0
-            && unit.rx_how != rx_how::TAP
-            && unsafe { all_arrived(entry) };
-        let copied = if whole { bytes } else { unit.rx_bytes.min(bytes) };
+        let copied = unsafe { arrived(entry, unit, bytes) };
         let site = match unit.rx_how {
             rx_how::TAP => Site::DeliverSkb,
             rx_how::TUN => Site::TunXmit,
@@ -231,6 +226,17 @@ pub fn settle(entry: &mut SockEntry, unit: &mut Unit, bytes: u64) {
     if unit.wire_bytes == 0 && unit.clone_bytes == 0 && bytes != u64::MAX {
         unit.wire_bytes = unexplained(entry, unit.path, bytes);
     }
+}
+
+/// Of a unit that was flagged as copied and seen arriving, the bytes copied there. All of a unit goes the same way, and
+/// the peer has acknowledged it: what arrived unseen was copied, too.
+#[inline(always)]
+pub unsafe fn arrived(entry: &SockEntry, unit: &Unit, bytes: u64) -> u64 {
+    let whole = bytes != u64::MAX
+        && unit.forwarded == 0
+        && unit.rx_how != rx_how::TAP
+        && unsafe { all_arrived(entry) };
+    if whole { bytes } else { unit.rx_bytes.min(bytes) }
 }
 
 /// Whether a unit that ends now was acknowledged. When a connection breaks, or its socket is destroyed, the kernel
