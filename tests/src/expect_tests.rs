@@ -147,9 +147,11 @@ fn the_back_end_must_be_the_forced_one_and_say_what_it_misses() {
     assert!(one(&stat, Some(Backend::Kprobe)).contains("not kprobe"));
     stat.sources.insert("send".into(), "tracepoint:sock_send_length".into());
     assert!(one(&stat, None).contains("`frags` should be listed as missing"));
-    stat.missing = ["frags", "copy_site", "mixed_socket", "fastopen", "uring_release", "queue_latency"]
-        .map(|fact| Missing { fact: fact.into(), why: "no tracepoint".into() })
-        .to_vec();
+    stat.missing = Backend::Tracepoint
+        .must_miss()
+        .iter()
+        .map(|fact| Missing { fact: (*fact).into(), why: "no tracepoint".into() })
+        .collect();
     assert_eq!(one(&stat, Some(Backend::Tracepoint)), "");
     stat.sources.clear();
     assert!(one(&stat, None).contains("not any back end"));

@@ -161,7 +161,7 @@ impl Row {
         if self.has(Setup::Fastopen) && self.size > 1400 && bench.traces_by_tracepoint() {
             return Some("tracepoints do not see why a send that opens its connection is copied".into());
         }
-        if let Link::Cable(driver) = self.link
+        if let Link::Cable(driver) | Link::OnCable(_, driver) = self.link
             && nic::of_driver(driver).len() < 2
         {
             return Some(format!("there are no two {driver} cards"));
@@ -402,9 +402,10 @@ fn traced(row: &Row, bench: &Bench, sender: &[String], report: &Path) -> Command
 
 /// What a kernel says that was built without a device, a queueing discipline or a filter, as the reason to skip.
 fn kernel_lacks(error: &anyhow::Error) -> Option<String> {
-    const SAYINGS: [&str; 6] = [
+    const SAYINGS: [&str; 7] = [
         "Unknown device type",
         "unable to initialize cryptographic operations",
+        "Requested AEAD algorithm not found",
         "not supported",
         "kind is unknown",
         "no /dev/net/tun",

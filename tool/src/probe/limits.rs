@@ -38,7 +38,7 @@ const FIGURES: &[(&str, &str)] = &[
     ("fastopen", "bytes sent with the SYN, which are always copied"),
     ("ktls", "sends through kernel TLS as path `ktls`"),
     ("mptcp", "sends through MPTCP as path `mptcp`"),
-    ("sockmap", "sends of sockets in a BPF sockmap, which copies them"),
+    ("sockmap", "`sockmap`: sends without a copy that a sockmap turns into copies"),
     ("vmsplice", "`vmsplice` told apart from `splice`"),
     ("gauges", "option memory and unread notifications of a socket"),
     ("locked_pages", "pages pinned by the user of a socket"),
@@ -75,15 +75,9 @@ const OTHERS: &[(&str, &str, &str)] = &[
     (
         "orphan_copy",
         "everywhere",
-        "file pages (sendfile, splice) have no completion to know them by: once a packet has left its socket, copies \
-         of it (XDP on the far end of a veth, the device below a tunnel) cannot be told to be anybody's",
+        "file pages (sendfile, splice) have no completion to know them by: once a packet has left its socket, copies of \
+         it (XDP on the far end of a veth, the device below a tunnel) cannot be told to be anybody's",
     ),
-    (
-        "app_read_latency",
-        "everywhere",
-        "how long a notification waits to be read is not measured by this version",
-    ),
-    ("uring_completion", "everywhere", "ends of io_uring zero-copy sends are not followed by this version"),
 ];
 
 /// What no back end sees on any kernel.
@@ -94,6 +88,8 @@ const NOBODY: &[&str] = &[
     "Which of several sends in one unit was copied: the kernel keeps one flag for all of them.",
     "Bounce buffers for DMA (swiotlb) per packet, and copies inside a NIC, a hypervisor or vhost.",
     "Ids of sends accepted before tracing began: their ends are counted under `before_attach` and in no other figure.",
+    "Reads of MPTCP sockets: MPTCP takes bytes from its connections without TCP's receive function. With fentry and \
+     kprobes the same holds for a socket whose kernel TLS decrypts.",
     "UDP, AF_UNIX, RDMA, AF_XDP: they do not pass TCP's send function.",
 ];
 

@@ -129,7 +129,7 @@ fn socket(id: u64, comm: &str, local: &str, remote: &str, paths: Vec<PathFigures
             netns: Some(4_026_531_840),
             netns_name: None,
             cgroup: Some("/system.slice/web.service".into()),
-            container: (id % 2 == 0).then(|| "docker:0123456789ab".into()),
+            container: id.is_multiple_of(2).then(|| "docker:0123456789ab".into()),
         },
         gauges: paths.iter().any(|p| p.path.has_completion()).then_some(GaugeFigures {
             optmem_bytes: Some(8_192),
