@@ -105,7 +105,9 @@ const TABLES: &[&[row::Row]] =
 /// Runs the scenarios; true when none failed.
 pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
     let context = context(args)?;
-    let wanted = |name: &str| args.only.split(',').any(|part| name.contains(part)) && (!args.core || table::CORE.contains(&name));
+    let wanted = |name: &str| {
+        args.only.split(',').any(|part| name.contains(part)) && (!args.core || table::CORE.contains(&name))
+    };
     let rows: Vec<_> = TABLES.iter().copied().flatten().filter(|row| wanted(row.name)).collect();
     let procedures: Vec<_> = misuse::ALL
         .iter()
