@@ -30,7 +30,7 @@ pub(crate) struct Args {
     /// Force this back end of zcscope.
     #[arg(long, value_enum)]
     backend: Option<Backend>,
-    /// Only scenarios whose name contains this.
+    /// Only scenarios whose name contains this, or one of these, separated by commas.
     #[arg(long, default_value = "")]
     only: String,
     /// Only the core of the table: what every back end must show on every kernel.
@@ -105,7 +105,9 @@ const TABLES: &[&[row::Row]] =
 /// Runs the scenarios; true when none failed.
 pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
     let context = context(args)?;
-    let wanted = |name: &str| name.contains(&args.only) && (!args.core || table::CORE.contains(&name));
+    let wanted = |name: &str| {
+        args.only.split(',').any(|part| name.contains(part)) && (!args.core || table::CORE.contains(&name))
+    };
     let rows: Vec<_> = TABLES.iter().copied().flatten().filter(|row| wanted(row.name)).collect();
     let procedures: Vec<_> = misuse::ALL
         .iter()

@@ -10,7 +10,7 @@ use super::Bench;
 use super::queue::Needs;
 use super::row::counters;
 use super::table::{K4, K64, VMXNET3};
-use crate::expect::{Amount, Backend};
+use crate::expect::Amount;
 use crate::expect_recv::{self, Expect};
 use crate::fixture::{Fixture, Link, nic};
 use crate::kernel;
@@ -138,7 +138,7 @@ impl Row {
         {
             return Some(format!("there are no two {driver} cards"));
         }
-        if self.has(Setup::NotAskedFor) && bench.backend != Some(Backend::Tracepoint) {
+        if self.has(Setup::NotAskedFor) && !bench.traces_by_tracepoint() {
             return Some("it is about tracepoints".into());
         }
         if self.to == Uring && io_uring::IoUring::new(2).is_err() {
@@ -185,7 +185,7 @@ pub(super) fn run(row: &Row, bench: &Bench) -> anyhow::Result<Verdict> {
         }
         let stat: Stat = serde_json::from_str(&text).context("the report is not of the schema")?;
         wrong.extend(expect_recv::report(&row.expect, &received, &stat, bench.backend));
-        let mapping_known = bench.backend != Some(Backend::Tracepoint) || asks(row, bench);
+        let mapping_known = !bench.traces_by_tracepoint() || asks(row, bench);
         if stat.misses("recv_zerocopy") == mapping_known {
             wrong.push(format!("`recv_zerocopy` is known: {mapping_known}, but the report says otherwise"));
         }
@@ -195,7 +195,7 @@ pub(super) fn run(row: &Row, bench: &Bench) -> anyhow::Result<Verdict> {
 
 /// With tracepoints zcscope follows mapping only when asked for it by name.
 fn asks(row: &Row, bench: &Bench) -> bool {
-    bench.backend == Some(Backend::Tracepoint) && row.to == Zerocopy && !row.has(Setup::NotAskedFor)
+    bench.traces_by_tracepoint() && row.to == Zerocopy && !row.has(Setup::NotAskedFor)
 }
 
 /// Starts the sink under zcscope; returns where it listens.

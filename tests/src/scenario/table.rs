@@ -95,6 +95,12 @@ pub(crate) const CORE: &[&str] = &[
     "virtio_copy",
     "virtio_msg_zerocopy",
     "virtio_sendfile",
+    "lo_vmsplice",
+    "lo_ktls",
+    "uring_lo_zc",
+    "recv_lo",
+    "recv_map_lo_msg_zerocopy",
+    "ends_closed_at_once",
 ];
 
 /// The rows of links and of plain, `MSG_ZEROCOPY` and `sendfile` sends, simple ones first.

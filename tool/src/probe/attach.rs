@@ -178,7 +178,8 @@ fn attach_extra(
     }
 }
 
-/// Tries every hook of the choice; notes the first failure of each way.
+/// Tries every hook of the choice; notes the first failure of each way. Tracepoints hardly ever fail, so they come last,
+/// and only when all others hold: a choice that must be changed is loaded again as a whole.
 fn attach_choice(
     ebpf: &mut Ebpf,
     btf: &aya::Btf,
@@ -186,15 +187,22 @@ fn attach_choice(
     choice: &Choice,
     failures: &mut Failures,
 ) {
+    let before = failures.len();
     let mut attached: BTreeMap<String, Result<(), String>> = BTreeMap::new();
-    for (fact_index, (fact, chosen)) in FACTS.iter().zip(choice).enumerate() {
-        let Some(way_index) = *chosen else { continue };
-        for hook in fact.ways[way_index].hooks.iter().filter(|hook| kernel.wants(hook)) {
-            let result =
-                attached.entry(hook.program()).or_insert_with(|| attach_hook(ebpf, btf, hook)).clone();
-            if let Err(why) = result {
-                failures.insert((fact_index, way_index), why);
-                break;
+    for tracepoints in [false, true] {
+        if failures.len() > before {
+            return;
+        }
+        for (fact_index, (fact, chosen)) in FACTS.iter().zip(choice).enumerate() {
+            let Some(way_index) = *chosen else { continue };
+            let hooks = fact.ways[way_index].hooks.iter().filter(|hook| kernel.wants(hook));
+            for hook in hooks.filter(|hook| (hook.kind == Kind::Tracepoint) == tracepoints) {
+                let result =
+                    attached.entry(hook.program()).or_insert_with(|| attach_hook(ebpf, btf, hook)).clone();
+                if let Err(why) = result {
+                    failures.insert((fact_index, way_index), why);
+                    break;
+                }
             }
         }
     }

@@ -15,6 +15,9 @@ use crate::sh;
 /// One run of all scenarios, on slow emulated processors.
 const LIMIT: Duration = Duration::from_secs(1500);
 
+/// Scenarios side by side: half of a row's time is the kernel letting go of fentry programs, one after another.
+const JOBS: &str = "3";
+
 /// Names of scenarios, by whether they ran anywhere.
 #[derive(Debug, Default)]
 pub(crate) struct Coverage {
@@ -110,7 +113,7 @@ fn build(log: &mut Log) -> Result<()> {
 }
 
 fn words(context: &Context, backend: &str) -> Vec<String> {
-    ["run", "--backend", backend, "--only", &context.scenario].map(str::to_owned).to_vec()
+    ["run", "--backend", backend, "--jobs", JOBS, "--only", &context.scenario].map(str::to_owned).to_vec()
 }
 
 fn sudo_works() -> bool {
