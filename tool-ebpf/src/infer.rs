@@ -1,7 +1,7 @@
 //! The tracepoint back end's view of copies: no copying function can be watched, so a copy is concluded from what
 //! devices can do and from where a zero-copy skb shows up, and confirmed by the kernel's own flag at the end.
 
-use zcscope_common::{CopyKey, Offsets, Site, SockEntry, Unit, rx_how, sock_flags};
+use zcscope_common::{CopyKey, FlowCounters, Offsets, Site, SockEntry, Unit, rx_how, sock_flags};
 
 use crate::{
     config::conf,
@@ -31,6 +31,10 @@ pub unsafe fn queued(skb: *const u8) {
             return;
         }
         let Some(victim) = copy::victim::<Direct>(skb, &shared) else { return };
+        if victim.unit.is_none() && victim.entry.dev == dev {
+            // File pages for the device of the route: counted when they were sent.
+            return;
+        }
         let bytes = u64::from(Direct::read::<u32>(skb, conf!(off.skb_data_len)));
         socket::zcscope_remember(dev);
         let silent = no_sg && shared.gso_size != 0;
@@ -48,6 +52,32 @@ pub unsafe fn queued(skb: *const u8) {
         copy::count(key, bytes);
         copy::charge(victim, false, told, bytes);
     }
+}
+
+/// File pages were sent over a route whose device needs linear packets, or cannot compute checksums: all of them will
+/// be copied, and nobody is told. They have no unit that would say at its end what became of packets not seen.
+#[inline(always)]
+pub unsafe fn pages_sent(entry: &SockEntry, flow: &mut FlowCounters, path: u32, bytes: u64) {
+    if entry.dev == 0 {
+        return;
+    }
+    let features: u64 = unsafe { Probe::read(entry.dev as *const u8, conf!(off.dev_features)) };
+    let no_sg = features & NETIF_F_SG == 0;
+    if !no_sg && features & NETIF_F_ANY_CSUM != 0 {
+        return;
+    }
+    let site = if no_sg { Site::SkbSegment } else { Site::ValidateXmit };
+    let key = CopyKey {
+        id: entry.id,
+        dev: entry.dev,
+        path: path as u8,
+        site: site as u8,
+        inferred: 1,
+        ..CopyKey::default()
+    };
+    copy::count(key, bytes);
+    add(&mut flow.raw_wire_bytes, bytes);
+    add(&mut flow.raw_silent_bytes, bytes);
 }
 
 /// What the device can do for this packet: for a tunnel's packet (vxlan, ...) often less.

@@ -14,7 +14,7 @@ use crate::{
     },
     complete::accepted,
     config::conf,
-    copy, cost, file, gauge,
+    copy, cost, file, gauge, infer,
     maps::{CALLS, SENDS, SOCKS, active, call_slot, lost, see_zerocopy},
     mem::{Direct, Mem, Probe, add, fetch_add},
     socket::{self, Owner, current_tid, known},
@@ -346,6 +346,13 @@ pub unsafe fn end<M: Mem>(sk: *const u8, state: &mut CallState, ret: i64) {
     let lends_pages = state.path == Path::Sendfile as u32 || state.path == Path::Splice as u32;
     if lends_pages && entry.is_some() && file::zcscope_file_sent(state.path, state.inode, bytes) != 0 {
         state.start_copy = Site::CopySpliceRead as u32;
+    }
+    if conf!(mode.copy) == Source::Tracepoint as u32
+        && state.start_copy == 0
+        && socket::is_spliced(state.path)
+        && let Some(entry) = &entry
+    {
+        unsafe { infer::pages_sent(entry, flow, state.path, bytes) };
     }
     // The unit of a send that opens its connection says so itself.
     let told = state.start_copy == Site::Fastopen as u32;

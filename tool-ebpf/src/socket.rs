@@ -268,15 +268,23 @@ pub fn unattributed(path: u32) -> Option<&'static mut FlowCounters> {
     UNATTRIBUTED.get_ptr_mut(path).map(|flow| unsafe { &mut *flow })
 }
 
+/// Paths that send pages without a completion unit.
+const SPLICED: [Path; 4] = [Path::Sendfile, Path::Splice, Path::Vmsplice, Path::Kernel];
+
+/// Whether a path sends pages without a completion unit.
+#[inline(always)]
+pub fn is_spliced(path: u32) -> bool {
+    SPLICED.iter().any(|spliced| *spliced as u32 == path)
+}
+
 /// The path of the splice family this socket used, for skbs that only say "somebody else's pages".
 #[inline(always)]
 pub fn spliced_path(entry: &SockEntry) -> Option<u32> {
-    const FAMILY: [Path; 4] = [Path::Sendfile, Path::Splice, Path::Vmsplice, Path::Kernel];
     let used = entry.spill_mask | 1 << (entry.home_path & 31);
     let mut i = 0;
-    while i < FAMILY.len() {
-        if used & (1 << FAMILY[i] as u32) != 0 {
-            return Some(FAMILY[i] as u32);
+    while i < SPLICED.len() {
+        if used & (1 << SPLICED[i] as u32) != 0 {
+            return Some(SPLICED[i] as u32);
         }
         i += 1;
     }
