@@ -192,8 +192,7 @@ pub extern "C" fn zcscope_release(sk: u64, uarg: u64, lo: u32, len: u32, copied:
         if needs_sum(uarg, copied) {
             bpf_loop(len, weigh as *mut c_void, (&raw mut sum).cast(), 0);
         }
-        sum.outcome = unknown(outcome(uarg, copied, sum.bytes) | readable(entry, u64::from(len)));
-        sum.snd_nxt = unknown(end_of_connection(sk));
+        zcscope_judge(entry, uarg, &mut sum, len, u32::from(copied));
         (sum.sends, sum.bytes) = (unknown(0), unknown(0));
         // Before the loop: a reader on another CPU may be done with the sends when it ends.
         announce(entry, now, lo, len);
@@ -204,7 +203,38 @@ pub extern "C" fn zcscope_release(sk: u64, uarg: u64, lo: u32, len: u32, copied:
         return 0;
     }
     // Not in the function above: the stacks of all callers together have 512 bytes.
-    landed(entry, sum.finished, sum.finished_pages);
+    zcscope_landed(entry, sum.finished, sum.finished_pages)
+}
+
+/// [`landed`] for a caller that has no stack to spare. Exported like the function above.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn zcscope_landed(entry: *mut SockEntry, sends: u64, pages: u64) -> u64 {
+    // SAFETY: null or a map value.
+    if let Some(entry) = unsafe { entry.as_mut() } {
+        landed(entry, sends, pages);
+    }
+    0
+}
+
+/// Finds what became of all sends of a unit: `Range::outcome` and `Range::snd_nxt`. Exported like the function above,
+/// and not in it: the stacks of nested calls together have 512 bytes.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn zcscope_judge(
+    entry: *const SockEntry,
+    uarg: u64,
+    sum: *mut Range,
+    len: u32,
+    copied: u32,
+) -> u64 {
+    // SAFETY: null, or a map value and the caller's stack.
+    let (Some(entry), Some(sum)) = (unsafe { entry.as_ref() }, unsafe { sum.as_mut() }) else { return 0 };
+    // SAFETY: untyped reads of the socket.
+    unsafe {
+        sum.outcome = unknown(outcome(uarg, copied != 0, sum.bytes) | readable(entry, u64::from(len)));
+        sum.snd_nxt = unknown(end_of_connection(entry.sk));
+    }
     0
 }
 
