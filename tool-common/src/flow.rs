@@ -94,6 +94,16 @@ pub struct SockEntry {
     pub tail_skb: u64,
     /// See `tail_skb`.
     pub tail_lo: u64,
+    /// Range read last (first id, last id above it), whose sends may have ended unseen (tracepoint back end).
+    pub read_range: u64,
+    /// When it was, `CLOCK_MONOTONIC` ns; 0 none.
+    pub read_ns: u64,
+    /// 1 when it said "copied".
+    pub read_copied: u64,
+    /// Where packets of this socket were last seen to be taken, [`crate::Site`] as a number (tracepoint back end).
+    pub rx_site: u64,
+    /// Device they were received on.
+    pub rx_dev: u64,
     /// Zero-copy sends released whose notification the application has not read; their records are kept.
     pub unread_sends: u64,
     /// Id of the first zero-copy send seen, plus one; 0 before it. Ids below were taken before tracing began.
@@ -117,7 +127,7 @@ pub struct OwnerKey {
 }
 
 const _: () = assert!(
-    size_of::<SockEntry>() == 9 * 8 + 6 * 4 + size_of::<Gauges>() + 16 + 40 + size_of::<FlowCounters>() + 56
+    size_of::<SockEntry>() == 9 * 8 + 6 * 4 + size_of::<Gauges>() + 16 + 40 + size_of::<FlowCounters>() + 96
 );
 
 /// What a socket holds, as last seen on a send or at a completion.

@@ -26,6 +26,8 @@ const PATH: u32 = Path::MsgZerocopy as u32;
 const MOST_UNREAD: u64 = 4_096;
 /// No notification covers more sends whose records are kept.
 const MOST_SENDS: u32 = 1 << 16;
+/// Two CPUs tell of a merge and of its reading within this.
+const A_MOMENT_NS: u64 = 1_000_000;
 /// How far back ids are looked up when a socket ends.
 const FARTHEST: u32 = 1 << 16;
 /// `TCP_CLOSE` of `net/tcp_states.h`.
@@ -232,7 +234,7 @@ extern "C" fn zcscope_judge(
     let (Some(entry), Some(sum)) = (unsafe { entry.as_ref() }, unsafe { sum.as_mut() }) else { return 0 };
     // SAFETY: untyped reads of the socket.
     unsafe {
-        sum.outcome = unknown(outcome(uarg, copied != 0, sum.bytes) | readable(entry, u64::from(len)));
+        sum.outcome = unknown(outcome(entry, uarg, copied != 0, sum.bytes) | readable(entry, u64::from(len)));
         sum.snd_nxt = unknown(end_of_connection(entry.sk));
     }
     0
@@ -342,7 +344,7 @@ fn needs_sum(uarg: u64, copied: bool) -> bool {
 /// What became of the sends of a unit: its flag, and whether its bytes went out as a copy. A copy of less than half
 /// of them (a driver that pulled headers) leaves a send what the program asked for.
 #[inline(always)]
-fn outcome(uarg: u64, copied: bool, bytes: u64) -> u64 {
+fn outcome(entry: &SockEntry, uarg: u64, copied: bool, bytes: u64) -> u64 {
     let concluded = conf!(mode.copy) == Source::Tracepoint as u32 && copied;
     let wire = match UNITS.get_ptr(uarg) {
         // SAFETY: a map value, valid while the program runs.
@@ -350,7 +352,7 @@ fn outcome(uarg: u64, copied: bool, bytes: u64) -> u64 {
             let seen = (*unit).wire_bytes;
             match concluded {
                 // As `infer::settle` will book it.
-                true if (*unit).rx_bytes != 0 => seen + (*unit).rx_bytes,
+                true if (*unit).rx_bytes != 0 => seen + infer::arrived(entry, &*unit, bytes),
                 true if seen == 0 && (*unit).clone_bytes == 0 && (*unit).tap_bytes == 0 => bytes,
                 _ => seen,
             }
@@ -565,6 +567,8 @@ struct Telling {
     read: u64,
     /// Sends without a record, though seen.
     dropped: u64,
+    /// Sends whose release has not been seen.
+    open: u64,
     wrong: Wrong,
 }
 
@@ -613,6 +617,7 @@ extern "C" fn zcscope_told(sk: u64, lo: u32, hi: u32, copied: u32, freed: u32) -
             copied,
             read: zero,
             dropped: zero,
+            open: zero,
             wrong: Wrong::new(),
         };
         let len = if len < MOST_SENDS { len } else { MOST_SENDS };
@@ -624,7 +629,7 @@ extern "C" fn zcscope_told(sk: u64, lo: u32, hi: u32, copied: u32, freed: u32) -
         lost(Lost::UnreadSend, sum.dropped);
     }
     sum.wrong.book(flow);
-    0
+    sum.open
 }
 
 /// Callback of `bpf_loop`: the application has read of the send `lo + index`.
@@ -658,7 +663,11 @@ extern "C" fn tell(index: u32, telling: *mut Telling) -> i64 {
             fetch_add(&mut (*record).outcome, send_outcome::TOLD_COPIED);
         }
         // When the call has not returned, or the release not been seen yet, that will book.
-        if fetch_add(&mut (*record).state, send_state::READ) & OVER == OVER {
+        let before = fetch_add(&mut (*record).state, send_state::READ);
+        if before & send_state::RELEASED == 0 {
+            telling.open += 1;
+        }
+        if before & OVER == OVER {
             telling.read += 1;
             telling.wrong.count(compared(&*record));
             let _ = SENDS.remove(key);
@@ -816,15 +825,49 @@ pub unsafe fn consumed(skb: *const u8, location: u64) {
             }
             None => return,
         };
+        let mut open = 0;
         if !by_completion && conf!(mode.told) == Source::Tracepoint as u32 {
             let freed = Probe::read(skb, conf!(off.skb_truesize));
-            zcscope_told(sk, notice.lo, notice.hi, u32::from(notice.copied), freed);
+            open = zcscope_told(sk, notice.lo, notice.hi, u32::from(notice.copied), freed);
         }
-        // A notification that is read has mostly ended before, by its report, and what was merged into it by an skb of
-        // its own. But it can be read so fast that the report found the queue empty, and this program is skipped when
-        // it interrupts itself, which a reader never does: so whatever is still open of the range ends here.
-        if conf!(mode.completion) == Source::Tracepoint as u32 {
+        if conf!(mode.completion) != Source::Tracepoint as u32 {
+            return;
+        }
+        if by_completion {
+            return ended(sk, address(skb), &notice);
+        }
+        let Some(entry) = known(sk) else { return };
+        // A notification that is read has ended before, by its report; only when it was read so fast that the report
+        // found the queue empty this is the first we hear of it. What was merged into it has its own skb.
+        if entry.tail_skb != skb as u64 || entry.tail_lo != u64::from(notice.lo) {
             ended(sk, address(skb), &notice);
         }
+        zcscope_overdue(entry, 0);
+        if open == 0 {
+            return;
+        }
+        entry.read_range = u64::from(notice.lo) | u64::from(notice.hi) << 32;
+        entry.read_copied = u64::from(notice.copied);
+        entry.read_ns = bpf_ktime_get_ns();
     }
+}
+
+/// Ends what is still open of the range read last. This program is skipped when it interrupts itself, and with it a
+/// completion that was merged into another one; a reader interrupts nothing, so the range is known. The other CPU may
+/// just be about to tell, so it is given a moment, unless the socket ends (`at_once`). Exported like
+/// [`zcscope_release`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn zcscope_overdue(entry: *mut SockEntry, at_once: u32) -> u64 {
+    // SAFETY: null or a map value.
+    let Some(entry) = (unsafe { entry.as_mut() }) else { return 0 };
+    // SAFETY: helper without preconditions.
+    let now = unsafe { bpf_ktime_get_ns() };
+    if entry.read_ns == 0 || (at_once == 0 && now.saturating_sub(entry.read_ns) < A_MOMENT_NS) {
+        return 0;
+    }
+    let (lo, hi) = (entry.read_range as u32, (entry.read_range >> 32) as u32);
+    entry.read_ns = 0;
+    // Its unit is not known any more.
+    zcscope_release(entry.sk, 0, lo, hi.wrapping_sub(lo).wrapping_add(1), entry.read_copied as u32)
 }

@@ -207,12 +207,7 @@ pub fn settle(entry: &mut SockEntry, unit: &mut Unit, bytes: u64) {
     let told = u8::from(unit.untold == 0);
     let base = CopyKey { id: entry.id, path: unit.path as u8, told, inferred: 1, ..CopyKey::default() };
     if unit.rx_bytes != 0 {
-        // All of a unit goes the same way, and the peer has acknowledged it: what arrived unseen was copied, too.
-        let whole = bytes != u64::MAX
-            && unit.forwarded == 0
-            && unit.rx_how != rx_how::TAP
-            && unsafe { all_arrived(entry) };
-        let copied = if whole { bytes } else { unit.rx_bytes.min(bytes) };
+        let copied = unsafe { arrived(entry, unit, bytes) };
         let site = match unit.rx_how {
             rx_how::TAP => Site::DeliverSkb,
             rx_how::TUN => Site::TunXmit,
@@ -220,6 +215,7 @@ pub fn settle(entry: &mut SockEntry, unit: &mut Unit, bytes: u64) {
             _ => Site::LocalReceive,
         };
         copy::count(CopyKey { dev: unit.rx_dev, site: site as u8, ..base }, copied);
+        (entry.rx_site, entry.rx_dev) = (site as u64, unit.rx_dev);
         unit.wire_bytes += copied;
     }
     if unit.tap_bytes != 0 {
@@ -232,6 +228,17 @@ pub fn settle(entry: &mut SockEntry, unit: &mut Unit, bytes: u64) {
     }
 }
 
+/// Of a unit that was flagged as copied and seen arriving, the bytes copied there. All of a unit goes the same way, and
+/// the peer has acknowledged it: what arrived unseen was copied, too.
+#[inline(always)]
+pub unsafe fn arrived(entry: &SockEntry, unit: &Unit, bytes: u64) -> u64 {
+    let whole = bytes != u64::MAX
+        && unit.forwarded == 0
+        && unit.rx_how != rx_how::TAP
+        && unsafe { all_arrived(entry) };
+    if whole { bytes } else { unit.rx_bytes.min(bytes) }
+}
+
 /// Whether a unit that ends now was acknowledged. When a connection breaks, or its socket is destroyed, the kernel
 /// releases also what was never sent.
 #[inline(always)]
@@ -240,14 +247,19 @@ unsafe fn all_arrived(entry: &SockEntry) -> bool {
     error == 0 && entry.flags & sock_flags::CLOSING == 0
 }
 
-/// The kernel flagged a unit as copied and nothing seen explains it: all of it counts, the place is unknown.
+/// The kernel flagged a unit as copied and nothing seen explains it: all of it counts, and the place is where other
+/// packets of the socket were seen to be taken, or unknown.
 #[inline(always)]
 pub fn unexplained(entry: &mut SockEntry, path: u32, bytes: u64) -> u64 {
+    let (site, dev) = match entry.rx_site {
+        0 => (Site::Unknown as u64, entry.dev),
+        site => (site, entry.rx_dev),
+    };
     let key = CopyKey {
         id: entry.id,
-        dev: entry.dev,
+        dev,
         path: path as u8,
-        site: Site::Unknown as u8,
+        site: site as u8,
         told: 1,
         inferred: 1,
         ..CopyKey::default()

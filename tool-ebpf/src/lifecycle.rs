@@ -117,6 +117,9 @@ pub fn destroyed(sk: u64) {
     // SAFETY: a map value, valid while the program runs.
     let entry = unsafe { &mut *entry };
     if entry.flags & sock_flags::IGNORED == 0 {
+        if entry.read_ns != 0 {
+            complete::zcscope_overdue(entry, 1);
+        }
         complete::forget_unread(entry);
         if entry.in_flight != 0 {
             // SAFETY: helper without preconditions.

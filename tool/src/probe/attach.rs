@@ -298,8 +298,15 @@ fn why_no_send(failures: &Failures) -> String {
     format!("nothing can watch TCP sends on this kernel: {}", whys.into_iter().collect::<Vec<_>>().join("; "))
 }
 
+/// The back ends at work. What needs nothing but tracepoints on every back end says nothing about which one it is.
 fn used_sources(choice: &Choice) -> BTreeSet<Source> {
-    FACTS.iter().zip(choice).filter_map(|(fact, way)| Some(fact.ways[(*way)?].source)).collect()
+    let chosen = FACTS.iter().zip(choice).filter_map(|(fact, way)| Some(&fact.ways[(*way)?]));
+    let own = |way: &&Way| {
+        let source = way.source;
+        let mut kinds = way.hooks.iter().map(|hook| hook.kind.source());
+        way.hooks.is_empty() || source == Source::Tracepoint || kinds.any(|kind| kind != Source::Tracepoint)
+    };
+    chosen.filter(own).map(|way| way.source).collect()
 }
 
 fn backend_name(choice: &Choice) -> String {
