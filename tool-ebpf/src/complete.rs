@@ -842,7 +842,7 @@ pub unsafe fn consumed(skb: *const u8, location: u64) {
         if entry.tail_skb != skb as u64 || entry.tail_lo != u64::from(notice.lo) {
             ended(sk, address(skb), &notice);
         }
-        zcscope_overdue(entry, 0);
+        overdue(entry, false);
         if open == 0 {
             return;
         }
@@ -854,20 +854,17 @@ pub unsafe fn consumed(skb: *const u8, location: u64) {
 
 /// Ends what is still open of the range read last. This program is skipped when it interrupts itself, and with it a
 /// completion that was merged into another one; a reader interrupts nothing, so the range is known. The other CPU may
-/// just be about to tell, so it is given a moment, unless the socket ends (`at_once`). Exported like
-/// [`zcscope_release`].
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub extern "C" fn zcscope_overdue(entry: *mut SockEntry, at_once: u32) -> u64 {
-    // SAFETY: null or a map value.
-    let Some(entry) = (unsafe { entry.as_mut() }) else { return 0 };
+/// just be about to tell, so it is given a moment, unless the socket ends (`at_once`). No
+/// function of its own in the object: its frame would be the one too many for 512 bytes of stack.
+#[inline(always)]
+pub fn overdue(entry: &mut SockEntry, at_once: bool) {
     // SAFETY: helper without preconditions.
     let now = unsafe { bpf_ktime_get_ns() };
-    if entry.read_ns == 0 || (at_once == 0 && now.saturating_sub(entry.read_ns) < A_MOMENT_NS) {
-        return 0;
+    if entry.read_ns == 0 || (!at_once && now.saturating_sub(entry.read_ns) < A_MOMENT_NS) {
+        return;
     }
     let (lo, hi) = (entry.read_range as u32, (entry.read_range >> 32) as u32);
     entry.read_ns = 0;
     // Its unit is not known any more.
-    zcscope_release(entry.sk, 0, lo, hi.wrapping_sub(lo).wrapping_add(1), entry.read_copied as u32)
+    zcscope_release(entry.sk, 0, lo, hi.wrapping_sub(lo).wrapping_add(1), entry.read_copied as u32);
 }
