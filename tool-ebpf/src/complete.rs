@@ -194,8 +194,7 @@ pub extern "C" fn zcscope_release(sk: u64, uarg: u64, lo: u32, len: u32, copied:
         if needs_sum(uarg, copied) {
             bpf_loop(len, weigh as *mut c_void, (&raw mut sum).cast(), 0);
         }
-        sum.outcome = unknown(outcome(entry, uarg, copied, sum.bytes) | readable(entry, u64::from(len)));
-        sum.snd_nxt = unknown(end_of_connection(sk));
+        zcscope_judge(entry, uarg, &mut sum, len, u32::from(copied));
         (sum.sends, sum.bytes) = (unknown(0), unknown(0));
         // Before the loop: a reader on another CPU may be done with the sends when it ends.
         announce(entry, now, lo, len);
@@ -206,7 +205,38 @@ pub extern "C" fn zcscope_release(sk: u64, uarg: u64, lo: u32, len: u32, copied:
         return 0;
     }
     // Not in the function above: the stacks of all callers together have 512 bytes.
-    landed(entry, sum.finished, sum.finished_pages);
+    zcscope_landed(entry, sum.finished, sum.finished_pages)
+}
+
+/// [`landed`] for a caller that has no stack to spare. Exported like the function above.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn zcscope_landed(entry: *mut SockEntry, sends: u64, pages: u64) -> u64 {
+    // SAFETY: null or a map value.
+    if let Some(entry) = unsafe { entry.as_mut() } {
+        landed(entry, sends, pages);
+    }
+    0
+}
+
+/// Finds what became of all sends of a unit: `Range::outcome` and `Range::snd_nxt`. Exported like the function above,
+/// and not in it: the stacks of nested calls together have 512 bytes.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn zcscope_judge(
+    entry: *const SockEntry,
+    uarg: u64,
+    sum: *mut Range,
+    len: u32,
+    copied: u32,
+) -> u64 {
+    // SAFETY: null, or a map value and the caller's stack.
+    let (Some(entry), Some(sum)) = (unsafe { entry.as_ref() }, unsafe { sum.as_mut() }) else { return 0 };
+    // SAFETY: untyped reads of the socket.
+    unsafe {
+        sum.outcome = unknown(outcome(entry, uarg, copied != 0, sum.bytes) | readable(entry, u64::from(len)));
+        sum.snd_nxt = unknown(end_of_connection(entry.sk));
+    }
     0
 }
 
@@ -812,7 +842,7 @@ pub unsafe fn consumed(skb: *const u8, location: u64) {
         if entry.tail_skb != skb as u64 || entry.tail_lo != u64::from(notice.lo) {
             ended(sk, address(skb), &notice);
         }
-        zcscope_overdue(entry, 0);
+        overdue(entry, false);
         if open == 0 {
             return;
         }
@@ -824,20 +854,17 @@ pub unsafe fn consumed(skb: *const u8, location: u64) {
 
 /// Ends what is still open of the range read last. This program is skipped when it interrupts itself, and with it a
 /// completion that was merged into another one; a reader interrupts nothing, so the range is known. The other CPU may
-/// just be about to tell, so it is given a moment, unless the socket ends (`at_once`). Exported like
-/// [`zcscope_release`].
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub extern "C" fn zcscope_overdue(entry: *mut SockEntry, at_once: u32) -> u64 {
-    // SAFETY: null or a map value.
-    let Some(entry) = (unsafe { entry.as_mut() }) else { return 0 };
+/// just be about to tell, so it is given a moment, unless the socket ends (`at_once`). No
+/// function of its own in the object: its frame would be the one too many for 512 bytes of stack.
+#[inline(always)]
+pub fn overdue(entry: &mut SockEntry, at_once: bool) {
     // SAFETY: helper without preconditions.
     let now = unsafe { bpf_ktime_get_ns() };
-    if entry.read_ns == 0 || (at_once == 0 && now.saturating_sub(entry.read_ns) < A_MOMENT_NS) {
-        return 0;
+    if entry.read_ns == 0 || (!at_once && now.saturating_sub(entry.read_ns) < A_MOMENT_NS) {
+        return;
     }
     let (lo, hi) = (entry.read_range as u32, (entry.read_range >> 32) as u32);
     entry.read_ns = 0;
     // Its unit is not known any more.
-    zcscope_release(entry.sk, 0, lo, hi.wrapping_sub(lo).wrapping_add(1), entry.read_copied as u32)
+    zcscope_release(entry.sk, 0, lo, hi.wrapping_sub(lo).wrapping_add(1), entry.read_copied as u32);
 }

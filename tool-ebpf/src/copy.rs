@@ -9,7 +9,7 @@ use crate::{
     config::conf,
     forward,
     maps::{COPIES, SEGMENTED, UNITS, lost},
-    mem::{Mem, Probe, add},
+    mem::{Mem, Probe, add, unknown},
     skb::{self, SHARED_FRAG, ZEROCOPY_ENABLE},
     socket::{self, known},
 };
@@ -33,8 +33,10 @@ pub extern "C" fn zcscope_count(key: *const CopyKey, bytes: u64) -> u64 {
     // A copy on the stack: before Linux 6.2 the verifier takes no map key from memory a function was given.
     // SAFETY: the caller's key.
     let key = unsafe { key.read_volatile() };
-    let fresh = COPIES.get_ptr(key).is_none()
-        && COPIES.insert(key, CopyTotals::default(), u64::from(BPF_NOEXIST)).is_err();
+    // Zeros LLVM does not know of: it would call a function to write them, and that costs 32 bytes of a stack whose 512
+    // are used up here, at the end of the longest chain of calls.
+    let none = CopyTotals { count: unknown(0), bytes: unknown(0) };
+    let fresh = COPIES.get_ptr(key).is_none() && COPIES.insert(key, none, u64::from(BPF_NOEXIST)).is_err();
     match COPIES.get_ptr_mut(key) {
         Some(totals) => {
             // SAFETY: a map value, valid while the program runs.

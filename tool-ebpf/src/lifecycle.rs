@@ -118,7 +118,7 @@ pub fn destroyed(sk: u64) {
     let entry = unsafe { &mut *entry };
     if entry.flags & sock_flags::IGNORED == 0 {
         if entry.read_ns != 0 {
-            complete::zcscope_overdue(entry, 1);
+            complete::overdue(entry, true);
         }
         complete::forget_unread(entry);
         if entry.in_flight != 0 {
