@@ -418,8 +418,8 @@ fn kernel_lacks(error: &anyhow::Error) -> Option<String> {
 /// What changes between connect and the first send: the peer's hardware address becomes nobody's, or offloads.
 fn change(row: &Row, fixture: &Fixture, files: &Path) -> anyhow::Result<()> {
     let connected = files.join("connected");
-    if !wait_until(Duration::from_secs(20), || connected.exists()) {
-        bail!("the sender did not connect within 20 s");
+    if !wait_until(Duration::from_secs(60), || connected.exists()) {
+        bail!("the sender did not connect within 60 s");
     }
     for setup in row.setup {
         match setup {

@@ -60,9 +60,11 @@ const STEPS: &[(&str, When, Run)] = &[
     ("dependencies", When::Always, checks::dependencies),
     ("unit tests", When::Always, checks::unit_tests),
     ("scenarios: this kernel, tracepoint", When::Always, scenarios::native),
-    ("scenarios: guests 6.1 and 6.12, fentry", When::NotQuick, |context, log| {
-        scenarios::guests(context, log, "fentry", &[])
-    }),
+    (
+        "scenarios: guests 6.1 and 6.12, fentry: the core, and half of the rest each",
+        When::NotQuick,
+        |context, log| scenarios::guests(context, log, "fentry", &[]),
+    ),
     ("scenarios: guests 6.1 and 6.12, kprobe, the core", When::NotQuick, |context, log| {
         scenarios::guests(context, log, "kprobe", &["--core"])
     }),
