@@ -49,6 +49,7 @@ const FIGURES: &[(&str, &str)] = &[
     ("files", "files sent by `sendfile` and `splice`"),
     ("page_cache", "bytes of files sent that were not in the page cache"),
     ("copy_read", "bytes of files that were read into new pages instead of lent"),
+    ("sendfile_calls", "system calls of `sendfile` per file; its chunks are counted everywhere"),
     ("file_reads", "files read by processes that send plainly: `sendfile_possible`"),
 ];
 
@@ -65,6 +66,8 @@ const OTHERS: &[(&str, &str, &str)] = &[
         "the kernel drops a kprobe that hits while another one is being handled on the same CPU, and not every kernel \
          counts these",
     ),
+    ("splice_file", "before Linux 6.5", "splice hands over pages whose file is not followed there"),
+    ("cgroup", "where the table of cgroups cannot be read", "a socket's cgroup is a number in the kernel"),
     (
         "orphan_copy",
         "everywhere",
