@@ -66,8 +66,12 @@ const OTHERS: &[(&str, &str, &str)] = &[
         "the kernel drops a kprobe that hits while another one is being handled on the same CPU, and not every kernel \
          counts these",
     ),
-    ("splice_file", "before Linux 6.5", "splice hands over pages whose file is not followed there"),
-    ("cgroup", "where the table of cgroups cannot be read", "a socket's cgroup is a number in the kernel"),
+    (
+        "splice_file",
+        "before Linux 6.5",
+        "splice hands TCP one page a call, and which file it is of is not looked at",
+    ),
+    ("cgroup", "where no cgroup2 hierarchy is mounted", "cgroups have no path there, and containers no name"),
     (
         "orphan_copy",
         "everywhere",
