@@ -28,22 +28,22 @@ pub static SPILL: HashMap<FlowKey, SpillEntry> = HashMap::with_max_entries(2_048
 pub static SENDS: HashMap<SendKey, SendEntry> = HashMap::with_max_entries(16_384, 0);
 /// Release latency of single sockets; few sockets send zero-copy, so entries are made when needed.
 #[map]
-pub static SOCKET_LATENCY: HashMap<FlowKey, SocketHist> = HashMap::with_max_entries(512, BPF_F_NO_PREALLOC);
+pub static SOCKET_LATENCY: HashMap<FlowKey, SocketHist> = HashMap::with_max_entries(256, BPF_F_NO_PREALLOC);
 /// The notification each CPU is about to queue.
 #[map]
 pub static RELEASING: PerCpuArray<Releasing> = PerCpuArray::with_max_entries(1, 0);
 /// Completion units that were copied (and every io_uring notification): `ubuf_info` address.
 #[map]
-pub static UNITS: HashMap<u64, Unit> = HashMap::with_max_entries(8_192, 0);
+pub static UNITS: HashMap<u64, Unit> = HashMap::with_max_entries(6_144, 0);
 /// io_uring's zero-copy requests by their notification (`struct io_kiocb`).
 #[map]
-pub static URING: HashMap<u64, UringSend> = HashMap::with_max_entries(8_192, BPF_F_NO_PREALLOC);
+pub static URING: HashMap<u64, UringSend> = HashMap::with_max_entries(4_096, BPF_F_NO_PREALLOC);
 /// Their notification by the request itself, until it is answered.
 #[map]
-pub static URING_REQS: HashMap<u64, u64> = HashMap::with_max_entries(8_192, BPF_F_NO_PREALLOC);
+pub static URING_REQS: HashMap<u64, u64> = HashMap::with_max_entries(4_096, BPF_F_NO_PREALLOC);
 /// Copy events.
 #[map]
-pub static COPIES: HashMap<CopyKey, CopyTotals> = HashMap::with_max_entries(8_192, 0);
+pub static COPIES: HashMap<CopyKey, CopyTotals> = HashMap::with_max_entries(6_144, 0);
 /// Sockets whose packets are forwarded, not delivered, where they arrive.
 #[map]
 pub static FORWARDS: LruHashMap<ForwardKey, u64> = LruHashMap::with_max_entries(1_024, 0);
@@ -64,7 +64,7 @@ pub static CALLS: HashMap<u64, CallState> = HashMap::with_max_entries(4_096, 0);
 pub static PROCS: HashMap<u32, u8> = HashMap::with_max_entries(4_096, 0);
 /// Owners of shared sockets that are not the ones sending at the moment.
 #[map]
-pub static PARKED: HashMap<OwnerKey, SockEntry> = HashMap::with_max_entries(512, BPF_F_NO_PREALLOC);
+pub static PARKED: HashMap<OwnerKey, SockEntry> = HashMap::with_max_entries(256, BPF_F_NO_PREALLOC);
 /// Files sent.
 #[map]
 pub static FILES: HashMap<FileKey, FileEntry> = HashMap::with_max_entries(2_048, BPF_F_NO_PREALLOC);

@@ -23,7 +23,7 @@ pub struct TraceArgs {
     /// Trace only sockets with this local or remote port.
     #[arg(short = 'P', long, value_name = "PORT")]
     pub port: Option<u16>,
-    /// Trace only these send paths (may be repeated).
+    /// Trace only these paths (may be repeated).
     #[arg(long = "path", value_name = "PATH", value_parser = parse_path)]
     pub paths: Vec<Path>,
     /// Trace only this network namespace: the one of process PID, or NAME of `ip netns`.
