@@ -188,6 +188,12 @@ fn with_patience(
             (false, true) => SKIPPED_TRIES,
             (false, false) => 1,
         };
+        let dropped = kprobe && complaints.iter().any(|complaint| complaint.contains("kprobe_missed"));
+        if number >= tries && dropped {
+            // Its report names the loss, so it is honest; exact it cannot be. Other back ends show the row.
+            let why = "in every try the kernel dropped kprobes, and zcscope said so";
+            return Ok(Verdict::Skipped(format!("{why}: {}", complaints.join("; "))));
+        }
         if number >= tries {
             return Ok(verdict);
         }
