@@ -843,7 +843,8 @@ pub unsafe fn consumed(skb: *const u8, location: u64) {
             ended(sk, address(skb), &notice);
         }
         overdue(entry, false);
-        if open == 0 {
+        // One range at a time: a later one whose end stays unseen is given up by user space, and counted.
+        if open == 0 || entry.read_ns != 0 {
             return;
         }
         entry.read_range = u64::from(notice.lo) | u64::from(notice.hi) << 32;

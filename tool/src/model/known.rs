@@ -13,7 +13,10 @@ macro_rules! facts {
 
         impl Known {
             pub(super) fn of(session: &Session) -> Self {
-                Self { $($fact: session.knows(stringify!($fact))),+ }
+                let mut known = Self { $($fact: session.knows(stringify!($fact))),+ };
+                // Without the frags the pages of a send are only a guess from its size.
+                known.pages &= known.frags;
+                known
             }
         }
     };

@@ -92,6 +92,9 @@ const NOBODY: &[&str] = &[
     "Reads of MPTCP sockets: MPTCP takes bytes from its connections without TCP's receive function. With fentry and \
      kprobes the same holds for a socket whose kernel TLS decrypts.",
     "UDP, AF_UNIX, RDMA, AF_XDP: they do not pass TCP's send function.",
+    "What a program receives through kernel TLS with fentry or kprobes: its reads do not pass `tcp_recvmsg`.",
+    "With tracepoints, a unit that is reported while another CPU merges the next one into it can be counted twice among \
+     the copies; the ledger cuts what it would have too much.",
 ];
 
 /// The document.
