@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use zcscope::load::LoadError;
 use zcscope::load::engine::{Plan, run};
-use zcscope::load::path::{PATHS, PathEntry};
-use zcscope::load::result::{EndedBy, LoadReport, SinkEndedBy, SinkReport};
+use zcscope::load::paths::{PATHS, PathEntry, Setup};
+use zcscope::load::result::{EndedBy, LoadReport};
+use zcscope::load::sink::result::{SinkEndedBy, SinkReport};
 use zcscope::load::sink::{Bounds, Mode, Sink};
 
 const BOUNDS: Bounds = Bounds { duration: Duration::from_secs(30), max_bytes: None, once: true };
@@ -27,12 +28,10 @@ fn plan(path: &str, target: SocketAddr) -> Plan {
         targets: vec![target],
         device: None,
         cc: None,
-        size: 64 << 10,
-        depth: 16,
+        setup: Setup::default(),
         streams: 1,
         duration: Duration::from_secs(20),
         bytes: None,
-        so_zerocopy: true,
         pin: false,
     }
 }
@@ -75,7 +74,11 @@ fn a_timed_run_ends_in_time_and_loses_nothing() {
         [("copy", 1000, 1), ("msg_zerocopy", 5000, 1), ("msg_zerocopy", 1 << 20, 3), ("sendfile", 70_001, 2)]
     {
         let (target, sink) = start_sink("127.0.0.1:0", Mode::Trunc, BOUNDS);
-        let plan = Plan { duration: Duration::from_millis(300), size, depth, ..plan(path, target) };
+        let plan = Plan {
+            duration: Duration::from_millis(300),
+            setup: Setup { size, depth, ..Setup::default() },
+            ..plan(path, target)
+        };
         let report = run(&plan, None, |_| {}).unwrap();
         assert_eq!(report.ended_by, EndedBy::Duration);
         assert!(report.bytes > 0);
@@ -98,7 +101,11 @@ fn ipv4_reaches_a_dual_stack_sink() {
 #[test]
 fn without_so_zerocopy_nothing_is_told() {
     let (target, sink) = start_sink("127.0.0.1:0", Mode::Recv, BOUNDS);
-    let plan = Plan { bytes: Some(10 << 20), so_zerocopy: false, ..plan("msg_zerocopy", target) };
+    let plan = Plan {
+        bytes: Some(10 << 20),
+        setup: Setup { so_zerocopy: false, ..Setup::default() },
+        ..plan("msg_zerocopy", target)
+    };
     let report = run(&plan, None, |_| {}).unwrap();
     assert_sound(&report, &sink.join().unwrap());
     assert_eq!(report.so_zerocopy, Some(false));

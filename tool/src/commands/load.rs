@@ -10,7 +10,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use super::{Failure, Outcome};
 use crate::load::engine::{self, MAX_DEPTH, MAX_SIZE, MAX_STREAMS, Plan, Progress};
 use crate::load::interrupt::Interrupt;
-use crate::load::path::{PATHS, PathEntry};
+use crate::load::paths::{PATHS, PathEntry, Setup};
 use crate::load::result::Completions;
 
 use crate::load::{Family, LoadError, resolve, text};
@@ -103,13 +103,16 @@ impl Args {
             targets: resolve(&self.to, family)?,
             device: self.dev,
             cc: self.cc,
-            size: usize::try_from(self.size)
-                .map_err(|_| LoadError::Usage("--size is too large here".into()))?,
-            depth: self.depth as usize,
+            setup: Setup {
+                size: usize::try_from(self.size)
+                    .map_err(|_| LoadError::Usage("--size is too large here".into()))?,
+                depth: self.depth as usize,
+                so_zerocopy: !self.no_so_zerocopy,
+                ..Setup::default()
+            },
             streams: self.streams as usize,
             duration: self.duration.unwrap_or(default_duration),
             bytes: self.bytes,
-            so_zerocopy: !self.no_so_zerocopy,
             pin: !self.no_pin,
         })
     }

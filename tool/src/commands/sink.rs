@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::load::write_out;
 use super::{Failure, Outcome};
 use crate::load::interrupt::Interrupt;
-use crate::load::result::{Connection, SinkReport};
+use crate::load::sink::result::{Connection, SinkReport};
 use crate::load::sink::{Bounds, Mode, Sink};
 use crate::units::{bit_rate, bytes, duration, parse_duration, parse_size};
 

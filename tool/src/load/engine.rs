@@ -11,12 +11,12 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CpuSet, sched_getaffinity};
 use nix::unistd::Pid;
 use socket2::Socket;
+use zcscope_common::Path;
 
 use super::connect::{Way, congestion_control, connect, connect_any};
 use super::device::DeviceWatch;
 use super::gate::Gate;
-use super::msg_zerocopy::reap_every;
-use super::path::{PathEntry, Setup, Tally};
+use super::paths::{Class, PathEntry, Setup, Tally};
 use super::result::{
     Completions, Cpu, EndedBy, LOAD_SCHEMA, Latency, LoadReport, Phases, StreamFigures, gbit_s, s_per_gb,
 };
@@ -44,18 +44,14 @@ pub struct Plan {
     pub device: Option<String>,
     /// Congestion control; the system's when `None`.
     pub cc: Option<String>,
-    /// Bytes per send.
-    pub size: usize,
-    /// Buffers, and most sends outstanding, per connection.
-    pub depth: usize,
+    /// How each connection sends.
+    pub setup: Setup,
     /// Connections.
     pub streams: usize,
     /// Longest time to send.
     pub duration: Duration,
     /// Bytes to send over all connections.
     pub bytes: Option<u64>,
-    /// Set `SO_ZEROCOPY` on paths that need it.
-    pub so_zerocopy: bool,
     /// Keep each thread on one CPU.
     pub pin: bool,
 }
@@ -99,7 +95,8 @@ pub fn run(
 }
 
 fn check_memory(plan: &Plan) -> Result<(), LoadError> {
-    let total = plan.size.next_multiple_of(4096) as u64 * plan.depth as u64 * plan.streams as u64;
+    let setup = &plan.setup;
+    let total = setup.size.next_multiple_of(4096) as u64 * setup.buffers() as u64 * plan.streams as u64;
     if total <= MAX_MEMORY {
         return Ok(());
     }
@@ -107,8 +104,8 @@ fn check_memory(plan: &Plan) -> Result<(), LoadError> {
         "{} x {} buffers of {} would take {} of memory, more than {} allowed; lower --streams, --depth or \
          --size",
         plan.streams,
-        plan.depth,
-        size(plan.size as u64),
+        setup.buffers(),
+        size(setup.size as u64),
         bytes(total),
         bytes(MAX_MEMORY)
     )))
@@ -150,7 +147,6 @@ fn run_streams(
     progress: &mut impl FnMut(&Progress),
 ) -> Result<Run, LoadError> {
     let cannot = |error| LoadError::failed("cannot start the sending threads", error);
-    let setup = Setup { size: plan.size, depth: plan.depth, so_zerocopy: plan.so_zerocopy };
     let shared = Shared { gate: Gate::default(), stop: AtomicBool::new(false) };
     let live: Vec<Live> = sockets.iter().map(|_| Live::default()).collect();
     let cpus = if plan.pin { allowed_cpus() } else { Vec::new() };
@@ -167,7 +163,7 @@ fn run_streams(
         for (index, ((socket, live), end)) in sockets.into_iter().zip(&live).zip(ends).enumerate() {
             let job = Job {
                 entry: plan.path,
-                setup,
+                setup: &plan.setup,
                 socket,
                 quota: plan.bytes.map(|total| quota(total, index, plan.streams)),
                 cpu: (!cpus.is_empty()).then(|| cpus[index % cpus.len()]),
@@ -262,7 +258,7 @@ impl Run {
         let error = self.outcomes.iter().find_map(|o| o.error.as_ref());
         let thread_ns = self.outcomes.iter().map(|o| o.thread_ns).sum();
         let machine_ns = self.machine_ns;
-        let told = plan.path.path.has_completion();
+        let told = plan.path.class == Class::Told;
         LoadReport {
             schema: LOAD_SCHEMA.into(),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -270,11 +266,11 @@ impl Run {
             path: plan.path.name.into(),
             target: target.to_string(),
             device: None,
-            size: plan.size as u64,
+            size: plan.setup.size as u64,
             streams: plan.streams as u64,
-            depth: plan.depth as u64,
+            depth: plan.setup.depth as u64,
             cc,
-            so_zerocopy: told.then_some(plan.so_zerocopy),
+            so_zerocopy: (plan.path.path == Path::MsgZerocopy).then_some(plan.setup.so_zerocopy),
             ended_by: self.ended_by(error.is_some()),
             error: error.map(|error| sentence(error, target, tally.bytes)),
             phases: Phases { connect_ns: 0, send_ns, settle_ns: total_ns - send_ns },
@@ -291,7 +287,7 @@ impl Run {
             calls: tally.calls,
             partial_calls: tally.partial,
             errors: errors(&tally, told, error),
-            completions: told.then(|| self.completions(&tally, plan.depth)),
+            completions: told.then(|| self.completions(&tally, &plan.setup)),
             per_stream: self.outcomes.iter().map(stream_figures).collect(),
             kernel: None,
             kernel_missing: None,
@@ -314,7 +310,7 @@ impl Run {
         }
     }
 
-    fn completions(&self, tally: &Tally, depth: usize) -> Completions {
+    fn completions(&self, tally: &Tally, setup: &Setup) -> Completions {
         let ends = &tally.ends;
         Completions {
             sends: ends.sends,
@@ -324,7 +320,7 @@ impl Run {
             told_copied_bytes: ends.copied_bytes,
             outstanding: self.outcomes.iter().map(|o| o.outstanding).sum(),
             unexpected: ends.unexpected,
-            reap_every: reap_every(depth) as u64,
+            reap_every: setup.reap_every() as u64,
             latency_ns: Latency::from(&*ends.latency),
         }
     }
@@ -394,12 +390,10 @@ mod tests {
             targets: vec![],
             device: None,
             cc: None,
-            size: 1 << 30,
-            depth: 16,
+            setup: Setup { size: 1 << 30, depth: 16, ..Setup::default() },
             streams: 1,
             duration: Duration::from_secs(1),
             bytes: None,
-            so_zerocopy: true,
             pin: false,
         };
         let error = run(&plan, None, |_| {}).unwrap_err();

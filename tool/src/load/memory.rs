@@ -6,6 +6,19 @@ use memmap2::MmapMut;
 
 const PAGE: usize = 4096;
 
+/// What kind of pages send buffers live on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum PageKind {
+    /// Base pages, 4 KiB.
+    #[default]
+    #[value(name = "4k")]
+    Base,
+    /// Transparent huge pages, asked for with `madvise`.
+    Thp,
+    /// Pages of the hugetlb pool.
+    Hugetlb,
+}
+
 /// `count` buffers of `size` bytes in one anonymous mapping; no two share a page.
 pub(super) struct Buffers {
     map: MmapMut,

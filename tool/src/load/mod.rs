@@ -1,24 +1,22 @@
 //! The load generator and its sink: bounded TCP traffic over one send path, and what the application was told.
 //!
-//! One file per send path behind [`path::SendPath`]; [`engine`] runs them on plain threads, [`result`] holds what
+//! One file per send path behind [`paths::SendPath`]; [`engine`] runs them on plain threads, [`result`] holds what
 //! comes out. Send and receive loops never allocate, lock or wait for anything but the socket.
 
 pub mod cpu;
 pub mod device;
 pub mod engine;
 pub mod interrupt;
-pub mod path;
+pub mod memory;
+pub mod paths;
+pub mod pattern;
 pub mod result;
 pub mod sink;
 pub mod text;
 
 mod connect;
-mod copy;
 mod errqueue;
 mod gate;
-mod memory;
-mod msg_zerocopy;
-mod sendfile;
 mod stream;
 mod sys;
 mod window;

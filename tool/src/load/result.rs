@@ -1,4 +1,4 @@
-//! What a load and a sink report: pure types; their serde form is the JSON `zcscope.load/1` and `zcscope.sink/1`.
+//! What a load reports: pure types; their serde form is the JSON `zcscope.load/1`.
 //!
 //! Bytes and nanoseconds are integers. A key that is absent is not known here.
 
@@ -9,8 +9,6 @@ use zcscope_common::Hist;
 
 /// Schema of [`LoadReport`].
 pub const LOAD_SCHEMA: &str = "zcscope.load/1";
-/// Schema of [`SinkReport`].
-pub const SINK_SCHEMA: &str = "zcscope.sink/1";
 
 /// One run of the generator.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -203,65 +201,6 @@ pub struct StreamFigures {
     pub calls: u64,
     /// CPU time of its thread, ns.
     pub thread_ns: u64,
-}
-
-/// One run of the sink.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SinkReport {
-    /// [`SINK_SCHEMA`].
-    pub schema: String,
-    /// Version of zcscope.
-    pub version: String,
-    /// Address listened on.
-    pub listen: String,
-    /// How bytes were discarded: `recv` or `trunc`.
-    pub mode: String,
-    /// What ended the run.
-    pub ended_by: SinkEndedBy,
-    /// From listening to the end, ns.
-    pub duration_ns: u64,
-    /// Bytes received over all connections.
-    pub bytes: u64,
-    /// CPU time of the receiving threads, ns.
-    pub thread_ns: u64,
-    /// Connections turned away because too many were open.
-    pub turned_away: u64,
-    /// Every connection, in the order they ended.
-    pub connections: Vec<Connection>,
-}
-
-/// What ended a sink.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SinkEndedBy {
-    /// The first set of connections had closed (`--once`).
-    Once,
-    /// The most bytes allowed had come (`--max-bytes`).
-    Bytes,
-    /// The time was up.
-    Duration,
-    /// Ctrl-C or SIGTERM.
-    Signal,
-}
-
-/// One connection of a sink.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Connection {
-    /// The peer's address.
-    pub peer: String,
-    /// Bytes received.
-    pub bytes: u64,
-    /// Calls that received something.
-    pub calls: u64,
-    /// From the first byte to the last, ns.
-    pub duration_ns: u64,
-    /// Bits per ns over that span; absent when there is no span.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub gbit_s: Option<f64>,
-    /// CPU time of its thread, ns.
-    pub thread_ns: u64,
-    /// How it ended: `closed` by the peer, `stopped` by us, or the error.
-    pub end: String,
 }
 
 /// Bits per nanosecond; `None` without a span.

@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 use socket2::Socket;
 
 use super::gate::Gate;
-use super::path::{PathEntry, SendPath, Setup, Step, Tally, poll_socket};
+use super::paths::{PathEntry, SendPath, Setup, Step, Tally, poll_socket};
 use super::{cpu, sys};
 
 /// Longest sleep before looking at the stop flag again.
@@ -50,7 +50,7 @@ impl Live {
 /// What one stream has to do.
 pub(super) struct Job<'a> {
     pub(super) entry: &'static PathEntry,
-    pub(super) setup: Setup,
+    pub(super) setup: &'a Setup,
     pub(super) socket: Socket,
     /// Bytes to send; `None` until told to stop.
     pub(super) quota: Option<u64>,

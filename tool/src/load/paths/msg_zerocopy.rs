@@ -1,7 +1,7 @@
 //! The path `msg_zerocopy`: `send(2)` with `MSG_ZEROCOPY`, the ends of sends read from the error queue.
 //!
 //! Every outstanding send owns a buffer of its own; [`Window`] gives a buffer out again only after the kernel said
-//! it is done with it. The error queue is read every [`reap_every`] sends and whenever there is nothing to send.
+//! it is done with it. The error queue is read every [`Setup::reap_every`] sends and whenever there is nothing to send.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -10,21 +10,15 @@ use std::time::{Duration, Instant};
 use nix::poll::PollFlags;
 use socket2::Socket;
 
-use super::errqueue::{self, Notice};
-use super::memory::Buffers;
-use super::path::{Ends, SendPath, Setup, Step, Tally, poll_socket};
-use super::sys;
-use super::window::Window;
+use super::{Ends, SendPath, Setup, Step, Tally, poll_socket};
+use crate::load::errqueue::{self, Notice};
+use crate::load::memory::Buffers;
+use crate::load::sys;
+use crate::load::window::Window;
 
 /// How long the kernel may refuse every send while none is outstanding: nothing we hold could make room.
 const REFUSED_LIMIT: Duration = Duration::from_secs(1);
 const REFUSED_PAUSE: Duration = Duration::from_millis(10);
-
-/// Sends between two looks at the error queue, for `depth` outstanding sends.
-#[must_use]
-pub(super) const fn reap_every(depth: usize) -> usize {
-    if depth < 8 { 1 } else { depth / 4 }
-}
 
 /// What stopped the last attempt to send.
 #[derive(Clone, Copy)]
@@ -54,7 +48,7 @@ struct Untold {
 }
 
 /// Sets the path up.
-pub(super) fn open(setup: Setup, socket: &Socket) -> io::Result<Box<dyn SendPath>> {
+pub(super) fn open(setup: &Setup, socket: &Socket) -> io::Result<Box<dyn SendPath>> {
     let buffers = Buffers::new(setup.depth, setup.size)?;
     if !setup.so_zerocopy {
         return Ok(Box::new(Untold { buffers, next: 0 }));
@@ -63,7 +57,7 @@ pub(super) fn open(setup: Setup, socket: &Socket) -> io::Result<Box<dyn SendPath
     Ok(Box::new(MsgZerocopy {
         buffers,
         window: Window::new(setup.depth),
-        reap_every: reap_every(setup.depth),
+        reap_every: setup.reap_every(),
         since_reap: 0,
         blocked: Blocked::Space,
         refused_since: None,

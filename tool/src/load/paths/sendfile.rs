@@ -9,8 +9,8 @@ use std::num::NonZeroUsize;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use socket2::Socket;
 
-use super::memory::fill_pattern;
-use super::path::{SendPath, Setup, Step, Tally};
+use super::{SendPath, Setup, Step, Tally};
+use crate::load::memory::fill_pattern;
 
 struct Sendfile {
     file: File,
@@ -19,7 +19,7 @@ struct Sendfile {
 }
 
 /// Sets the path up.
-pub(super) fn open(setup: Setup, _socket: &Socket) -> io::Result<Box<dyn SendPath>> {
+pub(super) fn open(setup: &Setup, _socket: &Socket) -> io::Result<Box<dyn SendPath>> {
     let mut file = File::from(memfd_create("zcscope-load", MFdFlags::MFD_CLOEXEC)?);
     let mut part = vec![0; setup.size];
     for index in 0..setup.depth {

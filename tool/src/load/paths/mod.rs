@@ -1,4 +1,8 @@
-//! What a send path is to the engine, and the table of all of them.
+//! What a send path is to the engine, and the table of all of them; one file per path.
+
+mod copy;
+mod msg_zerocopy;
+mod sendfile;
 
 use std::io;
 use std::time::Duration;
@@ -8,17 +12,75 @@ use socket2::Socket;
 use std::os::fd::AsFd;
 use zcscope_common::{Hist, Path};
 
-use super::{copy, msg_zerocopy, sendfile};
+use crate::load::memory::PageKind;
+use crate::load::pattern::Poison;
 
-/// What one path needs to know to set itself up for one connection.
-#[derive(Clone, Copy, Debug)]
+/// What one path needs to know to set itself up for one connection. The same for every connection of a load.
+#[derive(Clone, Debug)]
 pub struct Setup {
     /// Largest send, bytes.
     pub size: usize,
-    /// Buffers to rotate through; on paths with completions also the most sends outstanding.
+    /// Most sends outstanding on paths with completions.
     pub depth: usize,
+    /// Bytes of send buffers (or of file) to rotate through; at least `depth` times `size`. One hot buffer would stay
+    /// in the cache and flatter the copy.
+    pub working_set: usize,
     /// Whether to set `SO_ZEROCOPY` where the path has it.
     pub so_zerocopy: bool,
+    /// Parts (iovecs) of one send, on paths that send several.
+    pub iovecs: usize,
+    /// What kind of pages the buffers live on.
+    pub pages: PageKind,
+    /// Where file paths read from.
+    pub source: Source,
+    /// Tell the kernel that more follows (`MSG_MORE`, `SPLICE_F_MORE`).
+    pub more: bool,
+    /// Sends between two looks at the ends of sends; the path's own choice when `None`.
+    pub reap_every: Option<usize>,
+    /// Make every byte carry its place in the stream ([`super::pattern`]), so that the sink can check it.
+    pub verify: Option<Poison>,
+}
+
+/// Where file paths read from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Source {
+    /// A memory file (`memfd_create`).
+    #[default]
+    Memfd,
+    /// A file made for the run in this directory, in the page cache, removed at the end.
+    Directory(std::path::PathBuf),
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Setup {
+            size: 64 << 10,
+            depth: 16,
+            working_set: 0,
+            so_zerocopy: true,
+            iovecs: 1,
+            pages: PageKind::default(),
+            source: Source::default(),
+            more: false,
+            reap_every: None,
+            verify: None,
+        }
+    }
+}
+
+impl Setup {
+    /// How many buffers of [`Setup::size`] the working set has, at least `depth`.
+    #[must_use]
+    pub fn buffers(&self) -> usize {
+        (self.working_set / self.size.max(1)).max(self.depth).max(1)
+    }
+
+    /// Sends between two looks at the ends of sends.
+    #[must_use]
+    pub fn reap_every(&self) -> usize {
+        let own = if self.depth < 8 { 1 } else { self.depth / 4 };
+        self.reap_every.unwrap_or(own).clamp(1, self.depth.max(1))
+    }
 }
 
 /// How one attempt to send went.
@@ -71,6 +133,8 @@ pub struct Tally {
     pub eagain: u64,
     /// Calls refused with `ENOBUFS`: no room to track another zero-copy send.
     pub enobufs: u64,
+    /// System calls the path made: sends, waits, looks at ends.
+    pub syscalls: u64,
     /// The ends of sends.
     pub ends: Ends,
 }
@@ -104,6 +168,7 @@ impl Tally {
         self.partial += other.partial;
         self.eagain += other.eagain;
         self.enobufs += other.enobufs;
+        self.syscalls += other.syscalls;
         let (mine, theirs) = (&mut self.ends, &other.ends);
         mine.notifications += theirs.notifications;
         mine.sends += theirs.sends;
@@ -123,10 +188,31 @@ pub struct PathEntry {
     pub name: &'static str,
     /// What the kernel side calls it.
     pub path: Path,
+    /// What the path is measured as.
+    pub class: Class,
     /// One line of help.
     pub about: &'static str,
+    /// Whether this kernel and process can use it, found out by trying; the text is why not.
+    pub available: fn() -> Result<(), String>,
     /// Sets it up on a connected socket.
-    pub open: fn(Setup, &Socket) -> io::Result<Box<dyn SendPath>>,
+    pub open: fn(&Setup, &Socket) -> io::Result<Box<dyn SendPath>>,
+}
+
+/// What a path is measured as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// The kernel copies by design: a baseline.
+    Copies,
+    /// The program asks for no copy and the kernel tells of the end of every send.
+    Told,
+    /// The program asks for no copy; the kernel tells nothing.
+    Untold,
+}
+
+/// A path every kernel this program runs on has.
+#[allow(clippy::unnecessary_wraps, reason = "a row of the table of paths")]
+fn always() -> Result<(), String> {
+    Ok(())
 }
 
 /// Every path there is, in the order help lists them.
@@ -134,19 +220,25 @@ pub static PATHS: &[PathEntry] = &[
     PathEntry {
         name: "copy",
         path: Path::Copy,
+        class: Class::Copies,
         about: "send(2): the kernel copies every byte (the baseline)",
+        available: always,
         open: copy::open,
     },
     PathEntry {
         name: "msg_zerocopy",
         path: Path::MsgZerocopy,
+        class: Class::Told,
         about: "send(2) with MSG_ZEROCOPY, ends read from the error queue",
+        available: always,
         open: msg_zerocopy::open,
     },
     PathEntry {
         name: "sendfile",
         path: Path::Sendfile,
+        class: Class::Untold,
         about: "sendfile(2) from a memory file; the kernel tells nothing about the end",
+        available: always,
         open: sendfile::open,
     },
 ];
@@ -171,7 +263,11 @@ impl std::fmt::Debug for PathEntry {
 }
 
 /// Sleeps until `socket` has one of `events`, an error or a hang-up, at most `timeout` (rounded up to ms).
-pub(super) fn poll_socket(socket: &Socket, events: PollFlags, timeout: Duration) -> io::Result<PollFlags> {
+pub(in crate::load) fn poll_socket(
+    socket: &Socket,
+    events: PollFlags,
+    timeout: Duration,
+) -> io::Result<PollFlags> {
     let ms = u16::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(u16::MAX);
     let mut fds = [PollFd::new(socket.as_fd(), events)];
     match poll(&mut fds, PollTimeout::from(ms)) {

@@ -6,8 +6,8 @@ use std::io;
 
 use socket2::Socket;
 
-use super::memory::Buffers;
-use super::path::{SendPath, Setup, Step, Tally};
+use super::{SendPath, Setup, Step, Tally};
+use crate::load::memory::Buffers;
 
 struct Copy {
     buffers: Buffers,
@@ -15,7 +15,7 @@ struct Copy {
 }
 
 /// Sets the path up.
-pub(super) fn open(setup: Setup, _socket: &Socket) -> io::Result<Box<dyn SendPath>> {
+pub(super) fn open(setup: &Setup, _socket: &Socket) -> io::Result<Box<dyn SendPath>> {
     Ok(Box::new(Copy { buffers: Buffers::new(setup.depth, setup.size)?, next: 0 }))
 }
 

@@ -1,5 +1,7 @@
 //! The sink: accepts connections and discards what comes, one plain thread each, always bounded.
 
+pub mod result;
+
 use std::io::{self, PipeWriter, Read, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -11,7 +13,8 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use super::result::{Connection, SINK_SCHEMA, SinkEndedBy, SinkReport, gbit_s};
+use self::result::{Connection, SINK_SCHEMA, SinkEndedBy, SinkReport};
+use super::result::gbit_s;
 use super::{LoadError, cpu, sys};
 
 /// Most connections open at once.
