@@ -160,12 +160,18 @@ fn a_stop_signal_ends_load_and_sink_early() {
     let plan = plan("msg_zerocopy", sink.local_addr());
     let bounds = Bounds { once: false, ..BOUNDS };
     let (report, sink) = std::thread::scope(|scope| {
-        let sink = scope.spawn(|| sink.run(Mode::Recv, bounds, Some(stopped.as_fd()), |_| {}).unwrap());
+        let (ended, end) = std::sync::mpsc::channel();
+        let sink = scope.spawn(move || {
+            let told = |_: &_| ended.send(()).unwrap_or_default();
+            sink.run(Mode::Recv, bounds, Some(stopped.as_fd()), told).unwrap()
+        });
         let (early, mut now) = std::io::pipe().unwrap();
         let load = scope.spawn(move || run(&plan, Some(early.as_fd()), |_| {}).unwrap());
         std::thread::sleep(Duration::from_millis(200));
         now.write_all(&[1]).unwrap();
         let report = load.join().unwrap();
+        // Acknowledged is not read: a sink that is stopped sooner leaves bytes in the socket.
+        end.recv_timeout(Duration::from_secs(10)).unwrap();
         stop.write_all(&[1]).unwrap();
         (report, sink.join().unwrap())
     });
