@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use zcscope_common::Source;
 
-use super::plan::{FACTS, Fact, Hook, Way, When, source_name};
+use super::facts::FACTS;
+use super::plan::{Fact, Hook, Way, When, source_name};
 
 /// Back ends in the order of the columns.
 const SOURCES: [Source; 3] = [Source::Fentry, Source::Kprobe, Source::Tracepoint];
@@ -102,7 +103,7 @@ fn markdown() -> String {
     let mut out = String::from(
         "# What zcscope cannot see\n\nA figure that rests on a fact which cannot be known is absent in JSON and `n/a` \
          on screen, never 0, and the fact stands under `missing` with the reason. Facts are tried one by one, best \
-         back end first; what a kernel really allows is in every report.\n\nGenerated from `tool/src/probe/plan.rs` \
+         back end first; what a kernel really allows is in every report.\n\nGenerated from `tool/src/probe/facts.rs` \
          and `limits.rs` beside it; do not edit.\n\n## Facts and back ends\n\n`if`: under the conditions named \
          below.\n\n| fact | fentry | kprobe | tracepoint |\n|---|---|---|---|\n",
     );

@@ -4,6 +4,7 @@ mod attach;
 mod btf;
 mod classify;
 mod ended;
+mod facts;
 mod files;
 #[cfg(test)]
 mod limits;
@@ -14,9 +15,11 @@ mod pipes;
 mod plan;
 mod raw;
 mod read;
+mod samples;
 mod shares;
 mod skipped;
 mod sweep;
+mod totals;
 
 use std::path::PathBuf;
 use std::time::Instant;
