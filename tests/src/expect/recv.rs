@@ -1,6 +1,6 @@
 //! The expectations of receive scenarios and how they are checked: pure functions from figures to complaints.
 
-use crate::expect::{Amount, Backend, same, sources};
+use super::{Amount, Backend, same, sources};
 use crate::stat_json::{PathFigures, Stat};
 use crate::truth::{Count, Received, Sent};
 

@@ -1,7 +1,12 @@
 //! Each check must be able to fail.
 
+use super::attach::{layout, refusals};
+use super::bytes::uring_silence;
+use super::told::{ends, uring_disagreements};
 use super::*;
-use crate::stat_json::{Copies, Disagreement, InFlight, Missing, Process, Refused, Socket, Spread};
+use crate::stat_json::{
+    Completions, Copies, Disagreement, InFlight, Missing, Process, Refused, Socket, Spread,
+};
 
 fn sent() -> Sent {
     Sent {
