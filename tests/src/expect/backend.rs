@@ -35,7 +35,7 @@ impl Backend {
     /// Facts this back end cannot know, and must say so.
     pub(super) const fn must_miss(self) -> &'static [&'static str] {
         match self {
-            Backend::Fentry | Backend::Kprobe => &[],
+            Backend::Fentry | Backend::Kprobe => &["ktls_recv"],
             Backend::Tracepoint => &[
                 "frags",
                 "copy_site",
@@ -57,6 +57,8 @@ impl Backend {
             "orphan_copy" | "uring_zcrx" => true,
             // Pages of a file came one by one and merged out of sight.
             "splice_frags" => !kernel::has(Since::SplicePages),
+            // Its reads pass another function.
+            "ktls_recv" => self != Backend::Tracepoint,
             // Dropped kprobes cannot be counted.
             "skipped_events" => self == Backend::Kprobe,
             // Where the module is not loaded.

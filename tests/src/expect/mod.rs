@@ -104,6 +104,7 @@ fn path(
         wrong.extend(bytes::uring_silence(expect, figures, sent));
         wrong.extend(told::uring_disagreements(expect, figures, sent));
     }
+    wrong.extend(told::marked(figures, backend));
     wrong
 }
 

@@ -1,7 +1,7 @@
 //! Ends of sends: completions, notifications, and which of them told something wrong.
 
-use super::same;
 use super::wanted::{Amount, Expect};
+use super::{Backend, same};
 use crate::stat_json::{Completions, PathFigures, Stat};
 use crate::truth::Sent;
 
@@ -84,4 +84,13 @@ pub(super) fn uring_disagreements(expect: &Expect, figures: &PathFigures, sent: 
         same(&mut wrong, "linked sends told copied", of("linked_notification"), 0);
     }
     wrong
+}
+
+/// Tracepoints see no copy: whether a send was told wrongly is concluded there and seen elsewhere. A failed send sent
+/// nothing, whoever looks.
+pub(super) fn marked(figures: &PathFigures, backend: Option<Backend>) -> Option<String> {
+    let concludes = backend == Some(Backend::Tracepoint);
+    let all = figures.completions.as_ref()?.disagreements.as_ref()?;
+    let odd = all.iter().find(|wrong| wrong.inferred != (concludes && wrong.kind != "failed_send"))?;
+    Some(format!("{} sends of {} have `inferred` {}", odd.sends, odd.kind, odd.inferred))
 }

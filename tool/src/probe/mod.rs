@@ -283,6 +283,14 @@ fn session(attached: &attach::Attached, kernel: &Kernel<'_>) -> Session {
                 .into(),
         });
     }
+    if attached.sources.get("recv").is_some_and(|source| !source.starts_with("tracepoint:")) {
+        missing.push(Missing {
+            fact: "ktls_recv".into(),
+            why: "where kernel TLS decrypts, reads do not pass tcp_recvmsg, and what they receive is not counted; the \
+                  tracepoint back end sees them"
+                .into(),
+        });
+    }
     missing.push(Missing {
         fact: "orphan_copy".into(),
         why: "file pages (sendfile, splice) have no completion to know them by: once a packet has left its socket, \
