@@ -7,7 +7,6 @@ mod app;
 mod bpf;
 mod bpftrace;
 mod expect;
-mod expect_recv;
 mod fixture;
 mod foreign;
 mod generator;

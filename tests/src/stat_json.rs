@@ -171,6 +171,8 @@ pub(crate) struct Percentiles {
 pub(crate) struct Disagreement {
     pub(crate) kind: String,
     pub(crate) sends: u64,
+    #[serde(default)]
+    pub(crate) inferred: bool,
 }
 
 /// Sends not released yet.

@@ -11,7 +11,8 @@ use super::queue::Needs;
 use super::row::counters;
 use super::table::{K4, K64, VMXNET3};
 use crate::expect::Amount;
-use crate::expect_recv::{self, Expect};
+use crate::expect::recv::{self, Expect};
+
 use crate::fixture::{Fixture, Link, nic};
 use crate::kernel;
 use crate::process::Running;
@@ -176,7 +177,7 @@ pub(super) fn run(row: &Row, bench: &Bench) -> anyhow::Result<Verdict> {
     let received: Received = serde_json::from_str(last)
         .with_context(|| format!("the sink printed {last:?}; {}", output.complaint()))?;
 
-    let mut wrong = expect_recv::truth(&row.expect, &sent, &received);
+    let mut wrong = recv::truth(&row.expect, &sent, &received);
     if !bench.truth_only {
         let text = std::fs::read_to_string(&report_file).context("zcscope wrote no report")?;
         if let Some(directory) = &bench.keep {
@@ -184,7 +185,7 @@ pub(super) fn run(row: &Row, bench: &Bench) -> anyhow::Result<Verdict> {
             std::fs::write(directory.join(format!("{}.app.json", row.name)), last)?;
         }
         let stat: Stat = serde_json::from_str(&text).context("the report is not of the schema")?;
-        wrong.extend(expect_recv::report(&row.expect, &received, &stat, bench.backend));
+        wrong.extend(recv::report(&row.expect, &received, &stat, bench.backend));
         let mapping_known = !bench.traces_by_tracepoint() || asks(row, bench);
         if stat.misses("recv_zerocopy") == mapping_known {
             wrong.push(format!("`recv_zerocopy` is known: {mapping_known}, but the report says otherwise"));

@@ -10,7 +10,7 @@ use crate::model::sample::CopyKind;
 use crate::model::sample::{FileReads, FileSample};
 use crate::model::snapshot::{
     Completions, CopyFigures, DelayedAcks, GaugeFigures, Ledger, Limit, Lost, Percentiles, Place,
-    ProcessFigures, Session, SocketFigures,
+    ProcessFigures, Session, SocketFigures, WrongSends,
 };
 
 fn copy(reason: Reason, bytes: u64, told: bool, clone: bool) -> CopyFigures {
@@ -173,7 +173,7 @@ fn every_kind_of_disagreement_has_a_finding_of_its_own() {
     let told = |kind, sends| {
         with(|c| {
             (c.told_sends, c.told_copied) = (Some(1_000), Some(0));
-            c.disagreements = Some(vec![(kind, sends)]);
+            c.disagreements = Some(vec![WrongSends { kind, sends, inferred: false }]);
         })
     };
     for kind in Disagreement::ALL {
@@ -187,6 +187,19 @@ fn every_kind_of_disagreement_has_a_finding_of_its_own() {
     assert_eq!(told(Disagreement::MergedRange, 10), one("merged_range", Severity::Warning));
     assert_eq!(told(Disagreement::LinkedNotification, 999), one("linked_false_positive", Severity::Info));
     assert_eq!(told(Disagreement::FailedSend, 999), one("failed_send", Severity::Info));
+}
+
+#[test]
+fn what_is_concluded_says_so() {
+    let evidence = |inferred| {
+        let mut p = path(0, 0, vec![]);
+        let c = p.completions.as_mut().unwrap();
+        let wrong = WrongSends { kind: Disagreement::ToldZerocopyButCopied, sends: 10, inferred };
+        (c.told_sends, c.disagreements) = (Some(10), Some(vec![wrong]));
+        told::disagreements(&p).remove(0).evidence
+    };
+    assert!(evidence(true).iter().any(|line| line.contains("concluded")));
+    assert!(!evidence(false).iter().any(|line| line.contains("concluded")));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use zcscope_common::{Disagreement, Reason};
 
 use super::{Finding, Severity, steps};
 use crate::model::reason::info;
-use crate::model::snapshot::{Completions, PathFigures};
+use crate::model::snapshot::{Completions, PathFigures, WrongSends};
 use crate::units::{bytes, percent};
 
 /// A kind of disagreement in words.
@@ -66,29 +66,31 @@ const FEW_PERCENT: u64 = 1;
 pub(super) fn disagreements(path: &PathFigures) -> Vec<Finding> {
     let Some(c) = path.completions.as_ref() else { return Vec::new() };
     match &c.disagreements {
-        Some(kinds) => kinds.iter().map(|(kind, sends)| wrong(path, c, *kind, *sends)).collect(),
+        Some(kinds) => kinds.iter().map(|kind| wrong(path, c, kind)).collect(),
         None => counts_differ(path, c).into_iter().collect(),
     }
 }
 
-fn wrong(path: &PathFigures, c: &Completions, kind: Disagreement, sends: u64) -> Finding {
-    let words = words(kind);
+fn wrong(path: &PathFigures, c: &Completions, wrong: &WrongSends) -> Finding {
+    let (words, sends) = (words(wrong.kind), wrong.sends);
     let told = c.told_sends.unwrap_or(0).max(sends);
     let few = sends.saturating_mul(100) < told.saturating_mul(FEW_PERCENT);
+    let mut evidence = vec![
+        format!("{sends} of {told} sends the application was told of ({})", percent(sends, told)),
+        format!(
+            "told: {} copied; kernel: {} of {} flagged as copied",
+            c.told_copied.unwrap_or(0),
+            c.kernel_copied,
+            c.sends
+        ),
+        words.why.into(),
+    ];
+    evidence.extend(wrong.inferred.then(|| "which sends were copied is concluded, not seen".to_owned()));
     Finding {
         id: words.id.into(),
         severity: if words.known_quirk || few { Severity::Info } else { Severity::Warning },
         title: format!("{}: {sends} sends {}", path.path.name(), words.what),
-        evidence: vec![
-            format!("{sends} of {told} sends the application was told of ({})", percent(sends, told)),
-            format!(
-                "told: {} copied; kernel: {} of {} flagged as copied",
-                c.told_copied.unwrap_or(0),
-                c.kernel_copied,
-                c.sends
-            ),
-            words.why.into(),
-        ],
+        evidence,
         fix: steps(words.fix),
         bytes: 0,
     }
@@ -130,7 +132,7 @@ pub(super) fn told_more_than_copied(path: &PathFigures) -> Option<Finding> {
     let many = c.kernel_copied.saturating_mul(100) > c.sends;
     let few_bytes = copied.saturating_mul(100) < ledger.requested_bytes;
     let said_already =
-        c.disagreements.iter().flatten().any(|(kind, _)| *kind == Disagreement::ToldCopiedButNot);
+        c.disagreements.iter().flatten().any(|wrong| wrong.kind == Disagreement::ToldCopiedButNot);
     if !many || !few_bytes || said_already {
         return None;
     }

@@ -9,11 +9,18 @@ macro_rules! facts {
     ($($fact:ident),+ $(,)?) => {
         /// Facts known here. The field names are the names of the facts in [`Session::missing`].
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(super) struct Known { $(pub(super) $fact: bool),+ }
+        pub(super) struct Known {
+            $(pub(super) $fact: bool,)+
+            /// Whether bytes were copied is concluded from other events.
+            pub(super) copy_inferred: bool,
+        }
 
         impl Known {
             pub(super) fn of(session: &Session) -> Self {
-                let mut known = Self { $($fact: session.knows(stringify!($fact))),+ };
+                let mut known = Self {
+                    $($fact: session.knows(stringify!($fact)),)+
+                    copy_inferred: session.infers("copy"),
+                };
                 // Without the frags the pages of a send are only a guess from its size.
                 known.pages &= known.frags;
                 known
@@ -24,7 +31,7 @@ macro_rules! facts {
 
 facts! {
     attach, frags, splice_frags, pages, mixed_socket, refused, completion, uring_completion, uring_release, told,
-    uring_told, kernel_truth, queue_latency, read_latency, app_read_latency, send_time, copy, gauges, locked_pages,
+    uring_told, queue_latency, read_latency, app_read_latency, send_time, copy, gauges, locked_pages,
     files, page_cache, copy_read, file_reads,
 }
 

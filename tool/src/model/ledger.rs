@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use zcscope_common::{Disagreement, Err, FlowCounters, Path, Reason, Refusal};
 
 use super::known::{Known, is_uring};
-use super::snapshot::{Completions, InFlight, Ledger};
+use super::snapshot::{Completions, InFlight, Ledger, WrongSends};
 
 /// Counters of one path, of one socket or added up over many.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -136,13 +136,18 @@ pub(super) fn completions(path: Path, sums: &Sums, known: &Known) -> Option<Comp
         lost_ends: c.lost_end_sends,
         lost_end_bytes: lost_end_bytes(c),
         unsent_bytes: c.unsent_bytes,
-        disagreements: (told && known.kernel_truth).then(|| disagreements(c)),
+        disagreements: (told && known.copy).then(|| disagreements(c, known.copy_inferred)),
         ..Completions::default()
     })
 }
 
-fn disagreements(c: &FlowCounters) -> Vec<(Disagreement, u64)> {
-    Disagreement::ALL.into_iter().zip(c.disagreements).filter(|(_, sends)| *sends > 0).collect()
+/// What the application was told is seen; whether it was true is as sure as the copies are. Nothing of a failed send was
+/// copied in any case.
+fn disagreements(c: &FlowCounters, concluded: bool) -> Vec<WrongSends> {
+    let kinds = Disagreement::ALL.into_iter().zip(c.disagreements).filter(|(_, sends)| *sends > 0);
+    let wrong =
+        |(kind, sends)| WrongSends { kind, sends, inferred: concluded && kind != Disagreement::FailedSend };
+    kinds.map(wrong).collect()
 }
 
 /// What is no copy and worth telling; `None` when none of it can be seen.
@@ -195,6 +200,11 @@ mod tests {
     fn without(fact: &str) -> Known {
         let missing = vec![Missing { fact: fact.into(), why: String::new() }];
         Known::of(&Session { missing, ..Session::default() })
+    }
+
+    fn concluding() -> Known {
+        let sources = [("copy".to_owned(), "tracepoint:net_dev_queue".to_owned())].into();
+        Known::of(&Session { sources, ..Session::default() })
     }
 
     fn units() -> FlowCounters {
@@ -305,16 +315,27 @@ mod tests {
     fn disagreements_and_unread_sends_rest_on_what_was_told() {
         let mut c = units();
         (c.told_reads, c.told_sends) = (2, 4);
-        c.disagreements = [0, 0, 3, 1, 0];
+        c.disagreements = [2, 0, 3, 1, 0];
         let sums = Sums::of_socket(Path::MsgZerocopy, &c);
         let of = |known: &Known| completions(Path::MsgZerocopy, &sums, known).unwrap();
         let all = of(&all_known());
         assert_eq!(all.unread_sends, Some(2));
-        assert_eq!(
-            all.disagreements,
-            Some(vec![(Disagreement::MergedRange, 3), (Disagreement::ToldZerocopyButCopied, 1)])
-        );
-        assert_eq!(of(&without("kernel_truth")).disagreements, None);
+        let wrong = |inferred| {
+            let kinds = [
+                (Disagreement::FailedSend, 2),
+                (Disagreement::MergedRange, 3),
+                (Disagreement::ToldZerocopyButCopied, 1),
+            ];
+            let wrong = |(kind, sends)| WrongSends {
+                kind,
+                sends,
+                inferred: inferred && kind != Disagreement::FailedSend,
+            };
+            Some(kinds.map(wrong).to_vec())
+        };
+        assert_eq!(all.disagreements, wrong(false));
+        assert_eq!(of(&concluding()).disagreements, wrong(true));
+        assert_eq!(of(&without("copy")).disagreements, None);
         let untold = of(&without("told"));
         assert_eq!((untold.disagreements, untold.unread_sends), (None, None));
         let ring = completions(Path::UringSendZc, &sums, &all_known()).unwrap();

@@ -62,6 +62,12 @@ impl Session {
     pub fn knows(&self, fact: &str) -> bool {
         !self.missing.iter().any(|missing| missing.fact == fact)
     }
+
+    /// True when tracepoints feed this fact: for what happens inside functions they only allow a conclusion.
+    #[must_use]
+    pub fn infers(&self, fact: &str) -> bool {
+        self.sources.get(fact).is_some_and(|source| source.starts_with("tracepoint:"))
+    }
 }
 
 /// A fact that cannot be known here.
@@ -217,7 +223,7 @@ pub struct Completions {
     pub unsent_bytes: u64,
     /// Sends the application was told something wrong about, by kind, only those above zero; `None` when what it was
     /// told, or what was done, cannot be seen.
-    pub disagreements: Option<Vec<(Disagreement, u64)>>,
+    pub disagreements: Option<Vec<WrongSends>>,
     /// Sends per notification read; only over all traffic.
     pub range_length: Option<SpreadFigures>,
     /// Accepted -> released; over all traffic and per socket.
@@ -230,6 +236,17 @@ pub struct Completions {
     pub read_latency: Option<Percentiles>,
     /// Accepted -> read by the application; only over all traffic.
     pub app_read_latency: Option<Percentiles>,
+}
+
+/// Sends the application was told something wrong about, of one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WrongSends {
+    /// What was wrong.
+    pub kind: Disagreement,
+    /// Sends.
+    pub sends: u64,
+    /// True when it was concluded that they were copied, or were not, and not seen.
+    pub inferred: bool,
 }
 
 /// Ages at release that a delayed ACK explains: Linux holds an ACK back for 40 ms (`TCP_DELACK_MIN`), and timers of 4

@@ -8,7 +8,8 @@ use aya::programs::{Program, ProgramError};
 use aya::{Ebpf, EbpfLoader};
 use zcscope_common::{Config, Source};
 
-use super::plan::{self, FACTS, Fact, Hook, Kernel, Kind, Way};
+use super::facts::{self, FACTS};
+use super::plan::{self, Fact, Hook, Kernel, Kind, Way};
 use super::{Backend, Options, pipes};
 use crate::model::snapshot::Missing;
 
@@ -154,8 +155,8 @@ fn activate(ebpf: &mut Ebpf) -> Result<(), String> {
 }
 
 fn attach_base(ebpf: &mut Ebpf, btf: &aya::Btf, follow_forks: bool) -> Result<(), String> {
-    let fork = follow_forks.then_some(&plan::FORK);
-    for hook in plan::BASE.iter().chain(fork) {
+    let fork = follow_forks.then_some(&facts::FORK);
+    for hook in facts::BASE.iter().chain(fork) {
         attach_hook(ebpf, btf, hook).map_err(|why| {
             format!("{why}; BTF tracepoints are the least zcscope needs (root, or CAP_BPF and CAP_PERFMON)")
         })?;
@@ -170,7 +171,7 @@ fn attach_extra(
     sources: &mut BTreeMap<String, String>,
     missing: &mut Vec<Missing>,
 ) {
-    for (fact, hook) in plan::EXTRA {
+    for (fact, hook) in facts::EXTRA {
         match attach_hook(ebpf, btf, hook) {
             Ok(()) => drop(sources.insert((*fact).to_owned(), format!("tracepoint:{}", hook.target))),
             Err(why) => missing.push(Missing { fact: (*fact).to_owned(), why }),

@@ -7,7 +7,7 @@ use aya::maps::MapData;
 use zcscope_common::{FileEntry, FileKey, Path, ReadEntry, file_flags};
 
 use super::raw::Batch;
-use super::read::text;
+use super::samples::text;
 use crate::model::sample::{FileReads, FileSample};
 use crate::model::snapshot::Session;
 

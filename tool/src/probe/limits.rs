@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use zcscope_common::Source;
 
-use super::plan::{FACTS, Fact, Hook, Way, When, source_name};
+use super::facts::FACTS;
+use super::plan::{Fact, Hook, Way, When, source_name};
 
 /// Back ends in the order of the columns.
 const SOURCES: [Source; 3] = [Source::Fentry, Source::Kprobe, Source::Tracepoint];
@@ -26,12 +27,14 @@ const FIGURES: &[(&str, &str)] = &[
         "told",
         "what the application read from the error queue: notifications, wrong flags, time until they are read",
     ),
-    ("kernel_truth", "which sends were told something wrong about, and what"),
     ("uring_completion", "ends of io_uring's zero-copy sends"),
     ("uring_told", "what the notifications of io_uring say"),
     ("uring_release", "when io_uring's buffers are given back, apart from their notification"),
     ("send_time", "time inside the send call, ns per KiB"),
-    ("copy", "bytes copied, zero-copied and copied silently, and why"),
+    (
+        "copy",
+        "bytes copied, zero-copied and copied silently, and why; which sends were told something wrong about",
+    ),
     ("copy_site", "the kernel function that copied and the one that asked for it, seen and not concluded"),
     ("xdp_copy", "copies that veth makes for XDP programs"),
     ("forwarding", "packets routed by this host told apart from those delivered here"),
@@ -62,6 +65,11 @@ const OTHERS: &[(&str, &str, &str)] = &[
          seen",
     ),
     (
+        "ktls_recv",
+        "with fentry and kprobes",
+        "where kernel TLS decrypts, reads do not pass `tcp_recvmsg`, and what they receive is not counted",
+    ),
+    (
         "skipped_events",
         "with kprobes",
         "the kernel drops a kprobe that hits while another one is being handled on the same CPU, and not every kernel \
@@ -89,10 +97,8 @@ const NOBODY: &[&str] = &[
     "Which of several sends in one unit was copied: the kernel keeps one flag for all of them.",
     "Bounce buffers for DMA (swiotlb) per packet, and copies inside a NIC, a hypervisor or vhost.",
     "Ids of sends accepted before tracing began: their ends are counted under `before_attach` and in no other figure.",
-    "Reads of MPTCP sockets: MPTCP takes bytes from its connections without TCP's receive function. With fentry and \
-     kprobes the same holds for a socket whose kernel TLS decrypts.",
+    "Reads of MPTCP sockets: MPTCP takes bytes from its connections without TCP's receive function.",
     "UDP, AF_UNIX, RDMA, AF_XDP: they do not pass TCP's send function.",
-    "What a program receives through kernel TLS with fentry or kprobes: its reads do not pass `tcp_recvmsg`.",
     "With tracepoints, a unit that is reported while another CPU merges the next one into it can be counted twice among \
      the copies; the ledger cuts what it would have too much.",
 ];
@@ -102,7 +108,7 @@ fn markdown() -> String {
     let mut out = String::from(
         "# What zcscope cannot see\n\nA figure that rests on a fact which cannot be known is absent in JSON and `n/a` \
          on screen, never 0, and the fact stands under `missing` with the reason. Facts are tried one by one, best \
-         back end first; what a kernel really allows is in every report.\n\nGenerated from `tool/src/probe/plan.rs` \
+         back end first; what a kernel really allows is in every report.\n\nGenerated from `tool/src/probe/facts.rs` \
          and `limits.rs` beside it; do not edit.\n\n## Facts and back ends\n\n`if`: under the conditions named \
          below.\n\n| fact | fentry | kprobe | tracepoint |\n|---|---|---|---|\n",
     );

@@ -4,6 +4,7 @@ mod attach;
 mod btf;
 mod classify;
 mod ended;
+mod facts;
 mod files;
 #[cfg(test)]
 mod limits;
@@ -14,9 +15,11 @@ mod pipes;
 mod plan;
 mod raw;
 mod read;
+mod samples;
 mod shares;
 mod skipped;
 mod sweep;
+mod totals;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -277,6 +280,14 @@ fn session(attached: &attach::Attached, kernel: &Kernel<'_>) -> Session {
             fact: "splice_frags".into(),
             why: "before Linux 6.5 sendfile, splice and vmsplice add one page a call and merge it into the frag before, \
                   where it cannot be seen"
+                .into(),
+        });
+    }
+    if attached.sources.get("recv").is_some_and(|source| !source.starts_with("tracepoint:")) {
+        missing.push(Missing {
+            fact: "ktls_recv".into(),
+            why: "where kernel TLS decrypts, reads do not pass tcp_recvmsg, and what they receive is not counted; the \
+                  tracepoint back end sees them"
                 .into(),
         });
     }

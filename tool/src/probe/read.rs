@@ -1,16 +1,14 @@
 //! Reads all maps into one [`Sample`].
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsFd;
 
 use anyhow::{Context, Result, bail};
 use aya::Ebpf;
-use aya::maps::{HashMap as BpfHash, Map, MapData, PerCpuArray, RingBuf};
+use aya::maps::{HashMap as BpfHash, Map, MapData, RingBuf};
 use zcscope_common::{
-    AddrPair, CopyKey, CopyTotals, DevInfo, FlowCounters, FlowKey, ForwardKey, Gauges, Hist, LATENCY_SLOTS,
-    LOST_CAUSES, LatencyKind, OwnerKey, Path, RecvEntry, Site, SockEntry, SocketHist, SpillEntry, Spread,
-    SpreadKind, Unit, latency_slot, sock_flags, spread_slot,
+    CopyKey, CopyTotals, DevInfo, FlowCounters, FlowKey, ForwardKey, OwnerKey, Path, RecvEntry, Site,
+    SockEntry, SocketHist, SpillEntry, Unit, sock_flags,
 };
 
 use super::classify;
@@ -19,16 +17,14 @@ use super::files::Files;
 use super::maps::Maps;
 use super::names::Namer;
 use super::raw::Batch;
+use super::samples::{path_of, receiver_sample, socket_sample, text};
 use super::shares::{Parts, Shares};
 use super::skipped::Programs;
 use super::sweep::Sweeper;
+use super::totals::Totals;
 use crate::host::symbols::Symbols;
-use crate::model::sample::{
-    CopyKind, CopySample, LatencySample, MapSample, Sample, SocketLatency, SocketSample, SpreadSample,
-};
+use crate::model::sample::{CopyKind, CopySample, MapSample, Sample, SocketLatency, SocketSample};
 use crate::model::snapshot::Session;
-
-const AF_INET6: u16 = 10;
 
 /// Readings between two looks for completion units left behind.
 const SWEEP: u64 = 16;
@@ -41,11 +37,8 @@ pub(super) struct Reader {
     copies: Map,
     devs: MapData,
     forwards: MapData,
-    latency: PerCpuArray<MapData, Hist>,
+    totals: Totals,
     socket_latency: Map,
-    spreads: PerCpuArray<MapData, Spread>,
-    unattributed: PerCpuArray<MapData, FlowCounters>,
-    lost: PerCpuArray<MapData, u64>,
     ended: Ended,
     symbols: Option<Symbols>,
     sock_batch: Batch<u64, SockEntry>,
@@ -91,6 +84,7 @@ impl Reader {
     /// A map is missing or of another type: the object does not fit this program.
     pub(super) fn new(ebpf: &mut Ebpf, symbols: Option<Symbols>, session: &Session) -> Result<Reader> {
         let maps = Maps::of(ebpf);
+        let totals = Totals::new(ebpf)?;
         let data = |map: Map, name: &str| match map {
             Map::HashMap(data) | Map::LruHashMap(data) => Ok(data),
             _ => bail!("map {name} has an unexpected type"),
@@ -106,12 +100,8 @@ impl Reader {
             copies: take("COPIES")?,
             devs: data(take("DEVS")?, "DEVS")?,
             forwards: data(take("FORWARDS")?, "FORWARDS")?,
-            latency: PerCpuArray::try_from(take("LATENCY")?)?,
             socket_latency: take("SOCKET_LATENCY")?,
             sweeper: Sweeper::new(take("SENDS")?),
-            spreads: PerCpuArray::try_from(take("SPREADS")?)?,
-            unattributed: PerCpuArray::try_from(take("UNATTRIBUTED")?)?,
-            lost: PerCpuArray::try_from(take("LOST")?)?,
             ended: Ended::new(RingBuf::try_from(take("ENDED")?)?)?,
             symbols,
             sock_batch: Batch::new(),
@@ -125,6 +115,7 @@ impl Reader {
             shares: Shares::default(),
             ended_before: HashSet::new(),
             callers: HashMap::new(),
+            totals,
             programs: Programs::of(ebpf),
             maps,
             files,
@@ -186,16 +177,16 @@ impl Reader {
             at_ns,
             sockets,
             ended,
-            unattributed: self.read_unattributed()?,
+            unattributed: self.totals.unattributed()?,
             copies,
-            latency: self.read_latency()?,
+            latency: self.totals.latency()?,
             socket_latency,
-            spreads: self.read_spreads()?,
+            spreads: self.totals.spreads()?,
             files: self.files.sent()?,
             file_reads: self.files.reads()?,
             names,
             maps: Vec::new(),
-            lost: self.read_lost()?,
+            lost: self.lost()?,
         })
     }
 
@@ -271,6 +262,18 @@ impl Reader {
         }
         self.stale = stale;
         Ok(())
+    }
+
+    /// Everything that was lost, by cause: in the kernel, on the way here, and programs the kernel did not run.
+    fn lost(&self) -> Result<BTreeMap<String, u64>> {
+        let mut lost = self.totals.lost()?;
+        let here = [
+            ("unreadable_record", self.unreadable + self.unknown_records),
+            ("program_skipped", self.programs.skipped()),
+            ("kprobe_missed", self.programs.missed()),
+        ];
+        lost.extend(here.into_iter().filter(|(_, n)| *n != 0).map(|(cause, n)| (cause.to_owned(), n)));
+        Ok(lost)
     }
 
     /// How full the maps are. Walks them: not for every tick.
@@ -388,127 +391,4 @@ impl Reader {
             })
             .clone()
     }
-
-    fn read_unattributed(&self) -> Result<Vec<(Path, FlowCounters)>> {
-        let mut flows = Vec::new();
-        for path in Path::ALL {
-            let per_cpu = self.unattributed.get(&(*path as u32), 0).context("reading totals")?;
-            let flow = per_cpu.iter().fold(FlowCounters::default(), |sum, flow| sum + *flow);
-            if flow != FlowCounters::default() {
-                flows.push((*path, flow));
-            }
-        }
-        Ok(flows)
-    }
-
-    fn read_latency(&self) -> Result<Vec<LatencySample>> {
-        let mut all = Vec::new();
-        for (kind, path) in
-            LatencyKind::ALL.into_iter().flat_map(|kind| Path::ALL.iter().map(move |p| (kind, *p)))
-        {
-            let slot = latency_slot(kind, path as u32);
-            if slot == LATENCY_SLOTS {
-                continue;
-            }
-            let mut hist = Box::<Hist>::default();
-            let per_cpu = self.latency.get(&(slot as u32), 0).context("reading latencies")?;
-            per_cpu.iter().for_each(|one| hist.merge(one));
-            if hist.count != 0 {
-                all.push(LatencySample { path, kind, hist });
-            }
-        }
-        Ok(all)
-    }
-
-    fn read_spreads(&self) -> Result<Vec<SpreadSample>> {
-        let mut all = Vec::new();
-        for (kind, path) in
-            SpreadKind::ALL.into_iter().flat_map(|kind| Path::ALL.iter().map(move |p| (kind, *p)))
-        {
-            let mut spread = Box::<Spread>::default();
-            let per_cpu =
-                self.spreads.get(&spread_slot(kind, path as u32), 0).context("reading distributions")?;
-            per_cpu.iter().for_each(|one| spread.merge(one));
-            if spread.count != 0 {
-                all.push(SpreadSample { path, kind, spread });
-            }
-        }
-        Ok(all)
-    }
-
-    fn read_lost(&self) -> Result<BTreeMap<String, u64>> {
-        let mut lost = BTreeMap::new();
-        for (index, cause) in LOST_CAUSES.iter().enumerate() {
-            let n: u64 = self.lost.get(&(index as u32), 0).context("reading losses")?.iter().sum();
-            if n != 0 {
-                lost.insert((*cause).to_owned(), n);
-            }
-        }
-        for (cause, n) in [
-            ("unreadable_record", self.unreadable + self.unknown_records),
-            ("program_skipped", self.programs.skipped()),
-            ("kprobe_missed", self.programs.missed()),
-        ] {
-            if n != 0 {
-                lost.insert(cause.to_owned(), n);
-            }
-        }
-        Ok(lost)
-    }
-}
-
-fn path_of(number: u64) -> Option<Path> {
-    u8::try_from(number).ok().and_then(Path::from_u8)
-}
-
-fn socket_sample(entry: &SockEntry, devices: &HashMap<u64, DevInfo>) -> SocketSample {
-    let home = path_of(u64::from(entry.home_path));
-    SocketSample {
-        id: entry.id,
-        cookie: (entry.cookie != 0).then_some(entry.cookie),
-        pid: entry.tgid,
-        comm: text(&entry.comm),
-        local: address(&entry.addr, &entry.addr.local, entry.addr.local_port),
-        remote: address(&entry.addr, &entry.addr.remote, entry.addr.remote_port),
-        dev: devices.get(&entry.dev).map(|dev| text(&dev.name)),
-        netns: entry.netns,
-        cgroup: entry.cgroup,
-        uid: entry.uid,
-        gauges: entry.gauges,
-        flows: home.map(|path| (path, entry.home)).into_iter().collect(),
-    }
-}
-
-fn receiver_sample(entry: &RecvEntry, devices: &HashMap<u64, DevInfo>) -> SocketSample {
-    let home = path_of(u64::from(entry.home_path)).filter(|_| entry.home.calls != 0);
-    SocketSample {
-        id: entry.id,
-        cookie: (entry.cookie != 0).then_some(entry.cookie),
-        pid: entry.tgid,
-        comm: text(&entry.comm),
-        local: address(&entry.addr, &entry.addr.local, entry.addr.local_port),
-        remote: address(&entry.addr, &entry.addr.remote, entry.addr.remote_port),
-        dev: devices.get(&entry.dev).map(|dev| text(&dev.name)),
-        netns: entry.netns,
-        cgroup: entry.cgroup,
-        uid: entry.uid,
-        gauges: Gauges::default(),
-        flows: home.map(|path| (path, entry.home.counters())).into_iter().collect(),
-    }
-}
-
-fn address(pair: &AddrPair, bytes: &[u8; 16], port: u16) -> SocketAddr {
-    let ip = if pair.family == AF_INET6 {
-        let v6 = Ipv6Addr::from(*bytes);
-        v6.to_ipv4_mapped().map_or(IpAddr::V6(v6), IpAddr::V4)
-    } else {
-        IpAddr::V4(Ipv4Addr::new(bytes[0], bytes[1], bytes[2], bytes[3]))
-    };
-    SocketAddr::new(ip, port)
-}
-
-/// A name in a fixed, zero-terminated field.
-pub(super) fn text(bytes: &[u8]) -> String {
-    let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
-    String::from_utf8_lossy(&bytes[..end]).into_owned()
 }

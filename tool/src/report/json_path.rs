@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use zcscope_common::{Disagreement, Reason};
+use zcscope_common::Reason;
 
 use crate::model::snapshot::{
-    Completions, CopyFigures, InFlight, PathFigures, Percentiles, Session, SpreadFigures,
+    Completions, CopyFigures, InFlight, PathFigures, Percentiles, Session, SpreadFigures, WrongSends,
 };
 
 /// One path.
@@ -180,6 +180,9 @@ pub struct DisagreementDoc {
     pub kind: String,
     /// Sends.
     pub sends: u64,
+    /// True when it was concluded that they were copied, or were not, and not seen.
+    #[serde(default)]
+    pub inferred: bool,
 }
 
 /// Percentiles of small numbers: exact up to 32, then rounded up to the next power of two.
@@ -303,7 +306,7 @@ fn completions(c: &Completions) -> CompletionsDoc {
         before_attach: Some(c.before_attach),
         lost_ends: Some(c.lost_ends),
         lost_end_bytes: Some(c.lost_end_bytes),
-        disagreements: c.disagreements.as_deref().map(disagreements),
+        disagreements: c.disagreements.as_ref().map(|kinds| kinds.iter().map(disagreement).collect()),
         range_length: c.range_length.map(spread),
         latency_ns: c.latency.map(percentiles),
         delayed_acks: c.delayed_acks.map(|delayed| delayed.sends),
@@ -325,8 +328,8 @@ fn percentiles(p: Percentiles) -> PercentilesDoc {
     }
 }
 
-fn disagreements(kinds: &[(Disagreement, u64)]) -> Vec<DisagreementDoc> {
-    kinds.iter().map(|(kind, sends)| DisagreementDoc { kind: kind.name().into(), sends: *sends }).collect()
+fn disagreement(wrong: &WrongSends) -> DisagreementDoc {
+    DisagreementDoc { kind: wrong.kind.name().into(), sends: wrong.sends, inferred: wrong.inferred }
 }
 
 fn spread(s: SpreadFigures) -> SpreadDoc {

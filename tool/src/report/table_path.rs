@@ -1,7 +1,11 @@
 //! One path in the report for people.
 
+use std::fmt::Display;
+
 use super::table::{TOP, more, wrap};
-use crate::model::snapshot::{Completions, CopyFigures, Ledger, PathFigures, Percentiles, SpreadFigures};
+use crate::model::snapshot::{
+    Completions, CopyFigures, Ledger, PathFigures, Percentiles, SpreadFigures, WrongSends,
+};
 use crate::units::{bytes, duration, percent, rate};
 
 /// Everything about one path: its ledger, its copies, the ends of its sends, their cost.
@@ -35,7 +39,7 @@ fn named(name: &str, parts: &[String]) -> Option<String> {
 }
 
 /// Numbers with their names; nothing when there are none.
-fn counts<'a>(name: &str, rows: impl Iterator<Item = (&'a str, u64)>) -> Vec<String> {
+fn counts(name: &str, rows: impl Iterator<Item = (impl Display, u64)>) -> Vec<String> {
     let text = rows.map(|(name, n)| format!("{n} {name}")).collect::<Vec<_>>().join(", ");
     if text.is_empty() { Vec::new() } else { wrap(&format!("  {name:<14}{text}"), "", "                ") }
 }
@@ -111,6 +115,11 @@ fn packet_line(path: &PathFigures) -> Option<String> {
     named("packets", &parts)
 }
 
+fn wrong_name(wrong: &WrongSends) -> String {
+    let inferred = if wrong.inferred { " (inferred)" } else { "" };
+    format!("{}{inferred}", wrong.kind.name())
+}
+
 fn completion_lines(c: &Completions) -> Vec<String> {
     let mut lines = vec![format!(
         "  {:<14}{} sends ended in {} units, {} flagged as copied",
@@ -123,7 +132,7 @@ fn completion_lines(c: &Completions) -> Vec<String> {
         _ => lines.push(format!("  {:<14}not known", "told")),
     }
     let wrong = c.disagreements.iter().flatten();
-    lines.extend(counts("told wrongly", wrong.map(|(kind, n)| (kind.name(), *n))));
+    lines.extend(counts("told wrongly", wrong.map(|wrong| (wrong_name(wrong), wrong.sends))));
     let others = [
         (c.unread_sends.unwrap_or(0), "sends ended, notification not read"),
         (c.before_attach, "sends ended that began before the trace"),

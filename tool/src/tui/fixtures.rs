@@ -9,7 +9,7 @@ use zcscope_common::{Disagreement, Path, Reason};
 use crate::model::sample::CopyKind;
 use crate::model::snapshot::{
     Completions, CopyFigures, GaugeFigures, History, InFlight, Ledger, Lost, Missing, PathFigures,
-    Percentiles, Place, Session, Snapshot, SocketFigures,
+    Percentiles, Place, Session, Snapshot, SocketFigures, WrongSends,
 };
 
 const MIB: u64 = 1 << 20;
@@ -251,8 +251,11 @@ pub(super) fn copied() -> Snapshot {
     }
     if let Some(completions) = &mut zc.completions {
         completions.told_copied = Some(completions.kernel_copied / 5);
-        completions.disagreements =
-            Some(vec![(Disagreement::MergedRange, 9_000), (Disagreement::ToldZerocopyButCopied, 56_535)]);
+        let wrong = |kind, sends| WrongSends { kind, sends, inferred: false };
+        completions.disagreements = Some(vec![
+            wrong(Disagreement::MergedRange, 9_000),
+            wrong(Disagreement::ToldZerocopyButCopied, 56_535),
+        ]);
     }
     zc.errors = [("ENOBUFS", 1_204)].into();
     zc.refused = vec![(Reason::Optmem, 1_204)];

@@ -24,6 +24,8 @@ pub(super) struct Totals {
     pub(super) told: Option<Sends>,
     /// Sends the application was told something wrong about, on the paths that know.
     pub(super) told_wrongly: u64,
+    /// True when some of these were concluded, not seen.
+    pub(super) wrongly_inferred: bool,
     /// False when some path does not know what was told wrongly.
     pub(super) all_told: bool,
 }
@@ -92,6 +94,7 @@ impl Totals {
             kernel: Some(Sends::default()),
             told: Some(Sends::default()),
             told_wrongly: 0,
+            wrongly_inferred: false,
             all_told: true,
         };
         for figures in paths {
@@ -122,7 +125,10 @@ impl Totals {
         add_sends(&mut self.told, figures.completions.as_ref().and_then(told_sends));
         let wrong = figures.completions.as_ref().and_then(|c| c.disagreements.as_ref());
         self.all_told &= wrong.is_some();
-        self.told_wrongly += wrong.into_iter().flatten().map(|(_, sends)| sends).sum::<u64>();
+        for wrong in wrong.into_iter().flatten() {
+            self.told_wrongly += wrong.sends;
+            self.wrongly_inferred |= wrong.inferred;
+        }
     }
 
     /// Copied share of the requested bytes, as text.

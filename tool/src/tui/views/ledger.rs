@@ -153,12 +153,13 @@ fn told_lines(scene: Scene<'_>, totals: &Totals, width: usize, height: u16) -> V
     lines
 }
 
-/// At least so many where some path does not know.
+/// At least so many where some path does not know; marked where it is concluded.
 fn told_wrongly(totals: &Totals) -> String {
+    let inferred = if totals.wrongly_inferred { "~" } else { "" };
     match (totals.told_wrongly, totals.all_told) {
-        (n, true) => units::count_short(n),
+        (n, true) => format!("{inferred}{}", units::count_short(n)),
         (0, false) => units::UNKNOWN.into(),
-        (n, false) => format!("≥ {}", units::count_short(n)),
+        (n, false) => format!("≥ {inferred}{}", units::count_short(n)),
     }
 }
 

@@ -1,7 +1,12 @@
 //! Each check must be able to fail.
 
+use super::attach::{layout, refusals};
+use super::bytes::uring_silence;
+use super::told::{ends, marked, uring_disagreements};
 use super::*;
-use crate::stat_json::{Copies, Disagreement, InFlight, Missing, Process, Refused, Socket, Spread};
+use crate::stat_json::{
+    Completions, Copies, Disagreement, InFlight, Missing, Process, Refused, Socket, Spread,
+};
 
 fn sent() -> Sent {
     Sent {
@@ -51,6 +56,7 @@ fn stat(figures: PathFigures) -> Stat {
     Stat {
         schema: "zcscope.stat/1".into(),
         sources: [("send".to_owned(), "fentry:tcp_sendmsg_locked".to_owned())].into(),
+        missing: vec![Missing { fact: "ktls_recv".into(), why: "another function".into() }],
         paths: vec![figures.clone()],
         processes: vec![Process { pid: sent().pid, comm: "t".into(), paths: vec![figures.clone()] }],
         sockets: vec![Socket {
@@ -184,13 +190,29 @@ fn refused_calls_are_counted_by_reason() {
 }
 
 #[test]
+fn what_tracepoints_conclude_must_be_marked() {
+    let with = |kind: &str, inferred| {
+        let mut figures = figures();
+        let wrong = vec![Disagreement { kind: kind.into(), sends: 1, inferred }];
+        figures.completions.as_mut().unwrap().disagreements = Some(wrong);
+        figures
+    };
+    let (fentry, tracepoint) = (Some(Backend::Fentry), Some(Backend::Tracepoint));
+    assert_eq!(marked(&with("merged_range", true), tracepoint), None);
+    assert!(marked(&with("merged_range", false), tracepoint).is_some());
+    assert!(marked(&with("merged_range", true), fentry).is_some());
+    assert_eq!(marked(&with("failed_send", false), tracepoint), None);
+    assert!(marked(&with("failed_send", true), tracepoint).is_some());
+}
+
+#[test]
 fn what_io_uring_told_wrongly_is_counted_by_kind() {
     let uring = Sent { path: SendPath::UringSendZc, told_copied: 3, ..sent() };
     let mut figures = figures();
     figures.silent_copied_bytes = Some(100);
     let with = |figures: &PathFigures, kind: &str, sends| {
         let mut figures = figures.clone();
-        let wrong = vec![Disagreement { kind: kind.into(), sends }];
+        let wrong = vec![Disagreement { kind: kind.into(), sends, inferred: false }];
         figures.completions.as_mut().unwrap().disagreements = Some(wrong);
         figures
     };

@@ -1,6 +1,6 @@
 //! The expectations of receive scenarios and how they are checked: pure functions from figures to complaints.
 
-use crate::expect::{Amount, Backend, same, sources};
+use super::{Amount, Backend, same, sources};
 use crate::stat_json::{PathFigures, Stat};
 use crate::truth::{Count, Received, Sent};
 
@@ -145,6 +145,7 @@ mod tests {
                 {"reason":"rx_unaligned","site":"recv_skip_hint","bytes":50}]}]"#;
         let text = format!(
             r#"{{"schema":"zcscope.stat/1","lost":{{"total":0}},"sources":{{"send":"fentry:tcp_sendmsg_locked"}},
+                "missing":[{{"fact":"ktls_recv","why":"another function"}}],
                 "paths":{paths},"processes":[{{"pid":7,"comm":"sink","paths":{paths}}}],
                 "sockets":[{{"pid":7,"local":"127.0.0.1:1","paths":{paths}}}]}}"#
         );

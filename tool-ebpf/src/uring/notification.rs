@@ -1,0 +1,193 @@
+//! A buffer is given back and its notification posted: how long it took, what was copied, what was told.
+
+use aya_ebpf::helpers::bpf_ktime_get_ns;
+use zcscope_common::{Disagreement, FlowCounters, LatencyKind, Offsets, Source, UringSend, uring_flags};
+
+use super::{flow_of, notif_of, owner, reports_usage};
+use crate::{
+    complete::landed,
+    config::conf,
+    infer,
+    maps::{UNITS, URING, record_duration},
+    mem::{Mem, Probe, add},
+};
+
+/// Where a notification stands in the chain of those that end together (>= 6.10).
+struct Link {
+    /// The first one, which the packet carries; itself when it is alone.
+    head: u64,
+    /// The next one, 0 none.
+    next: u64,
+}
+
+impl Link {
+    #[inline(always)]
+    unsafe fn of(notif: u64) -> Link {
+        if conf!(off.io_notif_head) == Offsets::ABSENT || conf!(off.io_notif_next) == Offsets::ABSENT {
+            return Link { head: notif, next: 0 };
+        }
+        let at = notif as *const u8;
+        unsafe {
+            Link {
+                head: Probe::read(at, conf!(off.io_notif_head)),
+                next: Probe::read(at, conf!(off.io_notif_next)),
+            }
+        }
+    }
+}
+
+/// `io_tx_ubuf_complete(skb, ubuf, success)` (6.1: `io_uring_tx_zerocopy_callback`): a packet gives its reference
+/// back; the last one to do so releases the buffer, with all that are linked to it.
+#[inline(always)]
+pub unsafe fn put(ubuf: u64, success: bool) {
+    let notif = notif_of(ubuf);
+    let Some(send) = URING.get_ptr_mut(notif) else { return };
+    // SAFETY: a helper without preconditions, and map values, valid while the program runs.
+    unsafe {
+        let now = bpf_ktime_get_ns();
+        (*send).put_ns = now;
+        if !success {
+            (*send).copied = 1;
+        }
+        let link = Link::of(notif);
+        if link.head != notif
+            && let Some(head) = URING.get_ptr_mut(link.head)
+        {
+            (*head).put_ns = now;
+        }
+    }
+}
+
+/// The notification of a request is posted: the application may use its buffer again.
+#[inline(never)]
+pub(super) unsafe fn notified(notif: u64, res: i32) {
+    let Some(send) = URING.get_ptr_mut(notif) else { return };
+    // SAFETY: a map value, valid while the program runs.
+    let send = unsafe { &mut *send };
+    let link = unsafe { Link::of(notif) };
+    let reports = unsafe { reports_usage(notif) };
+    // IORING_NOTIF_USAGE_ZC_COPIED is the sign bit.
+    let told = reports && res < 0;
+    if send.flags & (uring_flags::COUNTED | uring_flags::FAILED) != 0
+        && let Some(flow) = flow_of(owner(send), send.path)
+    {
+        add(&mut flow.told_reads, 1);
+        if send.bytes != 0 {
+            unsafe { end(notif, send, flow, &link, reports, told) };
+        } else if told && send.flags & uring_flags::FAILED != 0 {
+            add(&mut flow.disagreements[Disagreement::FailedSend as usize], 1);
+        }
+    }
+    let _ = UNITS.remove(notif.wrapping_add(u64::from(conf!(off.io_notif_uarg))));
+    if link.head == notif && link.next != 0 {
+        // What is left of its copies belongs to those behind it, whose notifications follow at once.
+        send.flags |= uring_flags::ENDED;
+        return;
+    }
+    let _ = URING.remove(notif);
+    if link.head != notif && link.next == 0 {
+        let _ = URING.remove(link.head);
+    }
+}
+
+/// Books the end of a request whose bytes were accepted.
+#[inline(always)]
+unsafe fn end(
+    notif: u64,
+    send: &mut UringSend,
+    flow: &mut FlowCounters,
+    link: &Link,
+    reports: bool,
+    told: bool,
+) {
+    // SAFETY: helpers without preconditions; map values stay valid while the program runs.
+    unsafe {
+        if reports && Probe::read::<u8>(notif as *const u8, conf!(off.io_notif_zc_copied)) != 0 {
+            send.copied = 1;
+        }
+        let bytes = send.bytes;
+        let alone = link.head == notif && link.next == 0;
+        let (mut wire, mut clone) = (0, 0);
+        if let Some(unit) = UNITS.get_ptr_mut(notif.wrapping_add(u64::from(conf!(off.io_notif_uarg)))) {
+            let unit = &mut *unit;
+            // Without a report the kernel keeps no flag that could confirm or deny what was seen.
+            if conf!(mode.copy) == Source::Tracepoint as u32
+                && (send.copied != 0 || !reports)
+                && let Some(entry) = owner(send)
+            {
+                let limit = if alone && send.copied != 0 { bytes } else { u64::MAX };
+                infer::settle(entry, unit, limit);
+            }
+            (wire, clone) = (unit.wire_bytes, unit.clone_bytes);
+        }
+        if !reports && conf!(mode.uring_release) == 0 && wire + clone != 0 {
+            send.copied = 1;
+        }
+        // Packets that several requests share carry the first one's unit: what it cannot have been itself goes to
+        // the next in the chain.
+        let mut flagged = send.copied != 0;
+        if link.head == notif {
+            send.wire_left = wire.saturating_sub(bytes);
+            send.clone_left = clone.saturating_sub(bytes);
+        } else if let Some(head) = URING.get_ptr_mut(link.head) {
+            let head = &mut *head;
+            // Only packets of its own would have set its own flags.
+            let own = reports && Probe::read::<u8>(notif as *const u8, conf!(off.io_notif_zc_used)) != 0;
+            flagged |= head.copied != 0 && !own;
+            wire += head.wire_left;
+            clone += head.clone_left;
+            head.wire_left = wire.saturating_sub(bytes);
+            head.clone_left = clone.saturating_sub(bytes);
+        }
+        let (wire, clone) = (wire.min(bytes), clone.min(bytes));
+        add(&mut flow.units, 1);
+        if flagged {
+            add(&mut flow.kernel_copied_sends, 1);
+        }
+        add(&mut flow.unit_copied_bytes, wire);
+        add(&mut flow.unit_clone_bytes, clone);
+        if !told {
+            add(&mut flow.unit_silent_bytes, wire);
+        }
+        add(&mut flow.told_sends, 1);
+        if told {
+            add(&mut flow.told_copied_sends, 1);
+        }
+        if reports && conf!(mode.copy) != 0 {
+            disagree(flow, told, wire * 2 >= bytes, link.head != notif && !flagged);
+        }
+        durations(send);
+        add(&mut flow.completed_sends, 1);
+        add(&mut flow.completed_bytes, bytes);
+        if let Some(entry) = owner(send) {
+            landed(entry, 1, 0);
+        }
+    }
+}
+
+/// Compares what the notification said with what became of at least half of the bytes.
+#[inline(always)]
+fn disagree(flow: &mut FlowCounters, told: bool, copied: bool, behind_uncopied_head: bool) {
+    if told && !copied {
+        if behind_uncopied_head {
+            add(&mut flow.disagreements[Disagreement::LinkedNotification as usize], 1);
+        } else {
+            add(&mut flow.disagreements[Disagreement::ToldCopiedButNot as usize], 1);
+        }
+    } else if !told && copied {
+        add(&mut flow.disagreements[Disagreement::ToldZerocopyButCopied as usize], 1);
+    }
+}
+
+/// Accepted -> released -> notification posted, where the release was seen.
+#[inline(always)]
+fn durations(send: &UringSend) {
+    if conf!(mode.uring_release) == 0 {
+        return;
+    }
+    // SAFETY: helper without preconditions.
+    let now = unsafe { bpf_ktime_get_ns() };
+    let released = if send.put_ns != 0 { send.put_ns } else { now };
+    record_duration(LatencyKind::Release, send.path, released.saturating_sub(send.start_ns));
+    record_duration(LatencyKind::Queue, send.path, now.saturating_sub(released));
+}
