@@ -3,12 +3,14 @@
 mod copies;
 mod ends;
 mod files;
+mod notices;
 mod paths;
 mod queue;
 mod receive;
 mod row;
 mod table;
 mod uring;
+mod waiting;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -132,6 +134,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
         .chain(bpftrace::ALL)
         .chain(files::ALL)
         .chain(ends::ALL)
+        .chain(waiting::ALL)
+        .chain(notices::ALL)
         .filter(|(name, _)| wanted(name) && !args.truth_only)
         .collect();
     let receivers: Vec<_> = receive::ROWS.iter().filter(|row| wanted(row.name)).collect();
