@@ -8,6 +8,7 @@ mod paths;
 mod queue;
 mod receive;
 mod row;
+mod select;
 mod table;
 mod uring;
 mod waiting;
@@ -136,6 +137,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
         .chain(ends::ALL)
         .chain(waiting::ALL)
         .chain(notices::ALL)
+        .chain(select::ALL)
         .filter(|(name, _)| wanted(name) && !args.truth_only)
         .collect();
     let receivers: Vec<_> = receive::ROWS.iter().filter(|row| wanted(row.name)).collect();
