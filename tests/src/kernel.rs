@@ -24,14 +24,17 @@ pub(crate) enum Since {
     SendLength,
     /// `sendfile` hands TCP many pages at once.
     SplicePages,
+    /// io_uring sends many buffers with one request.
+    SendBundles,
 }
 
 /// The one table of expectations that depend on the release.
-const SINCE: [(Since, (u32, u32)); 4] = [
+const SINCE: [(Since, (u32, u32)); 5] = [
     (Since::CopyOnDelivery, (6, 17)),
     (Since::SendTracepoint, (6, 16)),
     (Since::SendLength, (6, 4)),
     (Since::SplicePages, (6, 5)),
+    (Since::SendBundles, (6, 10)),
 ];
 
 /// True when the running kernel is new enough.

@@ -1,5 +1,6 @@
 //! The reference application: small, independent of zcscope's own load generator, and honest about its counters.
 
+mod bundle;
 mod errqueue;
 mod file;
 mod handover;
@@ -30,6 +31,8 @@ pub(crate) enum Role {
     Stall(stall::Args),
     /// Send without a copy, one by one.
     Paced(paced::Args),
+    /// Send many buffers with each request of io_uring.
+    Bundle(bundle::Args),
     /// Accept connections, read each to its end and print the bytes.
     Sink(sink::Args),
     /// Hold a packet socket open, as tcpdump does.
@@ -46,6 +49,7 @@ pub(crate) fn run(role: &Role) -> anyhow::Result<()> {
         Role::Handover(args) => args.limit,
         Role::Stall(args) => args.limit,
         Role::Paced(args) => args.limit,
+        Role::Bundle(args) => args.limit,
         Role::Sink(args) => args.limit,
         Role::Tap(args) => args.limit,
         Role::Pump(args) => args.limit,
@@ -57,6 +61,7 @@ pub(crate) fn run(role: &Role) -> anyhow::Result<()> {
         Role::Handover(args) => handover::run(args),
         Role::Stall(args) => stall::run(args),
         Role::Paced(args) => paced::run(args),
+        Role::Bundle(args) => bundle::run(args),
         Role::Sink(args) => sink::run(args),
         Role::Tap(args) => tap::run(args),
         Role::Pump(args) => pump::run(args),

@@ -137,6 +137,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
         .chain(ends::ALL)
         .chain(waiting::ALL)
         .chain(notices::ALL)
+        .chain(uring::ALL)
         .chain(select::ALL)
         .filter(|(name, _)| wanted(name) && !args.truth_only)
         .collect();
