@@ -65,6 +65,13 @@ pub(crate) fn has_huge_pages() -> bool {
     setting.contains("[always]") || setting.contains("[madvise]")
 }
 
+/// True when the temporary directory lies on a disk, or a loop device can be one.
+pub(crate) fn has_disks() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let on_disk = std::fs::metadata(std::env::temp_dir()).is_ok_and(|m| nix::sys::stat::major(m.dev()) != 0);
+    on_disk || (has_program("mkfs.ext4") && Path::new("/dev/loop-control").exists())
+}
+
 /// True when the kernel has TLS sockets.
 pub(crate) fn has_tls() -> bool {
     let layers = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_available_ulp").unwrap_or_default();
