@@ -78,7 +78,7 @@ fn agree(
     std::thread::sleep(Duration::from_secs(2));
     let stat = traced(bench, &fixture, path)?;
     kill(Pid::from_raw(witness.pid().cast_signed()), Signal::SIGINT)?;
-    let output = witness.finish(Duration::from_secs(30))?;
+    let output = witness.finish(Duration::from_secs(120))?;
     let seen = sums(&output.stdout);
     let mut ours: BTreeMap<String, u64> = BTreeMap::new();
     for copies in stat.paths.iter().flat_map(|figures| &figures.copies) {

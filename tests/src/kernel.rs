@@ -24,14 +24,17 @@ pub(crate) enum Since {
     SendLength,
     /// `sendfile` hands TCP many pages at once.
     SplicePages,
+    /// io_uring sends many buffers with one request.
+    SendBundles,
 }
 
 /// The one table of expectations that depend on the release.
-const SINCE: [(Since, (u32, u32)); 4] = [
+const SINCE: [(Since, (u32, u32)); 5] = [
     (Since::CopyOnDelivery, (6, 17)),
     (Since::SendTracepoint, (6, 16)),
     (Since::SendLength, (6, 4)),
     (Since::SplicePages, (6, 5)),
+    (Since::SendBundles, (6, 10)),
 ];
 
 /// True when the running kernel is new enough.
@@ -60,6 +63,13 @@ pub(crate) fn has_kprobes() -> bool {
 pub(crate) fn has_huge_pages() -> bool {
     let setting = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled").unwrap_or_default();
     setting.contains("[always]") || setting.contains("[madvise]")
+}
+
+/// True when the temporary directory lies on a disk, or a loop device can be one.
+pub(crate) fn has_disks() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let on_disk = std::fs::metadata(std::env::temp_dir()).is_ok_and(|m| nix::sys::stat::major(m.dev()) != 0);
+    on_disk || (has_program("mkfs.ext4") && Path::new("/dev/loop-control").exists())
 }
 
 /// True when the kernel has TLS sockets.

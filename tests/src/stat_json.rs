@@ -23,6 +23,14 @@ pub(crate) struct Stat {
     pub(crate) file_reads: Vec<FileReads>,
     #[serde(default)]
     pub(crate) maps: Vec<Map>,
+    #[serde(default)]
+    pub(crate) findings: Vec<Finding>,
+}
+
+/// What zcscope concludes.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct Finding {
+    pub(crate) id: String,
 }
 
 /// One file sent by one process.
@@ -76,6 +84,9 @@ pub(crate) struct Lost {
 pub(crate) struct Process {
     pub(crate) pid: u32,
     pub(crate) comm: String,
+    pub(crate) netns_name: Option<String>,
+    pub(crate) cgroup: Option<String>,
+    pub(crate) container: Option<String>,
     pub(crate) paths: Vec<PathFigures>,
 }
 
@@ -154,6 +165,9 @@ pub(crate) struct Completions {
     pub(crate) notifications: Option<u64>,
     pub(crate) told_sends: Option<u64>,
     pub(crate) told_copied: Option<u64>,
+    #[serde(default)]
+    pub(crate) before_attach: u64,
+    pub(crate) delayed_acks: Option<u64>,
     pub(crate) latency_ns: Option<Percentiles>,
     pub(crate) app_read_latency_ns: Option<Percentiles>,
     #[serde(default)]
@@ -183,6 +197,11 @@ pub(crate) struct InFlight {
 }
 
 impl Stat {
+    /// True when this is among the findings.
+    pub(crate) fn finds(&self, id: &str) -> bool {
+        self.findings.iter().any(|finding| finding.id == id)
+    }
+
     /// True when the report says that it cannot know this fact.
     pub(crate) fn misses(&self, fact: &str) -> bool {
         self.missing.iter().any(|missing| missing.fact == fact)

@@ -166,6 +166,8 @@ impl Sent {
 pub(crate) enum RecvPath {
     /// `read(2)`.
     Recv,
+    /// `read(2)`, with acknowledgements as late as the kernel gives them.
+    RecvDelayed,
     /// `recv(2)` with `MSG_TRUNC`: nothing is copied.
     Trunc,
     /// Every read is peeked at first.
@@ -183,6 +185,7 @@ impl RecvPath {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             RecvPath::Recv => "recv",
+            RecvPath::RecvDelayed => "recv_delayed",
             RecvPath::Trunc => "trunc",
             RecvPath::Peek => "peek",
             RecvPath::Zerocopy => "zerocopy",
@@ -228,4 +231,27 @@ pub(crate) struct Received {
     pub(crate) splice: Count,
     /// io_uring requests.
     pub(crate) uring: Count,
+}
+
+/// The counters of sends that waited for something, printed as one JSON line.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Stalled {
+    /// Process id.
+    pub(crate) pid: u32,
+    /// Zero-copy sends made first.
+    pub(crate) before: u64,
+    /// Zero-copy sends made after a sign from outside.
+    pub(crate) calls: u64,
+    /// Bytes of the latter.
+    pub(crate) bytes: u64,
+    /// Bytes TCP had not sent when everything stood still.
+    pub(crate) unsent: u64,
+    /// Sends covered by the notifications read.
+    pub(crate) completions: u64,
+    /// Notifications read.
+    pub(crate) notifications: u64,
+    /// Sends covered by those that said "copied".
+    pub(crate) told_copied: u64,
+    /// What the last call failed with, if it had to.
+    pub(crate) error: String,
 }

@@ -1,13 +1,16 @@
 //! The reference application: small, independent of zcscope's own load generator, and honest about its counters.
 
+mod bundle;
 mod errqueue;
 mod file;
 mod handover;
+mod paced;
 mod pump;
 mod recv;
 mod send;
 mod sink;
 mod sockmap;
+mod stall;
 mod sys;
 mod tap;
 mod tls;
@@ -24,6 +27,12 @@ pub(crate) enum Role {
     File(file::Args),
     /// Send on one socket from two processes by turns.
     Handover(handover::Args),
+    /// Send without a copy to a peer that takes nothing, and stay there for a while.
+    Stall(stall::Args),
+    /// Send without a copy, one by one.
+    Paced(paced::Args),
+    /// Send many buffers with each request of io_uring.
+    Bundle(bundle::Args),
     /// Accept connections, read each to its end and print the bytes.
     Sink(sink::Args),
     /// Hold a packet socket open, as tcpdump does.
@@ -38,6 +47,9 @@ pub(crate) fn run(role: &Role) -> anyhow::Result<()> {
         Role::Send(args) => args.limit,
         Role::File(args) => args.limit,
         Role::Handover(args) => args.limit,
+        Role::Stall(args) => args.limit,
+        Role::Paced(args) => args.limit,
+        Role::Bundle(args) => args.limit,
         Role::Sink(args) => args.limit,
         Role::Tap(args) => args.limit,
         Role::Pump(args) => args.limit,
@@ -47,6 +59,9 @@ pub(crate) fn run(role: &Role) -> anyhow::Result<()> {
         Role::Send(args) => send::run(args),
         Role::File(args) => file::run(args),
         Role::Handover(args) => handover::run(args),
+        Role::Stall(args) => stall::run(args),
+        Role::Paced(args) => paced::run(args),
+        Role::Bundle(args) => bundle::run(args),
         Role::Sink(args) => sink::run(args),
         Role::Tap(args) => tap::run(args),
         Role::Pump(args) => pump::run(args),

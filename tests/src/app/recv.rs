@@ -29,6 +29,7 @@ pub(super) fn read_all(
     received: &mut Received,
 ) -> anyhow::Result<()> {
     match path {
+        RecvPath::RecvDelayed => acknowledging_late(stream, received),
         RecvPath::Recv => plain(stream, received),
         RecvPath::Trunc => discard(stream, received),
         RecvPath::Peek => peek(stream, received),
@@ -49,6 +50,16 @@ fn count(received: &mut Received, bytes: usize) -> usize {
 fn plain(mut stream: &TcpStream, received: &mut Received) -> anyhow::Result<()> {
     let mut buffer = vec![0; BUFFER];
     while count(received, stream.read(&mut buffer)?) > 0 {}
+    Ok(())
+}
+
+/// The kernel leaves the mode of late acknowledgements whenever one was late, so it is asked for after every read.
+fn acknowledging_late(mut stream: &TcpStream, received: &mut Received) -> anyhow::Result<()> {
+    let mut buffer = vec![0; BUFFER];
+    sys::delay_acks(stream.as_fd())?;
+    while count(received, stream.read(&mut buffer)?) > 0 {
+        sys::delay_acks(stream.as_fd())?;
+    }
     Ok(())
 }
 

@@ -6,17 +6,26 @@ use anyhow::Context;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::row::Row;
+use super::row::{Row, Setup};
+use super::table::{HEALTHY_CARD, K64, LOCAL_DELIVERY, VMXNET3, row};
 use super::{Bench, Procedure};
+use crate::expect::ZERO_COPY;
+use crate::fixture::Link;
 use crate::fixture::netns::Netns;
 use crate::misuse::{attached, read_report};
 use crate::process::Running;
 use crate::report::Verdict;
 use crate::stat_json::{PathFigures, Stat};
+use crate::truth::SendPath::{MsgZerocopy, Sendfile};
 use crate::truth::Sent;
 
-/// The rows.
-pub(super) const ROWS: &[Row] = &[];
+/// The rows: the first packets are lost and sent again, and each byte counts once all the same.
+#[rustfmt::skip]
+pub(super) const ROWS: &[Row] = &[
+    row("veth_sent_again",         Link::Veth, MsgZerocopy, (16, K64),  &[Setup::Blink],               LOCAL_DELIVERY),
+    row("veth_sent_again_sendfile", Link::Veth, Sendfile,   (16, K64),  &[Setup::Blink],               ZERO_COPY),
+    row("vmxnet3_sent_again",      VMXNET3,    MsgZerocopy, (16, K64),  &[Setup::Blink],               HEALTHY_CARD),
+];
 
 /// The scenarios that are no row.
 pub(super) const ALL: &[Procedure] = &[

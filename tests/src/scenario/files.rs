@@ -8,7 +8,9 @@ use anyhow::Context;
 
 use super::row::Row;
 use super::{Bench, Procedure};
+use crate::fixture::disk::Disk;
 use crate::fixture::netns::Netns;
+use crate::kernel;
 use crate::process::Output;
 use crate::report::Verdict;
 use crate::stat_json::Stat;
@@ -74,14 +76,14 @@ fn lost(stat: &Stat) -> Option<String> {
 }
 
 fn file(bench: &Bench, path: &str, flags: &[&str], source: Source) -> anyhow::Result<Verdict> {
-    let dir = tempfile::tempdir()?;
-    let name = dir.path().join("page.bin");
+    if !kernel::has_disks() {
+        return Ok(Verdict::Skipped("the temporary directory is in memory, and no disk can be made".into()));
+    }
+    let disk = Disk::new()?;
+    let name = disk.path().join("page.bin");
     std::fs::write(&name, vec![7; FILE as usize])?;
     if source == Source::Direct && !takes_o_direct(&name) {
         return Ok(Verdict::Skipped("the filesystem of the temporary directory refuses O_DIRECT".into()));
-    }
-    if source == Source::Cold && !is_on_disk(&name) {
-        return Ok(Verdict::Skipped("the temporary directory is in memory: nothing can be dropped".into()));
     }
     let file = name.to_string_lossy();
     let role: Vec<&str> = [&["file", path, "--file", &file], flags].concat();
@@ -145,13 +147,6 @@ fn file_facts(stat: &Stat, sent: &Sent, source: Source) -> Vec<String> {
 fn takes_o_direct(file: &Path) -> bool {
     use std::os::unix::fs::OpenOptionsExt;
     std::fs::OpenOptions::new().read(true).custom_flags(libc::O_DIRECT).open(file).is_ok()
-}
-
-/// True when the filesystem has a device behind it.
-fn is_on_disk(file: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    // Filesystems without one have a device number of major 0.
-    std::fs::metadata(file).is_ok_and(|meta| nix::sys::stat::major(meta.dev()) != 0)
 }
 
 /// Two processes send on one socket by turns: each has its own bytes, and its own ledger is whole.

@@ -3,12 +3,15 @@
 mod copies;
 mod ends;
 mod files;
+mod notices;
 mod paths;
 mod queue;
 mod receive;
 mod row;
+mod select;
 mod table;
 mod uring;
+mod waiting;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -132,6 +135,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
         .chain(bpftrace::ALL)
         .chain(files::ALL)
         .chain(ends::ALL)
+        .chain(waiting::ALL)
+        .chain(notices::ALL)
+        .chain(uring::ALL)
+        .chain(select::ALL)
         .filter(|(name, _)| wanted(name) && !args.truth_only)
         .collect();
     let receivers: Vec<_> = receive::ROWS.iter().filter(|row| wanted(row.name)).collect();
@@ -180,7 +187,7 @@ fn with_patience(
     let mut number = 0;
     loop {
         number += 1;
-        let verdict = scenario(bench)?;
+        let verdict = carried_out(bench, name, &scenario)?;
         let Verdict::Failed(complaints) = &verdict else { return Ok(verdict) };
         let skipped = complaints.iter().any(|complaint| complaint.contains("program_skipped"));
         let tries = match (kprobe, skipped) {
@@ -199,6 +206,19 @@ fn with_patience(
         }
         println!("  try {number} of {name}: {}", complaints.join("; "));
     }
+}
+
+/// One run of a scenario. One that could not be carried out (a helper did not start or end in time) is tried once
+/// more, and the log says so; what it found is not looked at here.
+fn carried_out(
+    bench: &Bench,
+    name: &str,
+    scenario: impl Fn(&Bench) -> anyhow::Result<Verdict>,
+) -> anyhow::Result<Verdict> {
+    scenario(bench).or_else(|error| {
+        println!("  once more, {name} could not be carried out: {error:#}");
+        scenario(bench)
+    })
 }
 
 /// A scenario as a task that prints its own verdict.
@@ -227,4 +247,38 @@ fn context(args: &Args) -> anyhow::Result<Bench> {
             .with_context(|| format!("cannot make the directory {}", directory.display()))?;
     }
     Ok(Bench { this, zcscope, backend: args.backend, truth_only: args.truth_only, keep: args.keep.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    fn tries(outcome: fn(u32) -> anyhow::Result<Verdict>) -> (u32, bool) {
+        let bench = Bench {
+            this: PathBuf::new(),
+            zcscope: PathBuf::new(),
+            backend: None,
+            truth_only: false,
+            keep: None,
+        };
+        let number = Cell::new(0);
+        let result = with_patience(&bench, "test", |_| {
+            number.set(number.get() + 1);
+            outcome(number.get())
+        });
+        (number.get(), matches!(result, Ok(Verdict::Ok)))
+    }
+
+    #[test]
+    fn only_what_could_not_be_carried_out_is_tried_again_and_only_once() {
+        assert_eq!(tries(|_| Ok(Verdict::Ok)), (1, true));
+        assert_eq!(tries(|_| Ok(Verdict::Failed(vec!["3 bytes of 4".into()]))), (1, false));
+        assert_eq!(
+            tries(|number| if number == 1 { anyhow::bail!("late") } else { Ok(Verdict::Ok) }),
+            (2, true)
+        );
+        assert_eq!(tries(|_| anyhow::bail!("late")), (2, false));
+    }
 }

@@ -39,6 +39,8 @@ pub(crate) enum Setup {
     Xdp(Xdp),
     /// After the handshake, frames reach nobody: the device transmits, no one receives.
     BlackHole,
+    /// The same for the first packets only, which must be sent again.
+    Blink,
     /// A packet socket in the sender's namespace hears all devices.
     TapAny,
     /// A packet socket bound to the sender's device.
@@ -112,7 +114,9 @@ impl Row {
 
     /// True when something changes between the handshake and the first send.
     fn waits(&self) -> bool {
-        self.setup.iter().any(|setup| matches!(setup, Setup::BlackHole | Setup::OffloadLate(_)))
+        self.setup
+            .iter()
+            .any(|setup| matches!(setup, Setup::BlackHole | Setup::Blink | Setup::OffloadLate(_)))
     }
 
     /// The expectation of zcscope's report on this kernel. Tracepoints do not see some copies at all; that they say so is checked with
@@ -423,11 +427,17 @@ fn change(row: &Row, fixture: &Fixture, files: &Path) -> anyhow::Result<()> {
     }
     for setup in row.setup {
         match setup {
-            Setup::BlackHole => fixture.blind_peer()?,
+            Setup::BlackHole | Setup::Blink => fixture.blind_peer()?,
             Setup::OffloadLate(setting) => fixture.offload(setting)?,
             _ => {}
         }
     }
     std::fs::write(files.join("go"), b"")?;
+    if row.has(Setup::Blink) {
+        if !wait_until(Duration::from_secs(30), || fixture.retransmissions().is_ok_and(|n| n > 0)) {
+            bail!("nothing was sent again within 30 s");
+        }
+        fixture.see_peer()?;
+    }
     Ok(())
 }

@@ -1,14 +1,23 @@
 //! Rows of io_uring: plain, zero-copy, registered buffers, linked and failing sends.
 
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+
 use super::row::{Row, Setup};
 use super::table::{
     HEALTHY_CARD, K4, K64, LOCAL_DELIVERY, LOOPBACK, ROUTED, SEGMENTED, VIRTIO, VMXNET3, refused, row,
 };
-use crate::expect::{Amount, Expect, ZERO_COPY};
-use crate::fixture::Link;
+use super::{Bench, Procedure};
+use crate::expect::{self, Amount, Expect, ZERO_COPY};
+use crate::fixture::{Fixture, Link};
+use crate::kernel::{self, Since};
+use crate::misuse::read_report;
+use crate::report::Verdict;
 use crate::truth::SendPath::{
     UringSend as Send, UringSendZc as Zc, UringSendZcFixed as Fixed, UringSendmsgZc as Msg,
 };
+use crate::truth::Sent;
 
 /// Without IORING_SEND_ZC_REPORT_USAGE the application is told of the end, and of no copy.
 const SILENT: Setup = Setup::Uring(&["--no-report"]);
@@ -86,3 +95,25 @@ pub(super) const ROWS: &[Row] = &[
     row("uring_virtio_fixed",         VIRTIO,     Fixed, (64, K64),  &[],                  SEGMENTED),
     row("uring_virtio_sendmsg",       VIRTIO,     Msg,   (32, K64),  &[],                  SEGMENTED),
 ];
+
+/// What is no row.
+pub(super) const ALL: &[Procedure] = &[("uring_lo_bundles", bundles)];
+
+/// Requests that take many buffers each: plain sends, to the byte.
+fn bundles(bench: &Bench) -> anyhow::Result<Verdict> {
+    if !kernel::has(Since::SendBundles) {
+        return Ok(Verdict::Skipped("before Linux 6.10 io_uring sends no bundles".into()));
+    }
+    let (link, files) = (Fixture::build(Link::Lo, false)?, tempfile::tempdir()?);
+    let mut sink = link.sink.start(bench.app("sink").args(["--listen", "127.0.0.1:0"]))?;
+    let to = format!("127.0.0.1:{}", sink.first_line(Duration::from_secs(10))?);
+    let mut command = bench.stat();
+    command.args(["--json", "-o"]).arg(files.path().join("stat.json")).arg("--").arg(&bench.this);
+    command.args(["app", "bundle", "--to", &to, "--calls", "20", "--buffers", "16", "--size", "5000"]);
+    let output = link.sender.start(&mut command)?.finish(Duration::from_secs(60))?;
+    ensure!(output.code == 0, "exit code {}: {}", output.code, output.complaint());
+    let sent: Sent = serde_json::from_str(output.stdout.trim()).context("the sender printed no counters")?;
+    let stat = read_report(files.path())?;
+    let wrong = expect::report(&ZERO_COPY, &[sent], "lo", &stat, bench.backend);
+    Ok(if wrong.is_empty() { Verdict::Ok } else { Verdict::Failed(wrong) })
+}

@@ -23,6 +23,7 @@ const TOOLS: &[(&str, &str)] = &[
     ("ethtool", "/usr/sbin/ethtool"),
     ("bpftool", "/usr/sbin/bpftool"),
     ("iperf3", "/usr/bin/iperf3"),
+    ("mkfs.ext4", "/usr/sbin/mkfs.ext4"),
 ];
 
 /// Small files that libraries look for.
