@@ -33,6 +33,21 @@ pub(crate) struct Finding {
     pub(crate) id: String,
 }
 
+/// The places of the processes in a report.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct Places {
+    pub(crate) processes: Vec<Place>,
+}
+
+/// The place of one process.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct Place {
+    pub(crate) pid: u32,
+    pub(crate) netns_name: Option<String>,
+    pub(crate) cgroup: Option<String>,
+    pub(crate) container: Option<String>,
+}
+
 /// One file sent by one process.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(crate) struct File {
@@ -84,9 +99,6 @@ pub(crate) struct Lost {
 pub(crate) struct Process {
     pub(crate) pid: u32,
     pub(crate) comm: String,
-    pub(crate) netns_name: Option<String>,
-    pub(crate) cgroup: Option<String>,
-    pub(crate) container: Option<String>,
     pub(crate) paths: Vec<PathFigures>,
 }
 
@@ -95,6 +107,8 @@ pub(crate) struct Process {
 pub(crate) struct Socket {
     pub(crate) pid: u32,
     pub(crate) local: String,
+    #[serde(default)]
+    pub(crate) remote: String,
     pub(crate) dev: Option<String>,
     pub(crate) paths: Vec<PathFigures>,
 }

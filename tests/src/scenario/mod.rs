@@ -3,6 +3,7 @@
 mod copies;
 mod ends;
 mod files;
+mod kernel_users;
 mod notices;
 mod paths;
 mod queue;
@@ -138,6 +139,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
         .chain(waiting::ALL)
         .chain(notices::ALL)
         .chain(uring::ALL)
+        .chain(kernel_users::ALL)
         .chain(select::ALL)
         .filter(|(name, _)| wanted(name) && !args.truth_only)
         .collect();

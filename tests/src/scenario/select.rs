@@ -18,7 +18,7 @@ use crate::misuse::read_report;
 use crate::process::{Running, wait_until};
 use crate::report::Verdict;
 use crate::scenario::table::{LOCAL_DELIVERY, LOOPBACK};
-use crate::stat_json::Stat;
+use crate::stat_json::{Place, Places, Stat};
 use crate::truth::Sent;
 
 /// The scenarios.
@@ -56,14 +56,16 @@ fn tracer(bench: &Bench, files: &Path, args: &[&str]) -> Command {
     command
 }
 
-fn end(bench: &Bench, tracer: Running, files: &Path, name: &str) -> anyhow::Result<Stat> {
+/// Ends zcscope; its report, and where it says the processes are.
+fn end(bench: &Bench, tracer: Running, files: &Path, name: &str) -> anyhow::Result<(Stat, Vec<Place>)> {
     kill(Pid::from_raw(tracer.pid().cast_signed()), Signal::SIGINT)?;
     let output = tracer.finish(Duration::from_secs(30))?;
     ensure!(output.code == 0, "zcscope ended with {}: {}", output.code, output.complaint());
     if let Some(directory) = &bench.keep {
         std::fs::copy(files.join("stat.json"), directory.join(format!("{name}.json")))?;
     }
-    read_report(files)
+    let places: Places = serde_json::from_str(&std::fs::read_to_string(files.join("stat.json"))?)?;
+    Ok((read_report(files)?, places.processes))
 }
 
 /// Sends over this link and, if given, in this cgroup; the sender's own counters.
@@ -100,7 +102,7 @@ fn netns_by_pid(bench: &Bench) -> anyhow::Result<Verdict> {
     // It runs elsewhere: not its own place counts but the one it was told.
     let running = ready(other.sender.start(command)?, files.path())?;
     let (_, sent) = (send(bench, &other, None)?, send(bench, &ours, None)?);
-    let stat = end(bench, running, files.path(), "select_netns_pid")?;
+    let (stat, _) = end(bench, running, files.path(), "select_netns_pid")?;
     verdict(only(bench, &sent, &ours, &stat))
 }
 
@@ -109,9 +111,9 @@ fn netns_by_name(bench: &Bench) -> anyhow::Result<Verdict> {
     let mut command = tracer(bench, files.path(), &["--netns", NAME]);
     let running = ready(nsname::start(&mut command, NAME, &ours.sender)?, files.path())?;
     let (_, sent) = (send(bench, &other, None)?, send(bench, &ours, None)?);
-    let stat = end(bench, running, files.path(), "select_netns_name")?;
+    let (stat, places) = end(bench, running, files.path(), "select_netns_name")?;
     let mut wrong = only(bench, &sent, &ours, &stat);
-    let named = stat.processes.iter().map(|process| process.netns_name.as_deref()).collect::<Vec<_>>();
+    let named = places.iter().map(|place| place.netns_name.as_deref()).collect::<Vec<_>>();
     if named != [Some(NAME)] {
         wrong.push(format!("the namespace is called {named:?}"));
     }
@@ -129,9 +131,9 @@ fn cgroup(bench: &Bench) -> anyhow::Result<Verdict> {
     let running =
         ready(link.sender.start(&mut tracer(bench, files.path(), &["--cgroup", parent]))?, files.path())?;
     let (_, sent) = (send(bench, &link, Some(&other))?, send(bench, &link, Some(&ours))?);
-    let stat = end(bench, running, files.path(), "select_cgroup")?;
+    let (stat, places) = end(bench, running, files.path(), "select_cgroup")?;
     let mut wrong = only(bench, &sent, &link, &stat);
-    let named = stat.processes.first().and_then(|process| process.cgroup.as_deref());
+    let named = places.first().and_then(|place| place.cgroup.as_deref());
     if named != Some(&ours.path) {
         wrong.push(format!("the cgroup is called {named:?}, not {}", ours.path));
     }
@@ -163,15 +165,15 @@ fn containers(bench: &Bench) -> anyhow::Result<Verdict> {
         let cgroup = Cgroup::new(&path)?;
         senders.push((send(bench, &link, Some(&cgroup))?, container, cgroup));
     }
-    let stat = end(bench, running, files.path(), "select_containers")?;
+    let (stat, places) = end(bench, running, files.path(), "select_containers")?;
     let mut wrong = Vec::new();
     for (sent, container, cgroup) in &senders {
-        let Some(process) = stat.processes.iter().find(|process| process.pid == sent.pid) else {
+        let Some(place) = places.iter().find(|place| place.pid == sent.pid) else {
             wrong.push(format!("the sender of {container} is not in the report"));
             continue;
         };
-        let bytes: u64 = process.paths.iter().filter(|f| f.path == "msg_zerocopy").map(|f| f.bytes).sum();
-        let (named, path) = (process.container.as_deref(), process.cgroup.as_deref());
+        let bytes = stat.of_process(sent.pid, "msg_zerocopy").map_or(0, |figures| figures.bytes);
+        let (named, path) = (place.container.as_deref(), place.cgroup.as_deref());
         if (named, path, bytes) != (Some(*container), Some(&cgroup.path), sent.bytes) {
             wrong
                 .push(format!("{container} with {} bytes is {named:?} in {path:?} with {bytes}", sent.bytes));

@@ -104,7 +104,9 @@ fn qemu(guest: &Guest, kernel: &kernels::Kernel, dir: &Path) -> Command {
         &guest.memory_mib.to_string(),
     ]);
     command.arg("-kernel").arg(&kernel.image).args(["-initrd", "initramfs"]);
-    command.args(["-append", "console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off"]);
+    let mut parameters = vec!["console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off"];
+    parameters.extend(guest.parameters.iter().map(String::as_str));
+    command.args(["-append", &parameters.join(" ")]);
     command.args(["-chardev", "file,id=console,path=console", "-serial", "chardev:console"]);
     command.args(["-device", "virtio-serial-pci"]);
     port(&mut command, "status", 1);

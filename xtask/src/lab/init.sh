@@ -27,6 +27,7 @@ mkdir -p /run/netns /run/lab
 while read -r module parameters; do
     insmod "/lab/modules/$module.ko" $parameters || echo "lab: module $module did not load"
 done </lab/modules.list
+mount -t configfs configfs /sys/kernel/config
 
 # port NAME: waits for the virtio port of that name and prints its device.
 port() {

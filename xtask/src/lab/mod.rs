@@ -40,6 +40,9 @@ pub(crate) struct Args {
     /// A variable for the command.
     #[arg(long = "env", value_name = "NAME=VALUE")]
     environment: Vec<String>,
+    /// A parameter for the guest's kernel, such as `swiotlb=force`.
+    #[arg(long = "kernel-parameter", value_name = "NAME[=VALUE]")]
+    parameters: Vec<String>,
     /// Do not build and pack zcscope and zcscope-tests.
     #[arg(long)]
     bare: bool,
@@ -90,6 +93,8 @@ pub(crate) struct Guest {
     pub(crate) files: Vec<(PathBuf, String)>,
     /// Variables of the command.
     pub(crate) environment: Vec<(String, String)>,
+    /// More parameters of the kernel.
+    pub(crate) parameters: Vec<String>,
     /// The guest is ended after this time.
     pub(crate) timeout: Duration,
     /// The command gets the terminal of this size instead of a sink.
@@ -108,6 +113,7 @@ impl Guest {
             cables: Vec::new(),
             files: Vec::new(),
             environment: Vec::new(),
+            parameters: Vec::new(),
             timeout: Duration::from_secs(300),
             terminal: None,
             memory_mib: 1024,
@@ -158,6 +164,7 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
     guest.memory_mib = args.memory;
     guest.files = args.files.iter().map(|text| file(text)).collect::<Result<_>>()?;
     guest.environment = args.environment.iter().map(|text| variable(text)).collect::<Result<_>>()?;
+    guest.parameters.clone_from(&args.parameters);
     if !args.bare {
         sh::run(&mut sh::cargo(&["build", "--quiet", "-p", "zcscope", "-p", "zcscope-tests"]))?;
         guest = guest.with_programs();

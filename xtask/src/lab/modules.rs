@@ -65,6 +65,10 @@ const WANTED: &[(&str, &str)] = &[
     // Files to send.
     ("loop", ""),
     ("xfs", ""),
+    // A disk over TCP: the kernel itself sends pages.
+    ("configfs", ""),
+    ("nvmet_tcp", ""),
+    ("nvme_tcp", ""),
 ];
 
 /// A module ready to load.
