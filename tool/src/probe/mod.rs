@@ -286,8 +286,7 @@ fn session(attached: &attach::Attached, kernel: &Kernel<'_>) -> Session {
     if attached.sources.get("recv").is_some_and(|source| !source.starts_with("tracepoint:")) {
         missing.push(Missing {
             fact: "ktls_recv".into(),
-            why: "where kernel TLS decrypts, reads do not pass tcp_recvmsg, and what they receive is not counted; the \
-                  tracepoint back end sees them"
+            why: "where kernel TLS decrypts, reads do not pass tcp_recvmsg, and what they receive is not counted"
                 .into(),
         });
     }

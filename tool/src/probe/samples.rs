@@ -9,44 +9,41 @@ use crate::model::sample::SocketSample;
 
 const AF_INET6: u16 = 10;
 
+/// The path of this number, if there is one.
 pub(super) fn path_of(number: u64) -> Option<Path> {
     u8::try_from(number).ok().and_then(Path::from_u8)
 }
 
-pub(super) fn socket_sample(entry: &SockEntry, devices: &HashMap<u64, DevInfo>) -> SocketSample {
-    let home = path_of(u64::from(entry.home_path));
-    SocketSample {
-        id: entry.id,
-        cookie: (entry.cookie != 0).then_some(entry.cookie),
-        pid: entry.tgid,
-        comm: text(&entry.comm),
-        local: address(&entry.addr, &entry.addr.local, entry.addr.local_port),
-        remote: address(&entry.addr, &entry.addr.remote, entry.addr.remote_port),
-        dev: devices.get(&entry.dev).map(|dev| text(&dev.name)),
-        netns: entry.netns,
-        cgroup: entry.cgroup,
-        uid: entry.uid,
-        gauges: entry.gauges,
-        flows: home.map(|path| (path, entry.home)).into_iter().collect(),
-    }
+/// What the entries of senders and of receivers have in common, field by field.
+macro_rules! sample {
+    ($entry:expr, $devices:expr, $gauges:expr, $flow:expr) => {
+        SocketSample {
+            id: $entry.id,
+            cookie: ($entry.cookie != 0).then_some($entry.cookie),
+            pid: $entry.tgid,
+            comm: text(&$entry.comm),
+            local: address(&$entry.addr, &$entry.addr.local, $entry.addr.local_port),
+            remote: address(&$entry.addr, &$entry.addr.remote, $entry.addr.remote_port),
+            dev: $devices.get(&$entry.dev).map(|dev| text(&dev.name)),
+            netns: $entry.netns,
+            cgroup: $entry.cgroup,
+            uid: $entry.uid,
+            gauges: $gauges,
+            flows: $flow.into_iter().collect(),
+        }
+    };
 }
 
+/// A socket as a sender, with the counters of its first path.
+pub(super) fn socket_sample(entry: &SockEntry, devices: &HashMap<u64, DevInfo>) -> SocketSample {
+    let home = path_of(u64::from(entry.home_path));
+    sample!(entry, devices, entry.gauges, home.map(|path| (path, entry.home)))
+}
+
+/// A socket as a receiver, with the counters of its first copying path.
 pub(super) fn receiver_sample(entry: &RecvEntry, devices: &HashMap<u64, DevInfo>) -> SocketSample {
     let home = path_of(u64::from(entry.home_path)).filter(|_| entry.home.calls != 0);
-    SocketSample {
-        id: entry.id,
-        cookie: (entry.cookie != 0).then_some(entry.cookie),
-        pid: entry.tgid,
-        comm: text(&entry.comm),
-        local: address(&entry.addr, &entry.addr.local, entry.addr.local_port),
-        remote: address(&entry.addr, &entry.addr.remote, entry.addr.remote_port),
-        dev: devices.get(&entry.dev).map(|dev| text(&dev.name)),
-        netns: entry.netns,
-        cgroup: entry.cgroup,
-        uid: entry.uid,
-        gauges: Gauges::default(),
-        flows: home.map(|path| (path, entry.home.counters())).into_iter().collect(),
-    }
+    sample!(entry, devices, Gauges::default(), home.map(|path| (path, entry.home.counters())))
 }
 
 fn address(pair: &AddrPair, bytes: &[u8; 16], port: u16) -> SocketAddr {
