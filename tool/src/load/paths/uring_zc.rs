@@ -150,18 +150,15 @@ impl UringZc {
 
     /// Takes all completions that are there.
     fn take(&mut self, tally: &mut Tally) {
-        let (told, answer) = (&mut self.told, &mut self.answer);
-        take(&mut self.ring, told, answer, tally);
+        take(&mut self.ring, &mut self.told, self.begun, &mut self.answer, tally);
     }
 
-    /// Books the request in flight, if it is answered.
+    /// What came of the request in flight, if it is answered.
     fn settle(&mut self, tally: &mut Tally) -> io::Result<Step> {
-        let (Some(begun), Some(answer)) = (self.begun, self.answer.take()) else { return Ok(Step::Blocked) };
+        let Some(answer) = self.answer.take() else { return Ok(Step::Blocked) };
         self.begun = None;
         let taken = usize::try_from(answer.result);
-        if answer.notified {
-            self.told.accept(begun.slot, begun.at, taken.unwrap_or(0));
-        } else if taken.is_ok() {
+        if taken.is_ok() && !answer.notified {
             return Err(io::Error::other(
                 "the kernel took a zero-copy request of io_uring without promising a notification, so nothing can tell \
                  whether it was copied",
@@ -179,16 +176,27 @@ impl UringZc {
     }
 }
 
-fn take(ring: &mut Ring, told: &mut Told, answer: &mut Option<Answer>, tally: &mut Tally) {
+/// Books completions in their order: the end of a request may stand right behind its answer.
+fn take(
+    ring: &mut Ring,
+    told: &mut Told,
+    begun: Option<Begun>,
+    answer: &mut Option<Answer>,
+    tally: &mut Tally,
+) {
     let (ends, mut now) = (&mut tally.ends, None);
-    let Told { window, payload, .. } = told;
     ring.drain(|completion| match completion {
-        Completion::Answer { result, more, .. } => *answer = Some(Answer { result, notified: more }),
+        Completion::Answer { result, more, .. } => {
+            *answer = Some(Answer { result, notified: more });
+            if let Some(begun) = begun.filter(|_| more) {
+                told.accept(begun.slot, begun.at, usize::try_from(result).unwrap_or(0));
+            }
+        }
         Completion::Ended { number, copied } => {
             ends.notifications += 1;
             let now = *now.get_or_insert_with(Instant::now);
-            match window.complete_one(number) {
-                Some(sent) => end(payload, ends, &sent, copied, now),
+            match told.window.complete_one(number) {
+                Some(sent) => end(&mut told.payload, ends, &sent, copied, now),
                 None => ends.unexpected += 1,
             }
         }
@@ -223,7 +231,7 @@ impl SendPath for UringZc {
         if self.answer.is_none() {
             let (told, answer) = (&mut self.told, &mut self.answer);
             let calls = self.ring.cancel(told.window.next(), |ring| {
-                take(ring, told, answer, tally);
+                take(ring, told, Some(begun), answer, tally);
                 answer.is_some()
             })?;
             tally.syscalls += calls;
