@@ -30,10 +30,13 @@ pub(super) enum Notice {
 #[derive(Clone, Copy)]
 struct Control([u8; CONTROL]);
 
-/// Calls `each` for every message on the error queue of `socket`, until it is empty. Never waits.
-pub(super) fn read(socket: BorrowedFd<'_>, mut each: impl FnMut(Notice)) -> io::Result<()> {
+/// Calls `each` for every message on the error queue of `socket`, until it is empty. Never waits. Returns how many
+/// system calls that took.
+pub(super) fn read(socket: BorrowedFd<'_>, mut each: impl FnMut(Notice)) -> io::Result<u64> {
     let mut control = [Control([0; CONTROL]); BATCH];
+    let mut calls = 0;
     loop {
+        calls += 1;
         // SAFETY: mmsghdr is plain integers and pointers; all zero is a valid empty header.
         let mut messages: [libc::mmsghdr; BATCH] = unsafe { std::mem::zeroed() };
         for (message, room) in messages.iter_mut().zip(&mut control) {
@@ -50,7 +53,7 @@ pub(super) fn read(socket: BorrowedFd<'_>, mut each: impl FnMut(Notice)) -> io::
         if n < 0 {
             let error = io::Error::last_os_error();
             return match error.kind() {
-                io::ErrorKind::WouldBlock => Ok(()),
+                io::ErrorKind::WouldBlock => Ok(calls),
                 io::ErrorKind::Interrupted => continue,
                 _ => Err(error),
             };
@@ -60,7 +63,7 @@ pub(super) fn read(socket: BorrowedFd<'_>, mut each: impl FnMut(Notice)) -> io::
             each(parse(&room.0[..message.msg_hdr.msg_controllen.min(CONTROL)]));
         }
         if n < BATCH {
-            return Ok(());
+            return Ok(calls);
         }
     }
 }

@@ -19,6 +19,8 @@ mod errqueue;
 mod gate;
 mod stream;
 mod sys;
+mod tls;
+mod uring;
 mod window;
 
 pub use connect::{Family, resolve};
@@ -39,4 +41,12 @@ impl LoadError {
     fn failed(what: impl std::fmt::Display, why: impl std::fmt::Display) -> Self {
         Self::Failed(format!("{what}: {why}"))
     }
+}
+
+/// From now on the kernel decrypts what is received on this connection, sent by the paths `ktls` and `ktls_sendfile`.
+///
+/// # Errors
+/// The kernel has no TLS sockets.
+pub fn receive_tls(socket: &impl std::os::fd::AsFd) -> std::io::Result<()> {
+    tls::decrypt(socket.as_fd())
 }

@@ -5,13 +5,12 @@ use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use nix::poll::PollFlags;
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 use socket2::Socket;
 
 use super::gate::Gate;
-use super::paths::{PathEntry, SendPath, Setup, Step, Tally, poll_socket};
+use super::paths::{PathEntry, SendPath, Setup, Step, Tally};
 use super::{cpu, sys};
 
 /// Longest sleep before looking at the stop flag again.
@@ -19,6 +18,7 @@ const WAIT: Duration = Duration::from_millis(100);
 /// How long the peer may take to acknowledge everything, and the kernel to end every send.
 const SETTLE_LIMIT: Duration = Duration::from_secs(2);
 const SETTLE_PAUSE: Duration = Duration::from_micros(100);
+const SETTLE_WAIT: Duration = Duration::from_millis(1);
 
 /// What all streams of a run share.
 pub(super) struct Shared {
@@ -151,7 +151,16 @@ fn drive(job: &Job<'_>, path: &mut dyn SendPath, tally: &mut Tally) -> io::Resul
             Err(error) => return Err(error),
         }
     }
+    left -= finish(job, path, tally)?;
     Ok(left == 0)
+}
+
+/// Ends what was begun when sending stopped.
+fn finish(job: &Job<'_>, path: &mut dyn SendPath, tally: &mut Tally) -> io::Result<u64> {
+    let n = path.finish(&job.socket, tally)? as u64;
+    tally.calls += u64::from(n > 0);
+    tally.bytes += n;
+    Ok(n)
 }
 
 /// Ends the stream of bytes and waits, not for ever, until all of it is acknowledged and every send has ended.
@@ -167,7 +176,12 @@ fn settle(job: &Job<'_>, path: &mut dyn SendPath, outcome: &mut Outcome) {
         if (acknowledged && outcome.outstanding == 0) || Instant::now() >= deadline {
             break;
         }
-        pause(&job.socket, outcome.outstanding > 0);
+        if outcome.outstanding == 0 {
+            std::thread::sleep(SETTLE_PAUSE);
+        } else if let Err(error) = path.wait_end(&job.socket, SETTLE_WAIT, &mut outcome.tally) {
+            outcome.error.get_or_insert(error);
+            break;
+        }
     }
     outcome.unacked = outcome.unacked.saturating_sub(end_mark).min(outcome.tally.bytes);
 }
@@ -178,16 +192,6 @@ fn look(job: &Job<'_>, path: &mut dyn SendPath, outcome: &mut Outcome) -> io::Re
     match job.socket.take_error()? {
         Some(error) => Err(error),
         None => Ok(()),
-    }
-}
-
-/// Sleeps until an end may have come. A closed connection hangs up for good, so poll alone would spin.
-fn pause(socket: &Socket, for_ends: bool) {
-    let one_ms = Duration::from_millis(1);
-    if !for_ends
-        || poll_socket(socket, PollFlags::empty(), one_ms).is_ok_and(|e| e.contains(PollFlags::POLLHUP))
-    {
-        std::thread::sleep(SETTLE_PAUSE);
     }
 }
 

@@ -1,36 +1,35 @@
 //! The path `copy`: plain `send(2)`, the baseline every other path is measured against.
 //!
-//! Sends rotate through `depth` buffers: one hot buffer would stay in the cache and flatter the copy.
+//! Sends rotate through the working set: one hot buffer would stay in the cache and flatter the copy.
 
 use std::io;
 
 use socket2::Socket;
 
-use super::{SendPath, Setup, Step, Tally};
-use crate::load::memory::Buffers;
+use super::payload::Rotation;
+use super::{SendPath, Setup, Step, Tally, step};
 
 struct Copy {
-    buffers: Buffers,
-    next: usize,
+    payload: Rotation,
+    flags: libc::c_int,
 }
 
 /// Sets the path up.
 pub(super) fn open(setup: &Setup, _socket: &Socket) -> io::Result<Box<dyn SendPath>> {
-    Ok(Box::new(Copy { buffers: Buffers::new(setup.depth, setup.size)?, next: 0 }))
+    Ok(Box::new(Copy { payload: Rotation::new(setup, 1)?, flags: setup.flags() }))
+}
+
+/// The same with a flag more, for `MSG_ZEROCOPY` on a socket without `SO_ZEROCOPY`: the kernel copies and never tells.
+pub(super) fn open_with(setup: &Setup, flag: libc::c_int) -> io::Result<Box<dyn SendPath>> {
+    Ok(Box::new(Copy { payload: Rotation::new(setup, 1)?, flags: setup.flags() | flag }))
 }
 
 impl SendPath for Copy {
     fn send(&mut self, socket: &Socket, len: usize, tally: &mut Tally) -> io::Result<Step> {
-        match socket.send(&self.buffers.slot(self.next)[..len]) {
-            Ok(n) => {
-                self.next = (self.next + 1) % self.buffers.count();
-                Ok(Step::Accepted(n))
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                tally.eagain += 1;
-                Ok(Step::Blocked)
-            }
-            Err(error) => Err(error),
+        let step = step(socket.send_with_flags(self.payload.bytes(len), self.flags), tally)?;
+        if let Step::Accepted(n) = step {
+            self.payload.taken(n);
         }
+        Ok(step)
     }
 }

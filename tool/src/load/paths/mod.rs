@@ -1,8 +1,24 @@
-//! What a send path is to the engine, and the table of all of them; one file per path.
+//! What a send path is to the engine; one file per path, all of them in [`PATHS`].
 
+mod available;
 mod copy;
+mod copy_iov;
+mod ktls;
+mod mmap_write;
 mod msg_zerocopy;
+mod payload;
+mod pipe;
+mod read_write;
 mod sendfile;
+mod source;
+mod splice;
+mod table;
+mod told;
+mod uring_bundle;
+mod uring_send;
+mod uring_zc;
+mod vectors;
+mod vmsplice;
 
 use std::io;
 use std::time::Duration;
@@ -10,7 +26,9 @@ use std::time::Duration;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::Socket;
 use std::os::fd::AsFd;
-use zcscope_common::{Hist, Path};
+use zcscope_common::Hist;
+
+pub use table::{Class, PATHS, PathEntry};
 
 use crate::load::memory::PageKind;
 use crate::load::pattern::Poison;
@@ -27,13 +45,14 @@ pub struct Setup {
     pub working_set: usize,
     /// Whether to set `SO_ZEROCOPY` where the path has it.
     pub so_zerocopy: bool,
-    /// Parts (iovecs) of one send, on paths that send several.
+    /// Parts (iovecs, provided buffers) of one send, on paths that send several; at most 1024.
     pub iovecs: usize,
     /// What kind of pages the buffers live on.
     pub pages: PageKind,
     /// Where file paths read from.
     pub source: Source,
-    /// Tell the kernel that more follows (`MSG_MORE`, `SPLICE_F_MORE`).
+    /// Tell the kernel that more follows (`MSG_MORE`, `SPLICE_F_MORE`), on paths whose call can: not `write(2)`,
+    /// `sendfile(2)` and TLS.
     pub more: bool,
     /// Sends between two looks at the ends of sends; the path's own choice when `None`.
     pub reap_every: Option<usize>,
@@ -47,7 +66,7 @@ pub enum Source {
     /// A memory file (`memfd_create`).
     #[default]
     Memfd,
-    /// A file made for the run in this directory, in the page cache, removed at the end.
+    /// A file without a name, made for the run in this directory and in the page cache.
     Directory(std::path::PathBuf),
 }
 
@@ -75,6 +94,11 @@ impl Setup {
         (self.working_set / self.size.max(1)).max(self.depth).max(1)
     }
 
+    /// Flags of every send call.
+    fn flags(&self) -> libc::c_int {
+        libc::MSG_NOSIGNAL | if self.more { libc::MSG_MORE } else { 0 }
+    }
+
     /// Sends between two looks at the ends of sends.
     #[must_use]
     pub fn reap_every(&self) -> usize {
@@ -94,8 +118,10 @@ pub enum Step {
 
 /// One way to hand bytes to a connected TCP socket. Each connection has its own, used by one thread.
 ///
-/// Sends are synchronous (how many bytes were taken is known when `send` returns), their ends need not be: a path
-/// with completions keeps up to `depth` sends outstanding and reports their ends into the [`Tally`].
+/// A path has at most one send that is begun and not taken: `send` returns how many bytes were taken, or `Blocked`; then
+/// `wait` and `send` go on with the same send, and [`SendPath::finish`] ends it when nothing more is to be sent. The ends
+/// of sends may come later: a path with completions keeps up to `depth` sends outstanding and reports their ends into the
+/// [`Tally`].
 pub trait SendPath {
     /// Offers up to `len` bytes (at most [`Setup::size`]) to the kernel.
     ///
@@ -107,8 +133,18 @@ pub trait SendPath {
     ///
     /// # Errors
     /// The connection is gone, or the kernel refuses for good.
-    fn wait(&mut self, socket: &Socket, timeout: Duration, _tally: &mut Tally) -> io::Result<()> {
+    fn wait(&mut self, socket: &Socket, timeout: Duration, tally: &mut Tally) -> io::Result<()> {
+        tally.syscalls += 1;
         poll_socket(socket, PollFlags::POLLOUT, timeout).map(drop)
+    }
+
+    /// Ends a send that `send` began and did not finish; returns how many of its bytes were taken, not yet counted in
+    /// `tally`. To be called once, when nothing more is to be sent.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    fn finish(&mut self, _socket: &Socket, _tally: &mut Tally) -> io::Result<usize> {
+        Ok(0)
     }
 
     /// Reads the ends of sends that have come in, without waiting; returns how many sends are still outstanding.
@@ -117,6 +153,49 @@ pub trait SendPath {
     /// The ends cannot be read.
     fn reap(&mut self, _socket: &Socket, _tally: &mut Tally) -> io::Result<u64> {
         Ok(0)
+    }
+
+    /// Sleeps until the end of a send may have come, at most `timeout`.
+    ///
+    /// # Errors
+    /// The ends cannot be waited for.
+    fn wait_end(&mut self, socket: &Socket, timeout: Duration, tally: &mut Tally) -> io::Result<()> {
+        tally.syscalls += 1;
+        // A closed connection hangs up for good, so poll alone would spin.
+        if poll_socket(socket, PollFlags::empty(), timeout)?.contains(PollFlags::POLLHUP) {
+            std::thread::sleep(HANGUP_PAUSE);
+        }
+        Ok(())
+    }
+}
+
+/// Pause between two looks at a connection that is closed.
+const HANGUP_PAUSE: Duration = Duration::from_micros(100);
+
+/// The outcome of a send call, counted.
+fn step(result: io::Result<usize>, tally: &mut Tally) -> io::Result<Step> {
+    tally.syscalls += 1;
+    match result {
+        Ok(0) => Err(io::Error::other("the kernel took nothing of a send and gave no reason")),
+        Ok(n) => Ok(Step::Accepted(n)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            tally.eagain += 1;
+            Ok(Step::Blocked)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The outcome of a send of `len` bytes that was broken off.
+fn finished(step: io::Result<Step>, len: usize, tally: &mut Tally) -> io::Result<usize> {
+    match step {
+        Ok(Step::Accepted(n)) => {
+            tally.partial += u64::from(n < len);
+            Ok(n)
+        }
+        Ok(Step::Blocked) => Ok(0),
+        Err(error) if error.raw_os_error() == Some(libc::ECANCELED) => Ok(0),
+        Err(error) => Err(error),
     }
 }
 
@@ -131,7 +210,7 @@ pub struct Tally {
     pub partial: u64,
     /// Calls refused with `EAGAIN`: the socket buffer was full.
     pub eagain: u64,
-    /// Calls refused with `ENOBUFS`: no room to track another zero-copy send.
+    /// Calls refused with `ENOBUFS` (io_uring: `ENOMEM`): no room to track or lock another zero-copy send.
     pub enobufs: u64,
     /// System calls the path made: sends, waits, looks at ends.
     pub syscalls: u64,
@@ -181,87 +260,6 @@ impl Tally {
     }
 }
 
-/// A send path as the command line knows it.
-#[derive(Clone, Copy)]
-pub struct PathEntry {
-    /// Name on the command line and in JSON.
-    pub name: &'static str,
-    /// What the kernel side calls it.
-    pub path: Path,
-    /// What the path is measured as.
-    pub class: Class,
-    /// One line of help.
-    pub about: &'static str,
-    /// Whether this kernel and process can use it, found out by trying; the text is why not.
-    pub available: fn() -> Result<(), String>,
-    /// Sets it up on a connected socket.
-    pub open: fn(&Setup, &Socket) -> io::Result<Box<dyn SendPath>>,
-}
-
-/// What a path is measured as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// The kernel copies by design: a baseline.
-    Copies,
-    /// The program asks for no copy and the kernel tells of the end of every send.
-    Told,
-    /// The program asks for no copy; the kernel tells nothing.
-    Untold,
-}
-
-/// A path every kernel this program runs on has.
-#[allow(clippy::unnecessary_wraps, reason = "a row of the table of paths")]
-fn always() -> Result<(), String> {
-    Ok(())
-}
-
-/// Every path there is, in the order help lists them.
-pub static PATHS: &[PathEntry] = &[
-    PathEntry {
-        name: "copy",
-        path: Path::Copy,
-        class: Class::Copies,
-        about: "send(2): the kernel copies every byte (the baseline)",
-        available: always,
-        open: copy::open,
-    },
-    PathEntry {
-        name: "msg_zerocopy",
-        path: Path::MsgZerocopy,
-        class: Class::Told,
-        about: "send(2) with MSG_ZEROCOPY, ends read from the error queue",
-        available: always,
-        open: msg_zerocopy::open,
-    },
-    PathEntry {
-        name: "sendfile",
-        path: Path::Sendfile,
-        class: Class::Untold,
-        about: "sendfile(2) from a memory file; the kernel tells nothing about the end",
-        available: always,
-        open: sendfile::open,
-    },
-];
-
-impl PathEntry {
-    /// The path with this name.
-    ///
-    /// # Errors
-    /// No such path; the text lists all of them.
-    pub fn from_name(name: &str) -> Result<&'static PathEntry, String> {
-        PATHS.iter().find(|entry| entry.name == name).ok_or_else(|| {
-            let known: Vec<_> = PATHS.iter().map(|entry| entry.name).collect();
-            format!("no such send path; one of {}", known.join(", "))
-        })
-    }
-}
-
-impl std::fmt::Debug for PathEntry {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name)
-    }
-}
-
 /// Sleeps until `socket` has one of `events`, an error or a hang-up, at most `timeout` (rounded up to ms).
 pub(in crate::load) fn poll_socket(
     socket: &Socket,
@@ -274,19 +272,5 @@ pub(in crate::load) fn poll_socket(
         Ok(_) => Ok(fds[0].revents().unwrap_or(PollFlags::empty())),
         Err(nix::errno::Errno::EINTR) => Ok(PollFlags::empty()),
         Err(errno) => Err(errno.into()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_found_and_unknown_ones_get_the_list() {
-        for entry in PATHS {
-            assert_eq!(PathEntry::from_name(entry.name).unwrap().name, entry.name);
-        }
-        let error = PathEntry::from_name("teleport").unwrap_err();
-        assert!(error.contains("copy, msg_zerocopy, sendfile"), "{error}");
     }
 }
