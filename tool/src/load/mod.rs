@@ -7,18 +7,27 @@ pub mod cpu;
 pub mod device;
 pub mod engine;
 pub mod interrupt;
+pub mod knobs;
 pub mod memory;
+pub mod pace;
 pub mod paths;
 pub mod pattern;
+pub mod placement;
 pub mod result;
+pub mod schedule;
 pub mod sink;
 pub mod text;
+pub mod warmup;
 
+mod account;
 mod connect;
 mod errqueue;
-mod gate;
+mod latency;
+mod lead;
+mod orders;
 mod stream;
 mod sys;
+mod text_levels;
 mod window;
 
 pub use connect::{Family, resolve};
