@@ -10,6 +10,7 @@ use std::time::Duration;
 use zcscope::load::LoadError;
 use zcscope::load::engine::{Plan, run};
 use zcscope::load::paths::{PATHS, PathEntry, Setup};
+use zcscope::load::placement::Placement;
 use zcscope::load::result::{EndedBy, LoadReport};
 use zcscope::load::sink::result::{SinkEndedBy, SinkReport};
 use zcscope::load::sink::{Bounds, Mode, Sink};
@@ -26,13 +27,9 @@ fn plan(path: &str, target: SocketAddr) -> Plan {
     Plan {
         path: PathEntry::from_name(path).unwrap(),
         targets: vec![target],
-        device: None,
-        cc: None,
-        setup: Setup::default(),
-        streams: 1,
         duration: Duration::from_secs(20),
-        bytes: None,
-        pin: false,
+        placement: Placement::Free,
+        ..Plan::default()
     }
 }
 

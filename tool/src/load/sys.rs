@@ -1,4 +1,4 @@
-//! The three socket calls no safe wrapper has.
+//! The socket calls no safe wrapper has.
 #![allow(unsafe_code, reason = "setsockopt, ioctl and recv with arguments the safe wrappers cannot express")]
 
 use std::io;
@@ -33,4 +33,19 @@ pub(super) fn recv_discard(socket: BorrowedFd<'_>, len: usize) -> io::Result<usi
     // SAFETY: with MSG_TRUNC on TCP the kernel writes nothing, so the null buffer is never touched.
     let n = unsafe { libc::recv(socket.as_raw_fd(), std::ptr::null_mut(), len, libc::MSG_TRUNC) };
     usize::try_from(n).map_err(|_| io::Error::last_os_error())
+}
+
+/// Limits what the kernel lets out of a socket, bytes per second (`SO_MAX_PACING_RATE`); TCP then paces by itself.
+pub(super) fn set_max_pacing_rate(socket: BorrowedFd<'_>, bytes_per_s: u64) -> io::Result<()> {
+    // SAFETY: the option value is one 64-bit integer that outlives the call, and its length is given.
+    let ret = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MAX_PACING_RATE,
+            (&raw const bytes_per_s).cast(),
+            size_of::<u64>() as libc::socklen_t,
+        )
+    };
+    if ret == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

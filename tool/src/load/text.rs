@@ -2,11 +2,12 @@
 
 use std::fmt::Write;
 
-use super::result::{Completions, EndedBy, LoadReport};
+use super::result::{Completions, Copied, EndedBy, Latency, LoadReport};
+use super::text_levels;
 use crate::units::{bit_rate, bytes, duration, exact, percent, size};
 
-/// Told-copied share above which a run may not be called zero-copy.
-const COPIED_LIMIT: f64 = 0.01;
+/// Share of refused sends worth a word.
+const REFUSED_LIMIT: f64 = 0.01;
 
 /// The report as lines, with a newline at the end. `kernel` is a block of lines (or nothing) on what the kernel did;
 /// it stands before the warnings.
@@ -19,11 +20,22 @@ pub fn render(report: &LoadReport, kernel: &str) -> String {
             let _ = writeln!(out, "  {name:<9} {line}");
         }
     }
+    if let Some(open_loop) = &report.open_loop {
+        out.push_str(&text_levels::render(open_loop));
+    }
     out.push_str(kernel);
     for warning in warnings(report) {
         let _ = writeln!(out, "\nwarning: {warning}");
     }
     out
+}
+
+/// The name of the path, marked when the run was no zero-copy run.
+fn title(report: &LoadReport) -> String {
+    match report.copied.as_ref().filter(|copied| copied.too_much()) {
+        Some(copied) => format!("{} (COPIED {})", report.path, share(copied)),
+        None => report.path.clone(),
+    }
 }
 
 fn heading(report: &LoadReport) -> String {
@@ -32,11 +44,11 @@ fn heading(report: &LoadReport) -> String {
     let ended = match report.ended_by {
         EndedBy::Bytes | EndedBy::Duration => "",
         EndedBy::Signal => ", ended early",
-        EndedBy::Error => ", FAILED",
+        EndedBy::Error => ", FAILED on the way",
     };
     format!(
         "{} to {}: size {}, depth {}, {streams}{cc}{ended}\n",
-        report.path,
+        title(report),
         report.target,
         size(report.size),
         report.depth
@@ -44,26 +56,53 @@ fn heading(report: &LoadReport) -> String {
 }
 
 fn rows(report: &LoadReport) -> Vec<(&'static str, String)> {
-    let mut rows =
-        vec![("sent", sent(report)), ("calls", calls(report)), ("CPU", cpu(report)), ("told", told(report))];
+    let mut rows = vec![
+        ("sent", sent(report)),
+        ("calls", calls(report)),
+        ("CPU", cpu(report)),
+        ("switches", switches(report)),
+        ("told", told(report)),
+    ];
     if let Some(completions) = &report.completions
-        && let Some(l) = completions.latency_ns.figures
+        && completions.latency_ns.count > 0
     {
-        let figures = format!("p50 {}   p99 {}   max {}", duration(l.p50), duration(l.p99), duration(l.max));
         let every = completions.reap_every;
         rows.push((
             "latency",
-            format!("{figures}\n(send call to notification read; the queue is read every {every} sends)"),
+            format!(
+                "{}\n(send call to notification read; the queue is read every {every} sends)",
+                percentiles(&completions.latency_ns)
+            ),
         ));
     }
     if let Some(device) = &report.device {
         let verdict = if device.verified { "verified" } else { "NOT verified" };
         rows.push(("device", format!("{}: {verdict}: {}", device.name, device.why)));
     }
+    rows.push(("set", knobs(report)));
+    rows.push(("warm-up", warm_up(report)));
     if let Some(why) = &report.kernel_missing {
         rows.push(("kernel", format!("not traced: {why}")));
     }
     rows
+}
+
+/// `p50 … max` in one line.
+pub(super) fn percentiles(latency: &Latency) -> String {
+    latency.figures.map_or_else(
+        || "-".into(),
+        |l| {
+            let d = duration;
+            format!(
+                "p50 {}   p90 {}   p99 {}   p99.9 {}   max {}",
+                d(l.p50),
+                d(l.p90),
+                d(l.p99),
+                d(l.p999),
+                d(l.max)
+            )
+        },
+    )
 }
 
 fn sent(report: &LoadReport) -> String {
@@ -88,6 +127,11 @@ fn calls(report: &LoadReport) -> String {
     for (errno, n) in &report.errors {
         let _ = write!(line, ", {errno} {}", exact(*n));
     }
+    if let Some(syscalls) = &report.syscalls {
+        let per_gb =
+            syscalls.per_gb.map(|n| format!(" ({} per GB)", exact(n.round() as u64))).unwrap_or_default();
+        let _ = write!(line, "; {} system calls of the path{per_gb}", exact(syscalls.count));
+    }
     line
 }
 
@@ -99,7 +143,76 @@ fn cpu(report: &LoadReport) -> String {
         let per_gb = per_gb(report.cpu.machine_s_per_gb);
         let _ = write!(line, "\nwhole machine with all that runs on it {}{per_gb}", duration(machine));
     }
+    if let Some(steal) = report.cpu.steal_ns.filter(|ns| *ns > 0) {
+        let _ = write!(line, "\nstolen by the hypervisor {}", duration(steal));
+    }
     line
+}
+
+fn switches(report: &LoadReport) -> String {
+    let s = &report.switches;
+    let per_gb = s.per_gb.map(|n| format!(" ({} per GB)", exact(n.round() as u64))).unwrap_or_default();
+    format!("{} voluntary, {} involuntary{per_gb}", exact(s.voluntary), exact(s.involuntary))
+}
+
+fn knobs(report: &LoadReport) -> String {
+    let k = &report.knobs;
+    let on = |on: bool| if on { "on" } else { "off" };
+    let sndbuf = match (k.sndbuf_asked_bytes, k.sndbuf_bytes) {
+        (None, Some(now)) => format!("tuned by the kernel (now {})", bytes(now)),
+        (Some(asked), Some(now)) if now < asked => {
+            format!("{} ({} asked for; net.core.wmem_max allows no more)", bytes(now), bytes(asked))
+        }
+        (_, Some(now)) => bytes(now),
+        (_, None) => "not known".into(),
+    };
+    let mut text = format!(
+        "in flight at most {}, send queue {sndbuf}\nworking set {} a stream on {} pages, source {}, {} iovec{}\n         MSG_MORE {}, TCP_NODELAY {}, threads {}",
+        bytes(k.in_flight_bytes),
+        bytes(k.working_set_bytes),
+        k.page,
+        k.source,
+        k.iovecs,
+        if k.iovecs == 1 { "" } else { "s" },
+        on(k.more),
+        on(k.nodelay),
+        placement(report)
+    );
+    if let Some(rate) = k.pacing_bit_s {
+        let _ = write!(text, ", paced to {}", bit_rate(rate as f64));
+    }
+    text
+}
+
+fn placement(report: &LoadReport) -> String {
+    let pairs: Vec<String> = report
+        .per_stream
+        .iter()
+        .map(|stream| {
+            let name = |cpu: Option<u64>| cpu.map_or_else(|| "any".into(), |cpu| cpu.to_string());
+            format!("{} (acks on {})", name(stream.cpu), name(stream.incoming_cpu))
+        })
+        .collect();
+    match &pairs[..] {
+        [] => report.knobs.placement.clone(),
+        [one] => format!("{}: CPU {one}", report.knobs.placement),
+        [first, .., last] => format!("{}: CPU {first} to CPU {last}", report.knobs.placement),
+    }
+}
+
+fn warm_up(report: &LoadReport) -> String {
+    let Some(w) = &report.warm_up else { return "none".into() };
+    let drift = w.drift.map(|drift| format!("{:+.0} %", drift * 100.0)).unwrap_or_default();
+    let verdict = match w.flat {
+        Some(true) => format!(", until the rate was flat (drift {drift})"),
+        Some(false) => format!(", and the rate was still not flat (drift {drift})"),
+        None => String::new(),
+    };
+    let left = match w.left_bytes {
+        0 => String::new(),
+        n => format!(", {} of it unacknowledged when the measuring began", bytes(n)),
+    };
+    format!("{}, {}{verdict}{left}; not in these figures", duration(w.ns), bytes(w.bytes))
 }
 
 fn told(report: &LoadReport) -> String {
@@ -133,17 +246,24 @@ fn ends(c: &Completions, calls: u64) -> String {
 
 fn warnings(report: &LoadReport) -> Vec<String> {
     let mut warnings = Vec::new();
-    if let Some(c) = &report.completions
-        && share(c.told_copied, c.sends) > COPIED_LIMIT
-    {
+    if let Some(copied) = report.copied.as_ref().filter(|copied| copied.too_much()) {
+        let who = if copied.by == "kernel" { "the kernel copied" } else { "the kernel told that it copied" };
         warnings.push(format!(
-            "this was not zero-copy: the kernel told that {} of the sends were copied;\n\
+            "this was not zero-copy: {who} {} of the bytes;\n\
              read no gain from these rates (delivery on the same host always copies MSG_ZEROCOPY)",
-            percent(c.told_copied, c.sends)
+            share(copied)
         ));
     }
     if report.so_zerocopy == Some(false) {
         warnings.push("every byte was copied: SO_ZEROCOPY was left unset as asked".into());
+    }
+    let refused = report.errors.get("ENOBUFS").copied().unwrap_or(0);
+    if refused as f64 > REFUSED_LIMIT * report.calls as f64 {
+        warnings.push(format!(
+            "the kernel refused {} sends with ENOBUFS: what it may hold of one socket (net.core.optmem_max) or of \
+             one user\n(ulimit -l) was used up; raise it, lower --depth, or look at ends more often (--reap-every)",
+            exact(refused)
+        ));
     }
     if let Some(device) = report.device.as_ref().filter(|device| !device.verified) {
         warnings.push(format!("the traffic did not leave through {}: {}", device.name, device.why));
@@ -151,8 +271,13 @@ fn warnings(report: &LoadReport) -> Vec<String> {
     warnings
 }
 
-fn share(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+/// The copied share in percent.
+fn share(copied: &Copied) -> String {
+    let pair = |copied: Option<u64>, of: Option<u64>| copied.zip(of);
+    let (part, whole) = pair(copied.kernel_bytes, copied.kernel_of_bytes)
+        .or_else(|| pair(copied.told_bytes, copied.told_of_bytes))
+        .unwrap_or((0, 0));
+    percent(part, whole)
 }
 
 #[cfg(test)]
@@ -168,27 +293,17 @@ mod tests {
             kernel_release: "6.18.0".into(),
             path: "msg_zerocopy".into(),
             target: "127.0.0.1:9000".into(),
-            device: None,
             size: 65_536,
             streams: 1,
             depth: 16,
             cc: Some("cubic".into()),
             so_zerocopy: Some(true),
-            ended_by: EndedBy::Duration,
-            error: None,
             phases: Phases { connect_ns: 1, send_ns: 1_000_000_000, settle_ns: 0 },
             bytes: 655_360,
             acked_bytes: 655_360,
             gbit_s: 0.005,
-            cpu: Cpu {
-                thread_ns: 1000,
-                thread_s_per_gb: Some(0.1),
-                machine_ns: None,
-                machine_s_per_gb: None,
-                pinned: true,
-            },
+            cpu: Cpu { thread_ns: 1000, thread_s_per_gb: Some(0.1), pinned: true, ..Cpu::default() },
             calls: 10,
-            partial_calls: 0,
             errors: BTreeMap::from([("ENOBUFS".into(), 0)]),
             completions: Some(Completions {
                 sends: 10,
@@ -196,9 +311,7 @@ mod tests {
                 reap_every: 4,
                 ..Completions::default()
             }),
-            per_stream: vec![],
-            kernel: None,
-            kernel_missing: None,
+            ..LoadReport::default()
         }
     }
 
@@ -220,15 +333,38 @@ mod tests {
     }
 
     #[test]
-    fn copied_sends_are_never_called_zero_copy() {
+    fn copied_runs_are_never_called_zero_copy() {
         let mut r = report();
+        r.copied = Copied::of(None, Some((0, 655_360)));
         assert!(!render(&r, "").contains("warning"), "{}", render(&r, ""));
-        r.completions.as_mut().unwrap().told_copied = 10;
+        r.copied = Copied::of(None, Some((655_360, 655_360)));
+        let text = render(&r, "");
+        assert!(text.starts_with("msg_zerocopy (COPIED 100 %) to"), "{text}");
+        assert!(text.contains("warning: this was not zero-copy: the kernel told"), "{text}");
+    }
+
+    #[test]
+    fn what_the_kernel_did_outweighs_what_it_told() {
+        let mut r = report();
+        r.copied = Copied::of(Some((0, 1000)), Some((1000, 1000)));
+        assert!(!render(&r, "").contains("COPIED"), "told copied, but it was not");
+        r.copied = Copied::of(Some((20, 1000)), Some((0, 1000)));
         let text = render(&r, "");
         assert!(
-            text.contains("10 told copied (100 %)") && text.contains("warning: this was not zero-copy"),
+            text.starts_with("msg_zerocopy (COPIED 2.0 %)") && text.contains("the kernel copied 2.0 %"),
             "{text}"
         );
+        r.copied = Copied::of(Some((9, 1000)), None);
+        assert!(!render(&r, "").contains("COPIED"), "header pulls of less than 1 %");
+        assert_eq!(Copied::of(None, None), None);
+        assert_eq!(Copied::of(Some((0, 0)), None), None, "nothing was asked for");
+    }
+
+    #[test]
+    fn a_storm_of_refusals_is_explained() {
+        let mut r = report();
+        r.errors.insert("ENOBUFS".into(), 9);
+        assert!(render(&r, "").contains("net.core.optmem_max"), "{}", render(&r, ""));
     }
 
     #[test]

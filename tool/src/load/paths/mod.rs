@@ -139,7 +139,7 @@ pub trait SendPath {
     }
 
     /// Ends a send that `send` began and did not finish; returns how many of its bytes were taken, not yet counted in
-    /// `tally`. To be called once, when nothing more is to be sent.
+    /// `tally`. To be called when nothing more is to be sent for now.
     ///
     /// # Errors
     /// The connection is gone.

@@ -1,0 +1,306 @@
+//! The flags of `load`, and the plan they make.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+
+use crate::load::engine::{MAX_DEPTH, MAX_SIZE, MAX_STREAMS, Plan};
+use crate::load::knobs::{SendBuffer, default_depth};
+use crate::load::memory::PageKind;
+use crate::load::pace::Rate;
+use crate::load::paths::{PATHS, PathEntry, Setup, Source};
+use crate::load::placement::{CpuList, Placement};
+use crate::load::warmup::WarmUp;
+use crate::load::{Family, LoadError, resolve};
+use crate::units::{parse_duration, parse_size};
+
+/// Time limit when nothing limits the run.
+const DEFAULT_DURATION: Duration = Duration::from_secs(10);
+/// Time limit when the bytes do.
+const DURATION_WITH_BYTES: Duration = Duration::from_secs(600);
+/// Time of one level of `--latency`.
+const DURATION_OF_LEVEL: Duration = Duration::from_secs(5);
+const MAX_IOVECS: i64 = 1024;
+
+/// Arguments of `load`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// How to send.
+    #[arg(value_name = "PATH", value_parser = path_parser())]
+    path: &'static PathEntry,
+    /// Where the sink listens.
+    #[arg(long, value_name = "HOST:PORT")]
+    to: String,
+    /// Send through this device (SO_BINDTODEVICE), and check by its counters that the traffic did.
+    #[arg(short = 'i', long = "interface", value_name = "DEV")]
+    dev: Option<String>,
+    /// Report as JSON (schema zcscope.load/1).
+    #[arg(long)]
+    json: bool,
+    /// Use IPv4 only.
+    #[arg(short = '4', conflicts_with = "v6")]
+    v4: bool,
+    /// Use IPv6 only.
+    #[arg(short = '6')]
+    v6: bool,
+    /// Do not trace what the kernel does with these sends.
+    #[arg(long)]
+    no_trace: bool,
+
+    /// Bytes per send; K, M and G are powers of two.
+    #[arg(long, default_value = "64K", value_parser = parse_send_size, value_name = "SIZE", help_heading = "Amount")]
+    size: u64,
+    /// Longest time to send [default: 10s, with --bytes 10m; with --latency 5s for each level].
+    #[arg(long, value_parser = parse_duration, value_name = "TIME", help_heading = "Amount")]
+    duration: Option<Duration>,
+    /// Send exactly this many bytes over all streams; without a warm-up, unless one is asked for.
+    #[arg(long, value_parser = parse_size, value_name = "SIZE", help_heading = "Amount")]
+    bytes: Option<u64>,
+    /// Connections, one thread each.
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_STREAMS)), help_heading = "Amount")]
+    streams: u32,
+    /// What to send before anything counts: auto (until the rate is flat, at most 5s), a time, or none
+    /// [default: auto, with --bytes none].
+    #[arg(long, value_name = "TIME", help_heading = "Amount")]
+    warm_up: Option<WarmUp>,
+
+    /// Most sends outstanding per stream, on paths with notifications [default: so many that size x depth is 1M,
+    /// between 4 and 256].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_DEPTH)), help_heading = "How")]
+    depth: Option<u32>,
+    /// Limit of the send queue: depth (size x depth and an eighth, so that copying paths have no more in flight than
+    /// the others), system (what the kernel tunes it to), or a size.
+    #[arg(long, default_value = "depth", value_name = "SIZE", help_heading = "How")]
+    sndbuf: SendBuffer,
+    /// Buffers, or file, to rotate through, over all streams; at least size x depth each. A small one stays in the
+    /// CPU's cache and flatters copies.
+    #[arg(long, default_value = "16M", value_parser = parse_size, value_name = "SIZE", help_heading = "How")]
+    working_set: u64,
+    /// Pages the buffers live on.
+    #[arg(long, value_enum, default_value_t, value_name = "KIND", help_heading = "How")]
+    page: PageKind,
+    /// Where file paths read from: memfd, or a directory for a file of the run's own.
+    #[arg(long, default_value = "memfd", value_name = "memfd|DIR", value_parser = parse_source, help_heading = "How")]
+    source: Source,
+    /// Parts of one send, on paths that send several.
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_IOVECS), help_heading = "How")]
+    iovecs: u32,
+    /// Sends between two looks at the ends of sends [default: a quarter of the depth].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_DEPTH)), help_heading = "How")]
+    reap_every: Option<u32>,
+    /// Tell the kernel that more follows (MSG_MORE).
+    #[arg(long, help_heading = "How")]
+    more: bool,
+    /// Set TCP_NODELAY; --latency always does.
+    #[arg(long, help_heading = "How")]
+    nodelay: bool,
+    /// Leave SO_ZEROCOPY unset: the kernel then ignores MSG_ZEROCOPY and copies.
+    #[arg(long, help_heading = "How")]
+    no_so_zerocopy: bool,
+    /// Congestion control [default: the system's].
+    #[arg(long, value_name = "NAME", help_heading = "How")]
+    cc: Option<String>,
+    /// How fast, over all streams: 5Gbit (paced by the kernel, SO_MAX_PACING_RATE). With --latency one or more
+    /// levels: 10K/s (messages), 5Gbit, or 50% (of the rate measured just before).
+    #[arg(long, value_name = "RATE", value_delimiter = ',', help_heading = "How")]
+    rate: Vec<Rate>,
+    /// Send one message of --size whenever one is due at --rate, and time it from then, whether or not the ones
+    /// before it are out: until the kernel took it, and until its end was told.
+    #[arg(long, requires = "rate", conflicts_with = "bytes", help_heading = "How")]
+    latency: bool,
+
+    /// Keep thread n on the n-th of these CPUs (0,2-3) [default: of all allowed ones].
+    #[arg(long, value_name = "LIST", group = "placement", help_heading = "CPUs")]
+    cpu: Option<CpuList>,
+    /// Keep each thread on the CPU that handles its flow's acknowledgements (SO_INCOMING_CPU after the warm-up).
+    #[arg(long, group = "placement", help_heading = "CPUs")]
+    same_core: bool,
+    /// Keep each thread on another CPU than that.
+    #[arg(long, group = "placement", help_heading = "CPUs")]
+    other_core: bool,
+    /// Let the scheduler move the sending threads between CPUs.
+    #[arg(long, group = "placement", help_heading = "CPUs")]
+    no_pin: bool,
+}
+
+/// The table of paths as clap knows it: names, one line of help each, and a list for a name that is not there.
+fn path_parser() -> impl TypedValueParser<Value = &'static PathEntry> {
+    let names = PATHS.iter().map(|entry| PossibleValue::new(entry.name).help(entry.about));
+    PossibleValuesParser::new(names).try_map(|name| PathEntry::from_name(&name))
+}
+
+fn parse_send_size(text: &str) -> Result<u64, String> {
+    let size = parse_size(text)?;
+    if size > MAX_SIZE { Err("a send takes at most 1G".into()) } else { Ok(size) }
+}
+
+fn parse_source(text: &str) -> Result<Source, String> {
+    if text == "memfd" {
+        return Ok(Source::Memfd);
+    }
+    let directory = PathBuf::from(text);
+    if directory.is_dir() {
+        Ok(Source::Directory(directory))
+    } else {
+        Err("neither memfd nor a directory".into())
+    }
+}
+
+impl Args {
+    pub(super) fn json(&self) -> bool {
+        self.json
+    }
+
+    pub(super) fn trace(&self) -> bool {
+        !self.no_trace
+    }
+
+    /// What to do.
+    pub(super) fn plan(self) -> Result<Plan, LoadError> {
+        let family = match (self.v4, self.v6) {
+            (true, _) => Family::V4,
+            (_, true) => Family::V6,
+            _ => Family::Any,
+        };
+        let (levels, pacing_bit_s) = self.rates()?;
+        let default_duration = match (self.latency, self.bytes) {
+            (true, _) => DURATION_OF_LEVEL,
+            (false, Some(_)) => DURATION_WITH_BYTES,
+            (false, None) => DEFAULT_DURATION,
+        };
+        let default_warm_up = if self.bytes.is_some() { WarmUp::None } else { WarmUp::Auto };
+        Ok(Plan {
+            targets: resolve(&self.to, family)?,
+            setup: self.setup()?,
+            placement: self.placement()?,
+            path: self.path,
+            device: self.dev,
+            cc: self.cc,
+            streams: self.streams as usize,
+            duration: self.duration.unwrap_or(default_duration),
+            bytes: self.bytes,
+            sndbuf: self.sndbuf,
+            nodelay: self.nodelay || self.latency,
+            pacing_bit_s,
+            warm_up: self.warm_up.unwrap_or(default_warm_up),
+            levels,
+            ..Plan::default()
+        })
+    }
+
+    fn setup(&self) -> Result<Setup, LoadError> {
+        let whole = |bytes: u64, flag: &str| {
+            usize::try_from(bytes).map_err(|_| LoadError::Usage(format!("{flag} is too large here")))
+        };
+        Ok(Setup {
+            size: whole(self.size, "--size")?,
+            depth: self.depth.unwrap_or(default_depth(self.size)) as usize,
+            working_set: whole(self.working_set / u64::from(self.streams), "--working-set")?,
+            so_zerocopy: !self.no_so_zerocopy,
+            iovecs: self.iovecs as usize,
+            pages: self.page,
+            source: self.source.clone(),
+            more: self.more,
+            reap_every: self.reap_every.map(|n| n as usize),
+            ..Setup::default()
+        })
+    }
+
+    /// Levels of an open loop, or else what the kernel is to pace to.
+    fn rates(&self) -> Result<(Vec<Rate>, Option<u64>), LoadError> {
+        if self.latency {
+            return Ok((self.rate.clone(), None));
+        }
+        match self.rate[..] {
+            [] => Ok((Vec::new(), None)),
+            [Rate::Bits(bits)] => Ok((Vec::new(), Some(bits))),
+            _ => Err(LoadError::Usage(
+                "--rate takes one rate in bits (5Gbit) here; messages per second, shares and several levels belong \
+                 to --latency"
+                    .into(),
+            )),
+        }
+    }
+
+    fn placement(&self) -> Result<Placement, LoadError> {
+        if let Some(CpuList(cpus)) = &self.cpu {
+            let allowed = crate::load::placement::allowed();
+            if let Some(cpu) = cpus.iter().find(|cpu| !allowed.is_empty() && !allowed.contains(cpu)) {
+                return Err(LoadError::Usage(format!(
+                    "CPU {cpu} is not one this process may use; `taskset -cp $$` shows which are"
+                )));
+            }
+            return Ok(Placement::Cpus(cpus.clone()));
+        }
+        Ok(match (self.same_core, self.other_core, self.no_pin) {
+            (true, ..) => Placement::SameCore,
+            (_, true, _) => Placement::OtherCore,
+            (.., true) => Placement::Free,
+            _ => Placement::Spread,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        load: Args,
+    }
+
+    fn plan(flags: &str) -> Result<Plan, String> {
+        let words = ["load", "copy", "--to", "127.0.0.1:9"].into_iter().chain(flags.split_whitespace());
+        let line = Line::try_parse_from(words).map_err(|error| error.to_string())?;
+        line.load.plan().map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn careful_defaults() {
+        let plan = plan("").unwrap();
+        assert_eq!((plan.setup.size, plan.setup.depth, plan.setup.working_set), (64 << 10, 16, 16 << 20));
+        assert_eq!((plan.sndbuf, plan.warm_up), (SendBuffer::InFlight, WarmUp::Auto));
+        assert_eq!(plan.placement, Placement::Spread);
+        assert!(!plan.nodelay && plan.levels.is_empty() && plan.pacing_bit_s.is_none());
+    }
+
+    #[test]
+    fn exact_bytes_are_not_warmed_up_unless_asked() {
+        assert_eq!(plan("--bytes 1G").unwrap().warm_up, WarmUp::None);
+        assert_eq!(plan("--bytes 1G --warm-up auto").unwrap().warm_up, WarmUp::Auto);
+    }
+
+    #[test]
+    fn the_working_set_is_shared_out() {
+        assert_eq!(plan("--streams 4 --working-set 64M").unwrap().setup.working_set, 16 << 20);
+    }
+
+    #[test]
+    fn rates_pace_or_make_levels() {
+        assert_eq!(plan("--rate 5Gbit").unwrap().pacing_bit_s, Some(5_000_000_000));
+        assert!(plan("--rate 10K/s").unwrap_err().contains("--latency"));
+        let levels = plan("--latency --rate 10K/s,50%").unwrap();
+        assert_eq!(levels.levels, [Rate::Messages(10_000), Rate::OfMaximum(50)]);
+        assert!(levels.nodelay && levels.duration == DURATION_OF_LEVEL);
+        assert!(plan("--latency").is_err(), "levels are needed");
+        assert!(plan("--latency --rate 5/s --bytes 1M").is_err());
+    }
+
+    #[test]
+    fn threads_are_placed_in_one_way_only() {
+        assert_eq!(plan("--same-core").unwrap().placement, Placement::SameCore);
+        assert_eq!(plan("--cpu 0").unwrap().placement, Placement::Cpus(vec![0]));
+        assert!(plan("--same-core --no-pin").is_err());
+        assert!(plan("--cpu 1023").unwrap_err().contains("may use"));
+    }
+
+    #[test]
+    fn sources() {
+        assert_eq!(plan("--source /tmp").unwrap().setup.source, Source::Directory("/tmp".into()));
+        assert!(plan("--source /no/such/place").is_err());
+    }
+}
