@@ -33,6 +33,7 @@ fn plan(path: &str, target: SocketAddr) -> Plan {
         duration: Duration::from_secs(20),
         bytes: None,
         pin: false,
+        peer: None,
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
+use super::peer_args::PeerArgs;
 use super::{Failure, Outcome};
 use crate::load::engine::{self, MAX_DEPTH, MAX_SIZE, MAX_STREAMS, Plan, Progress};
 use crate::load::interrupt::Interrupt;
@@ -77,6 +78,8 @@ pub struct Args {
     /// Do not trace what the kernel does with these sends.
     #[arg(long)]
     no_trace: bool,
+    #[command(flatten)]
+    peer: PeerArgs,
 }
 
 /// The table of paths as clap knows it: names, one line of help each, and a list for a name that is not there.
@@ -108,11 +111,13 @@ impl Args {
                     .map_err(|_| LoadError::Usage("--size is too large here".into()))?,
                 depth: self.depth as usize,
                 so_zerocopy: !self.no_so_zerocopy,
+                verify: self.peer.verify(),
                 ..Setup::default()
             },
             streams: self.streams as usize,
             duration: self.duration.unwrap_or(default_duration),
             bytes: self.bytes,
+            peer: self.peer.target(family)?,
             pin: !self.no_pin,
         })
     }

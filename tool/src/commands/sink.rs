@@ -111,8 +111,7 @@ pub fn run(args: Args) -> Outcome {
 fn bind(args: &Args) -> Result<Sink, Failure> {
     let Some(control) = args.control else { return Ok(Sink::bind(args.listen)?) };
     let token = Token::find(args.token_file.as_deref())?;
-    let limits =
-        Limits { duration: args.load_time, bytes: args.load_bytes, streams: MAX_CONNECTIONS as u64 };
+    let limits = Limits { duration: args.load_time, bytes: args.load_bytes, streams: MAX_CONNECTIONS as u64 };
     Ok(Sink::bind(args.listen)?.with_control(control, token, limits)?)
 }
 

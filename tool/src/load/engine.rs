@@ -14,6 +14,8 @@ use socket2::Socket;
 use zcscope_common::Path;
 
 use super::connect::{Way, congestion_control, connect, connect_any};
+use super::control::agreement::Agreement;
+use super::control::client::Target;
 use super::device::DeviceWatch;
 use super::gate::Gate;
 use super::paths::{Class, PathEntry, Setup, Tally};
@@ -54,6 +56,8 @@ pub struct Plan {
     pub bytes: Option<u64>,
     /// Keep each thread on one CPU.
     pub pin: bool,
+    /// The sink to be asked for the run.
+    pub peer: Option<Target>,
 }
 
 /// Counters over all connections while a load runs.
@@ -82,15 +86,18 @@ pub fn run(
     mut progress: impl FnMut(&Progress),
 ) -> Result<LoadReport, LoadError> {
     check_memory(plan)?;
+    let mut agreement = Agreement::make(plan)?;
     let device = plan.device.as_deref().map(DeviceWatch::begin).transpose()?;
     let connecting = Instant::now();
     let (sockets, target) = connect_all(plan)?;
     let connect_ns = ns(connecting.elapsed());
     let cc = sockets.first().and_then(congestion_control);
+    agreement.begin(&sockets)?;
     let run = run_streams(plan, sockets, stop, &mut progress)?;
     let mut report = run.report(plan, target, cc);
     report.phases.connect_ns = connect_ns;
     report.device = device.map(|watch| watch.end(report.acked_bytes));
+    agreement.conclude(&mut report);
     Ok(report)
 }
 
@@ -289,6 +296,7 @@ impl Run {
             errors: errors(&tally, told, error),
             completions: told.then(|| self.completions(&tally, &plan.setup)),
             per_stream: self.outcomes.iter().map(stream_figures).collect(),
+            peer: None,
             kernel: None,
             kernel_missing: None,
         }
@@ -395,6 +403,7 @@ mod tests {
             duration: Duration::from_secs(1),
             bytes: None,
             pin: false,
+            peer: None,
         };
         let error = run(&plan, None, |_| {}).unwrap_err();
         assert!(matches!(&error, LoadError::Usage(text) if text.contains("16.0 GiB")), "{error}");

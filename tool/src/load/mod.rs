@@ -14,13 +14,14 @@ pub mod pattern;
 pub mod result;
 pub mod sink;
 pub mod text;
-pub mod tls;
 
 mod connect;
 mod errqueue;
 mod gate;
 mod stream;
 mod sys;
+#[allow(dead_code, reason = "the sending paths encrypt")]
+mod tls;
 mod window;
 
 pub use connect::{Family, resolve};
@@ -41,4 +42,12 @@ impl LoadError {
     fn failed(what: impl std::fmt::Display, why: impl std::fmt::Display) -> Self {
         Self::Failed(format!("{what}: {why}"))
     }
+}
+
+/// From now on the kernel decrypts what is received on this connection, sent by the paths `ktls` and `ktls_sendfile`.
+///
+/// # Errors
+/// The kernel has no TLS sockets.
+pub fn receive_tls(socket: &impl std::os::fd::AsFd) -> std::io::Result<()> {
+    tls::decrypt(socket.as_fd())
 }

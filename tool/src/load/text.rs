@@ -60,6 +60,9 @@ fn rows(report: &LoadReport) -> Vec<(&'static str, String)> {
         let verdict = if device.verified { "verified" } else { "NOT verified" };
         rows.push(("device", format!("{}: {verdict}: {}", device.name, device.why)));
     }
+    if let Some(peer) = &report.peer {
+        rows.push(("peer", peer.to_string()));
+    }
     if let Some(why) = &report.kernel_missing {
         rows.push(("kernel", format!("not traced: {why}")));
     }
@@ -197,6 +200,7 @@ mod tests {
                 ..Completions::default()
             }),
             per_stream: vec![],
+            peer: None,
             kernel: None,
             kernel_missing: None,
         }

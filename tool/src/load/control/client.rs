@@ -5,11 +5,11 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use super::door::nonce;
 use super::handshake::{Keys, LoadRefusal, LoadSide, Refusal, spoken};
 use super::message::{Answer, Ask, PeerReport, Request};
 use super::token::Token;
 use super::wire::{Frames, LARGE, frame};
-use super::door::nonce;
 use crate::load::LoadError;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -99,7 +99,9 @@ impl Session {
             .and_then(|()| receive(&self.stream, &mut self.frames, Instant::now() + patience))
             .map_err(|error| silent(peer, &error, "before it reported"))?;
         let message = self.keys.opener.open(&heard).ok_or_else(|| {
-            LoadError::Failed(format!("an answer of the sink at {peer} was altered on the way; the run was ended"))
+            LoadError::Failed(format!(
+                "an answer of the sink at {peer} was altered on the way; the run was ended"
+            ))
         })?;
         match serde_json::from_slice(message) {
             Ok(Answer::Refused { why }) => {
@@ -181,7 +183,9 @@ fn receive(mut stream: &TcpStream, frames: &mut Frames, deadline: Instant) -> io
 fn silent(peer: SocketAddr, error: &io::Error, when: &str) -> LoadError {
     LoadError::Failed(match error.kind() {
         io::ErrorKind::TimedOut => {
-            format!("the sink at {peer} did not answer in time {when}; is a zcscope sink's control port there?")
+            format!(
+                "the sink at {peer} did not answer in time {when}; is a zcscope sink's control port there?"
+            )
         }
         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
             format!("the sink at {peer} vanished {when}; look there for the reason")

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::load::sink::result::{Figures, FirstMismatch};
-use crate::units::{bytes, duration};
+use crate::units::{bytes, duration, exact, percent};
 
 /// From the load.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -47,7 +47,7 @@ pub struct Ask {
     pub mode: Option<String>,
     /// Compare every byte with the pattern.
     pub verify: bool,
-    /// The load sends TLS records (with the keys of [`crate::load::tls`]).
+    /// The load sends TLS records (with fixed keys).
     pub tls: bool,
     /// Connections.
     pub streams: u64,
@@ -55,8 +55,8 @@ pub struct Ask {
     pub send_size: u64,
     /// Longest time the load will send, ns.
     pub duration_ns: u64,
-    /// Most bytes the load will send; as many as the sink allows when `None`.
-    pub max_bytes: Option<u64>,
+    /// Bytes the load means to send, warm-up not counted; only its time ends it when `None`.
+    pub bytes: Option<u64>,
 }
 
 /// What the sink's owner lets one load use.
@@ -71,13 +71,13 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The most bytes this load may send.
+    /// The most bytes this load is let send, warm-up included.
     ///
     /// # Errors
     /// It asks for more than is allowed; the text says what to change.
     pub fn grant(&self, ask: &Ask) -> Result<u64, String> {
         let longest = u64::try_from(self.duration.as_nanos()).unwrap_or(u64::MAX);
-        let most = ask.max_bytes.unwrap_or(self.bytes);
+        let meant = ask.bytes.unwrap_or(0);
         if ask.duration_ns > longest {
             return Err(format!(
                 "its owner allows {} a load and this one asks for {}; use a shorter --duration, or start the sink \
@@ -86,12 +86,12 @@ impl Limits {
                 duration(ask.duration_ns)
             ));
         }
-        if most > self.bytes {
+        if meant > self.bytes {
             return Err(format!(
                 "its owner allows {} a load and this one asks for {}; use fewer --bytes, or start the sink with \
                  larger --load-bytes",
                 bytes(self.bytes),
-                bytes(most)
+                bytes(meant)
             ));
         }
         if ask.streams > self.streams || ask.streams == 0 {
@@ -100,7 +100,7 @@ impl Limits {
                 self.streams, ask.streams
             ));
         }
-        Ok(most)
+        Ok(self.bytes)
     }
 }
 
@@ -160,6 +160,42 @@ impl PeerReport {
     }
 }
 
+/// The row `peer` of a load's text.
+impl std::fmt::Display for PeerReport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let tls = if self.tls { " of TLS records" } else { "" };
+        write!(
+            f,
+            "{}{tls} at {}: {} ({} B) over {} connection{}",
+            self.mode,
+            self.control,
+            bytes(self.bytes),
+            exact(self.bytes),
+            self.connections,
+            if self.connections == 1 { "" } else { "s" }
+        )?;
+        if let Some(mapped) = self.figures.mapped_bytes {
+            write!(f, ", {} of it mapped", percent(mapped, self.bytes))?;
+        }
+        write!(f, "\nreceiving threads {}", duration(self.thread_ns))?;
+        if let Some(machine) = self.machine_ns {
+            write!(f, ", its whole machine {}", duration(machine))?;
+        }
+        match (self.figures.verified_bytes, self.figures.mismatches) {
+            (Some(right), Some(0)) => write!(f, "\nverified: all {} B are right", exact(right))?,
+            (Some(_), Some(wrong)) => write!(f, "\nNOT what was sent: {} B are wrong", exact(wrong))?,
+            _ => {}
+        }
+        if let Some(first) = &self.first_mismatch {
+            write!(f, "\n{first}")?;
+        }
+        for error in &self.errors {
+            write!(f, "\nerror there: {error}")?;
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,12 +209,12 @@ mod tests {
     #[test]
     fn a_load_may_ask_for_less_never_for_more() {
         assert_eq!(LIMITS.grant(&ask()), Ok(1 << 30));
-        assert_eq!(LIMITS.grant(&Ask { max_bytes: Some(5), ..ask() }), Ok(5));
+        assert_eq!(LIMITS.grant(&Ask { bytes: Some(1 << 30), ..ask() }), Ok(1 << 30));
         let refused = |ask: Ask| LIMITS.grant(&ask).unwrap_err();
         let text = refused(Ask { duration_ns: 61_000_000_000, ..ask() });
         assert!(text.contains("--load-time"), "{text}");
-        let text = refused(Ask { max_bytes: Some((1 << 30) + 1), ..ask() });
-        assert!(text.contains("allows 1.00 GiB a load") || text.contains("1.0 GiB"), "{text}");
+        let text = refused(Ask { bytes: Some((1 << 30) + 1), ..ask() });
+        assert!(text.contains("--load-bytes"), "{text}");
         for streams in [0, 9] {
             let text = refused(Ask { streams, ..ask() });
             assert!(text.contains("1 to 8 connections"), "{text}");

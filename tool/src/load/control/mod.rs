@@ -12,6 +12,7 @@ pub mod client;
 pub mod message;
 pub mod token;
 
+pub(super) mod agreement;
 pub(super) mod door;
 
 mod handshake;

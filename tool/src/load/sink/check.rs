@@ -1,6 +1,6 @@
 //! Checks one connection's stream against the pattern, and says what kind of wrong it is. Pure.
 
-use super::result::{FirstMismatch, Fault};
+use super::result::{Fault, FirstMismatch};
 use crate::load::pattern::{self, PERIOD, POISON};
 
 /// Parts after the first wrong one in which its origin is still looked for (a part may be too short to tell).

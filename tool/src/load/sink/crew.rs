@@ -52,7 +52,13 @@ impl Crew {
     }
 
     /// Receives from `socket` on a thread of its own.
-    pub(super) fn start(&mut self, socket: Socket, peer: String, order: Order, run: &Arc<Run>) -> io::Result<()> {
+    pub(super) fn start(
+        &mut self,
+        socket: Socket,
+        peer: String,
+        order: Order,
+        run: &Arc<Run>,
+    ) -> io::Result<()> {
         let (id, socket) = (self.next, Arc::new(socket));
         let (held, run, results) = (Arc::clone(&socket), Arc::clone(run), self.results.clone());
         let ringer = Arc::clone(&self.ringer);

@@ -20,7 +20,7 @@ use super::{Bounds, Event, MAX_CONNECTIONS, Rules};
 use crate::load::control::client::canonical;
 use crate::load::control::door;
 use crate::load::control::message::{Answer, Ask, Limits, Request};
-use crate::load::tls;
+use crate::load::receive_tls;
 
 /// Rest after a connection could not be taken (no descriptors left): the next try would fail as fast.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
@@ -207,13 +207,15 @@ impl<F: FnMut(&Event<'_>)> Hall<'_, F> {
         let left = self.bounds.max_bytes.map(|most| most.saturating_sub(self.totals.bytes));
         let Some(desk) = &mut self.desk else { return Ok(()) };
         if let Some(booking) = &desk.booking {
-            return Err(format!("it is busy with a load from {}; try again when that has ended", booking.peer));
+            return Err(format!(
+                "it is busy with a load from {}; try again when that has ended",
+                booking.peer
+            ));
         }
         let mode = match &ask.mode {
             None => self.rules.mode,
-            Some(name) => {
-                Mode::from_name(name).ok_or_else(|| format!("it knows no receive mode of the name {name:?}"))?
-            }
+            Some(name) => Mode::from_name(name)
+                .ok_or_else(|| format!("it knows no receive mode of the name {name:?}"))?,
         };
         mode.possible(ask.verify, ask.tls)?;
         let granted = desk.limits.grant(&ask)?.min(left.unwrap_or(u64::MAX));
@@ -330,10 +332,7 @@ fn start(
     run: &Arc<Run>,
 ) -> io::Result<()> {
     if tls {
-        tls::receive(socket.as_fd()).map_err(|error| {
-            let advice = "`modprobe tls` loads kernel TLS where the kernel has it";
-            io::Error::other(format!("kernel TLS is refused ({error}); {advice}"))
-        })?;
+        receive_tls(&socket)?;
     }
     crew.start(socket, from, order, run)
 }

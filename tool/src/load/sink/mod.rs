@@ -54,7 +54,7 @@ pub struct Rules {
     pub mode: Mode,
     /// Compare every byte with the pattern.
     pub verify: bool,
-    /// Decrypt TLS records (with the keys of [`super::tls`]).
+    /// Decrypt TLS records (the kernel does, with fixed keys).
     pub tls: bool,
 }
 
@@ -105,7 +105,12 @@ impl Sink {
     ///
     /// # Errors
     /// As [`Self::bind`].
-    pub fn with_control(mut self, address: SocketAddr, token: Token, limits: Limits) -> Result<Self, LoadError> {
+    pub fn with_control(
+        mut self,
+        address: SocketAddr,
+        token: Token,
+        limits: Limits,
+    ) -> Result<Self, LoadError> {
         let (listener, local) = open_port(address)?;
         self.control = Some(Control { listener: listener.into(), local, token, limits });
         Ok(self)

@@ -187,7 +187,9 @@ impl Fault {
     #[must_use]
     pub const fn words(self) -> &'static str {
         match self {
-            Fault::Poison => "poison: the sender had overwritten the buffer before the kernel was done with it",
+            Fault::Poison => {
+                "poison: the sender had overwritten the buffer before the kernel was done with it"
+            }
             Fault::Zeroes => "zeroes",
             Fault::EarlierPart => "an earlier part of the stream: doubled, reordered, or an old buffer",
             Fault::LaterPart => {

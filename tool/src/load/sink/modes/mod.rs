@@ -17,6 +17,7 @@ use socket2::Socket;
 
 use super::check::Checker;
 use super::result::Figures;
+use crate::load::tls;
 
 /// Longest wait of one call, so that the stop flag is looked at. (A stopping sink also shuts its connections down,
 /// which ends every wait at once.)
@@ -221,7 +222,7 @@ impl Mode {
                 able(|e| e.takes_tls)
             ));
         }
-        Ok(())
+        if tls { tls::available() } else { Ok(()) }
     }
 
     /// Sets it up for one connection.

@@ -68,7 +68,8 @@ impl Receive for Zerocopy {
         tally.calls += u64::from(mapped + received.copied > 0);
         // With nothing at all, a plain read tells whether the stream has ended.
         let nothing = mapped + received.copied + received.hint == 0;
-        let read = self.read(socket, if nothing { self.buffer.len() } else { received.hint }, nothing, tally)?;
+        let read =
+            self.read(socket, if nothing { self.buffer.len() } else { received.hint }, nothing, tally)?;
         *tally.figures.skip_hint_bytes.get_or_insert(0) += read as u64;
         Ok(mapped + received.copied + read)
     }

@@ -44,9 +44,7 @@ impl Receive for Splice {
         let mut left = taken;
         while left > 0 {
             left -= match &mut self.out {
-                Out::Null(null) => {
-                    splice(&self.pipe, None, &*null, None, left, SpliceFFlags::SPLICE_F_MOVE)?
-                }
+                Out::Null(null) => splice(&self.pipe, None, &*null, None, left, SpliceFFlags::SPLICE_F_MOVE)?,
                 Out::Check(buffer) => {
                     let n = self.pipe.read(buffer)?;
                     tally.see(&buffer[..n]);

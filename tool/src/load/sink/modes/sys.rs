@@ -1,5 +1,8 @@
 //! Receiving without a copy: mapping a socket, `TCP_ZEROCOPY_RECEIVE`, and what tells whether a socket knows devmem.
-#![allow(unsafe_code, reason = "mmap, getsockopt and setsockopt with arguments the safe wrappers cannot express")]
+#![allow(
+    unsafe_code,
+    reason = "mmap, getsockopt and setsockopt with arguments the safe wrappers cannot express"
+)]
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -118,11 +121,7 @@ pub(super) fn zerocopy_receive(
     }
     let copied = usize::try_from(request.copybuf_len).unwrap_or(0).min(copies.len());
     range.mapped = (request.length as usize).min(range.len);
-    Ok(Received {
-        mapped: range.mapped,
-        copied,
-        hint: request.recv_skip_hint as usize,
-    })
+    Ok(Received { mapped: range.mapped, copied, hint: request.recv_skip_hint as usize })
 }
 
 /// Wakes a waiting receiver only when this many bytes are queued, or at the end.

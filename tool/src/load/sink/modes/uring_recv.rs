@@ -24,7 +24,8 @@ struct UringRecv {
 
 /// Receives a byte through a pair of local sockets, multishot.
 pub(super) fn available() -> Result<(), String> {
-    try_it().map_err(|error| format!("this kernel refuses a multishot receive with provided buffers ({error})"))
+    try_it()
+        .map_err(|error| format!("this kernel refuses a multishot receive with provided buffers ({error})"))
 }
 
 fn try_it() -> io::Result<()> {

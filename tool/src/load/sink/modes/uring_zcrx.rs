@@ -46,11 +46,8 @@ fn unknown(error: &io::Error) -> Option<String> {
 /// What the driver of a device says to a registration for a queue that does not exist.
 fn try_device(ring: &Ring, if_idx: u32) -> io::Result<()> {
     let (area_memory, region_memory) = (MmapMut::map_anon(AREA)?, MmapMut::map_anon(AREA)?);
-    let mut area = io_uring_zcrx_area_reg {
-        addr: area_memory.as_ptr() as u64,
-        len: AREA as u64,
-        ..Default::default()
-    };
+    let mut area =
+        io_uring_zcrx_area_reg { addr: area_memory.as_ptr() as u64, len: AREA as u64, ..Default::default() };
     let mut region = io_uring_region_desc {
         user_addr: region_memory.as_ptr() as u64,
         size: AREA as u64,
