@@ -1,4 +1,4 @@
-//! The verb `sink`: receives and discards what `load` sends.
+//! The verb `sink`: receives and discards what `load` sends, and checks it where asked to.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::AsFd;
@@ -7,10 +7,15 @@ use std::time::Duration;
 
 use super::load::write_out;
 use super::{Failure, Outcome};
+use crate::load::control::message::Limits;
+use crate::load::control::token::Token;
 use crate::load::interrupt::Interrupt;
-use crate::load::sink::result::{Connection, SinkReport};
-use crate::load::sink::{Bounds, Mode, Sink};
-use crate::units::{bit_rate, bytes, duration, parse_duration, parse_size};
+use crate::load::sink::result::{Connection, Figures, LoadSeen, SinkReport};
+use crate::load::sink::{Bounds, Event, MAX_CONNECTIONS, Mode, Rules, Sink};
+use crate::units::{bit_rate, bytes, duration, exact, parse_duration, parse_size, percent};
+
+/// Strangers at the control port that are told one by one; more are only counted.
+const MAX_STRANGERS_TOLD: u64 = 20;
 
 /// Arguments of `sink`.
 #[derive(Clone, Debug, clap::Args)]
@@ -18,9 +23,15 @@ pub struct Args {
     /// Where to listen; [::]:PORT takes IPv4 and IPv6, port 0 picks a free one.
     #[arg(long, value_name = "ADDR:PORT", value_parser = parse_listen)]
     listen: SocketAddr,
-    /// How to discard.
+    /// How to receive.
     #[arg(long, value_enum, default_value_t)]
     mode: Mode,
+    /// Compare every byte with the pattern that `load --verify` sends; exit code 1 when one is wrong.
+    #[arg(long)]
+    verify: bool,
+    /// Receive the TLS records of the paths ktls and ktls_sendfile: the kernel decrypts, with fixed keys.
+    #[arg(long)]
+    tls: bool,
     /// End after this time.
     #[arg(long, default_value = "1h", value_parser = parse_duration, value_name = "TIME")]
     duration: Duration,
@@ -30,7 +41,20 @@ pub struct Args {
     /// End when the first set of connections has closed.
     #[arg(long)]
     once: bool,
-    /// Write the address to this file once connections are accepted.
+    /// Listen for loads here, too: a load with the same token says how its run is received and gets the figures back.
+    /// Nobody else is received then.
+    #[arg(long, value_name = "ADDR:PORT", value_parser = parse_listen)]
+    control: Option<SocketAddr>,
+    /// File with the token, readable by its owner only [default: the variable ZCSCOPE_TOKEN].
+    #[arg(long, value_name = "FILE", requires = "control")]
+    token_file: Option<PathBuf>,
+    /// Longest time of one load.
+    #[arg(long, default_value = "15m", value_parser = parse_duration, value_name = "TIME", requires = "control")]
+    load_time: Duration,
+    /// Most bytes of one load.
+    #[arg(long, default_value = "16T", value_parser = parse_size, value_name = "SIZE", requires = "control")]
+    load_bytes: u64,
+    /// Write the address (with --control: both, one a line) to this file once connections are accepted.
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
     /// Report as JSON (schema zcscope.sink/1).
@@ -47,25 +71,30 @@ fn parse_listen(text: &str) -> Result<SocketAddr, String> {
 /// Runs it.
 ///
 /// # Errors
-/// See [`Failure`]: the port is in use, or the ready file cannot be written.
+/// See [`Failure`]: the port is in use, the token is not safe, the mode is not possible here, the ready file cannot be
+/// written, or wrong bytes came.
 pub fn run(args: Args) -> Outcome {
     let interrupt = Interrupt::new().map_err(anyhow::Error::from)?;
-    let sink = Sink::bind(args.listen)?;
-    eprintln!(
-        "listening on {} ({}), for {} at most",
-        sink.local_addr(),
-        args.mode.name(),
-        duration(u64::try_from(args.duration.as_nanos()).unwrap_or(u64::MAX))
-    );
-    if let Some(file) = args.ready_file {
-        announce(&file, sink.local_addr())?;
+    let rules = Rules { mode: args.mode, verify: args.verify, tls: args.tls };
+    rules.mode.possible(rules.verify, rules.tls).map_err(Failure::Failed)?;
+    let sink = bind(&args)?;
+    eprintln!("{}", greeting(&args, &sink));
+    if let Some(file) = &args.ready_file {
+        announce(file, &sink)?;
     }
     let bounds = Bounds { duration: args.duration, max_bytes: args.max_bytes, once: args.once };
-    let report = sink.run(args.mode, bounds, Some(interrupt.as_fd()), |connection| {
-        if !args.json {
-            // The total comes at the end; a reader that has gone shows then.
-            let _ = write_out(&line(connection));
+    let mut strangers = 0;
+    let report = sink.serve(rules, bounds, Some(interrupt.as_fd()), |event| match event {
+        // The total comes at the end; a reader that has gone shows then.
+        Event::Connection(connection) if !args.json => drop(write_out(&line(connection))),
+        Event::Load(load) if !args.json => drop(write_out(&load_line(load))),
+        Event::Refused { peer, why } => {
+            strangers += 1;
+            if strangers <= MAX_STRANGERS_TOLD {
+                eprintln!("{peer} was not let in at the control port: {why}");
+            }
         }
+        Event::Connection(_) | Event::Load(_) => {}
     })?;
     if args.json {
         let json = serde_json::to_string(&report).map_err(anyhow::Error::from)?;
@@ -73,41 +102,101 @@ pub fn run(args: Args) -> Outcome {
     } else {
         write_out(&total(&report))?;
     }
-    Ok(0)
+    match report.figures.mismatches {
+        Some(wrong) if wrong > 0 => Err(Failure::Failed(format!("{} bytes were wrong", exact(wrong)))),
+        _ => Ok(0),
+    }
 }
 
-/// Makes `file` appear whole: who sees it can read the address.
-fn announce(file: &Path, address: SocketAddr) -> Result<(), Failure> {
+fn bind(args: &Args) -> Result<Sink, Failure> {
+    let Some(control) = args.control else { return Ok(Sink::bind(args.listen)?) };
+    let token = Token::find(args.token_file.as_deref())?;
+    let limits = Limits { duration: args.load_time, bytes: args.load_bytes, streams: MAX_CONNECTIONS as u64 };
+    Ok(Sink::bind(args.listen)?.with_control(control, token, limits)?)
+}
+
+fn greeting(args: &Args, sink: &Sink) -> String {
+    let how = format!(
+        "{}{}{}",
+        args.mode.name(),
+        if args.verify { ", every byte checked" } else { "" },
+        if args.tls { ", TLS" } else { "" }
+    );
+    let loads = sink.control_addr().map(|control| format!(", loads ask on {control}")).unwrap_or_default();
+    let longest = duration(u64::try_from(args.duration.as_nanos()).unwrap_or(u64::MAX));
+    format!("listening on {} ({how}){loads}, for {longest} at most", sink.local_addr())
+}
+
+/// Makes `file` appear whole: who sees it can read the addresses.
+fn announce(file: &Path, sink: &Sink) -> Result<(), Failure> {
     let mut draft = file.as_os_str().to_owned();
     draft.push(".new");
-    std::fs::write(&draft, format!("{address}\n"))
+    let control = sink.control_addr().map(|address| format!("{address}\n")).unwrap_or_default();
+    std::fs::write(&draft, format!("{}\n{control}", sink.local_addr()))
         .and_then(|()| std::fs::rename(&draft, file))
         .map_err(|error| Failure::Failed(format!("cannot write the ready file {}: {error}", file.display())))
 }
 
 fn line(c: &Connection) -> String {
     let rate = c.gbit_s.map(|g| format!(", {}", bit_rate(g * 1e9))).unwrap_or_default();
+    let wrong = c.first_mismatch.as_ref().map(|first| format!("  WRONG {first}\n")).unwrap_or_default();
     format!(
-        "{}: {} ({} B) in {}{rate}, {}\n",
+        "{}: {} ({} B) in {}{rate}{}, {}\n{wrong}",
         c.peer,
         bytes(c.bytes),
         c.bytes,
         duration(c.duration_ns),
+        figures(&c.figures, c.bytes),
         c.end
     )
 }
 
+/// What only some ways to receive know, each with a comma before it.
+fn figures(f: &Figures, all: u64) -> String {
+    let mut text = String::new();
+    if let Some(mapped) = f.mapped_bytes {
+        text += &format!(", {} of it mapped", percent(mapped, all));
+    }
+    if let Some(n) = f.out_of_buffers.filter(|n| *n > 0) {
+        text += &format!(", out of buffers {} times", exact(n));
+    }
+    match (f.verified_bytes, f.mismatches) {
+        (Some(_), Some(wrong)) if wrong > 0 => text += &format!(", {} bytes WRONG", exact(wrong)),
+        (Some(right), _) => text += &format!(", {} B verified", exact(right)),
+        _ => {}
+    }
+    text
+}
+
+fn load_line(load: &LoadSeen) -> String {
+    let tls = if load.tls { ", TLS" } else { "" };
+    format!(
+        "load from {}: {}{tls}, {} connections, {} ({} B){}, {}\n",
+        load.peer,
+        load.mode,
+        load.connections,
+        bytes(load.bytes),
+        load.bytes,
+        figures(&load.figures, load.bytes),
+        load.end
+    )
+}
+
 fn total(report: &SinkReport) -> String {
-    let n = report.connections.len();
-    let turned_away = match report.turned_away {
+    let n = report.connections.len() as u64 + report.connections_omitted;
+    let mut rest = match report.turned_away {
         0 => String::new(),
         away => format!(", {away} turned away"),
     };
+    if report.refused_controls > 0 {
+        rest += &format!(", {} not let in at the control port", report.refused_controls);
+    }
     format!(
-        "total: {} ({} B) over {n} connection{}{turned_away}, receiving threads' CPU {}\n",
+        "total: {} ({} B) over {n} connection{}{rest}{}, receiving threads' CPU {}\n",
         bytes(report.bytes),
         report.bytes,
         if n == 1 { "" } else { "s" },
+        figures(&report.figures, report.bytes),
         duration(report.thread_ns)
     )
 }

@@ -118,6 +118,7 @@ pub(super) fn report(facts: &Facts<'_>, spans: &[Span]) -> LoadReport {
         completions,
         open_loop: open_loop(plan, spans),
         per_stream: (0..plan.streams).map(|index| stream_figures(&measured, index)).collect(),
+        peer: None,
         kernel: None,
         kernel_missing: None,
     }

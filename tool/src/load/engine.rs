@@ -12,6 +12,8 @@ use socket2::Socket;
 use super::LoadError;
 use super::account::{Facts, report};
 use super::connect::{Way, congestion_control, connect, connect_any};
+use super::control::agreement::Agreement;
+use super::control::client::Target;
 use super::device::DeviceWatch;
 use super::knobs::{SendBuffer, SocketKnobs, descriptor_limit, raise_descriptor_limit};
 use super::lead::{Lead, Leader};
@@ -68,6 +70,8 @@ pub struct Plan {
     pub warm_up: WarmUp,
     /// Open loop: send messages of [`Setup::size`] at each of these rates in turn, and time them.
     pub levels: Vec<Rate>,
+    /// The sink to be asked for the run.
+    pub peer: Option<Target>,
 }
 
 impl Default for Plan {
@@ -87,6 +91,7 @@ impl Default for Plan {
             pacing_bit_s: None,
             warm_up: WarmUp::default(),
             levels: Vec::new(),
+            peer: None,
         }
     }
 }
@@ -166,14 +171,17 @@ pub fn run_watched(
 ) -> Result<LoadReport, LoadError> {
     check(plan)?;
     raise_descriptor_limit();
+    let mut agreement = Agreement::make(plan)?;
     let device = plan.device.as_deref().map(DeviceWatch::begin).transpose()?;
     let connecting = Instant::now();
     let (sockets, target) = connect_all(plan)?;
     let connect_ns = u64::try_from(connecting.elapsed().as_nanos()).unwrap_or(u64::MAX);
     let cc = sockets.first().and_then(congestion_control);
+    agreement.begin(&sockets)?;
     let spans = run_streams(plan, sockets, stop, watcher)?;
     let mut report = report(&Facts { plan, target, cc, connect_ns }, &spans);
     report.device = device.map(|watch| watch.end(report.acked_bytes));
+    agreement.conclude(&mut report);
     Ok(report)
 }
 

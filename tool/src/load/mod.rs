@@ -3,6 +3,7 @@
 //! One file per send path behind [`paths::SendPath`]; [`engine`] runs them on plain threads, [`result`] holds what
 //! comes out. Send and receive loops never allocate, lock or wait for anything but the socket.
 
+pub mod control;
 pub mod cpu;
 pub mod device;
 pub mod engine;

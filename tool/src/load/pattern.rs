@@ -29,11 +29,41 @@ pub struct Mismatch {
     pub found: u8,
 }
 
+/// The multipliers of the mix (splitmix64), each odd and so invertible.
+const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+const MIX_A: u64 = 0xbf58_476d_1ce4_e5b9;
+const MIX_B: u64 = 0x94d0_49bb_1331_11eb;
+
+fn mix(index: u64) -> u64 {
+    let mut z = (index % (PERIOD / 8)).wrapping_add(1).wrapping_mul(STEP);
+    z = (z ^ (z >> 30)).wrapping_mul(MIX_A);
+    z = (z ^ (z >> 27)).wrapping_mul(MIX_B);
+    z ^ (z >> 31)
+}
+
+/// The place in the period a word stands at; `None` when it is no word of the pattern.
+fn unmix(word: u64) -> Option<u64> {
+    let mut z = word ^ (word >> 31) ^ (word >> 62);
+    z = z.wrapping_mul(const { inverse(MIX_B) });
+    z = z ^ (z >> 27) ^ (z >> 54);
+    z = z.wrapping_mul(const { inverse(MIX_A) });
+    z = z ^ (z >> 30) ^ (z >> 60);
+    let index = z.wrapping_mul(const { inverse(STEP) }).wrapping_sub(1);
+    (index < PERIOD / 8).then_some(index)
+}
+
+/// The inverse of an odd number modulo 2^64 (Newton: each step doubles the bits that are right, from 3 on).
+const fn inverse(odd: u64) -> u64 {
+    let (mut x, mut step) = (odd, 0);
+    while step < 5 {
+        x = x.wrapping_mul(2_u64.wrapping_sub(odd.wrapping_mul(x)));
+        step += 1;
+    }
+    x
+}
+
 fn word(index: u64) -> [u8; 8] {
-    let mut z = (index % (PERIOD / 8)).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    (z ^ (z >> 31)).to_le_bytes()
+    mix(index).to_le_bytes()
 }
 
 /// Fills `part` with the bytes of the stream from `offset` on.
@@ -57,11 +87,44 @@ pub fn check(part: &[u8], offset: u64) -> Option<Mismatch> {
         let index = found.iter().zip(expected).position(|(a, b)| a != b)?;
         Some(Mismatch { offset: at + index as u64, expected: expected[index], found: found[index] })
     };
-    wrong(offset, head, &word(offset / 8)[skip..]).or_else(|| {
-        rest.chunks(8).enumerate().find_map(|(index, chunk)| {
-            let index = first + index as u64;
-            wrong(index * 8, chunk, &word(index))
+    let (words, tail) = rest.as_chunks::<8>();
+    let at_word = |index: usize| first + index as u64;
+    wrong(offset, head, &word(offset / 8)[skip..])
+        .or_else(|| {
+            let bad = |(index, found): (usize, &[u8; 8])| u64::from_le_bytes(*found) != mix(at_word(index));
+            let index = words.iter().enumerate().position(bad)?;
+            wrong(at_word(index) * 8, &words[index], &word(at_word(index)))
         })
+        .or_else(|| wrong(at_word(words.len()) * 8, tail, &word(at_word(words.len()))))
+}
+
+/// How many bytes of `part` are not the stream's from `offset` on.
+#[must_use]
+pub fn count_wrong(part: &[u8], offset: u64) -> u64 {
+    let (mut wrong, mut left, mut at) = (0, part, offset);
+    while !left.is_empty() {
+        let skip = (at % 8) as usize;
+        let (now, later) = left.split_at((8 - skip).min(left.len()));
+        wrong += now.iter().zip(&word(at / 8)[skip..]).filter(|(a, b)| a != b).count() as u64;
+        at += now.len() as u64;
+        left = later;
+    }
+    wrong
+}
+
+/// Bytes [`locate`] needs to see.
+pub const LOCATABLE: usize = 16;
+
+/// Where in the stream `found` belongs: its place in the period. `None` when it is no part of the stream, or
+/// shorter than [`LOCATABLE`].
+#[must_use]
+pub fn locate(found: &[u8]) -> Option<u64> {
+    let sample = found.get(..LOCATABLE)?;
+    (0..8).find_map(|skip| {
+        let (_, from) = sample.split_at(skip);
+        let index = unmix(u64::from_le_bytes(*from.first_chunk()?))?;
+        let at = (index * 8 + PERIOD - skip as u64) % PERIOD;
+        check(sample, at).is_none().then_some(at)
     })
 }
 
@@ -106,5 +169,29 @@ mod tests {
         fill(&mut one, PERIOD - 16);
         fill(&mut two, 0);
         assert_eq!(one[16..], two[..16]);
+    }
+
+    #[test]
+    fn a_part_of_the_stream_is_located_wherever_it_is_cut() {
+        for at in [0, 1, 7, 8, 4095, PERIOD - 3, PERIOD - 8] {
+            let mut part = [0; 24];
+            fill(&mut part, at);
+            assert_eq!(locate(&part), Some(at));
+        }
+        assert_eq!(locate(&[POISON; 32]), None);
+        assert_eq!(locate(&[0; 32]), None);
+        assert_eq!(locate(&[1; 15]), None);
+    }
+
+    #[test]
+    fn wrong_bytes_are_counted() {
+        let mut part = vec![0; 1003];
+        fill(&mut part, 13);
+        assert_eq!(count_wrong(&part, 13), 0);
+        for index in [0, 5, 500, 1002] {
+            part[index] ^= 0x80;
+            assert_eq!(check(&part[index..], 13 + index as u64).map(|m| m.offset), Some(13 + index as u64));
+        }
+        assert_eq!(count_wrong(&part, 13), 4);
     }
 }

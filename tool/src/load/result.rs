@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use zcscope_common::Hist;
 
+use super::control::message::PeerReport;
+
 /// Schema of [`LoadReport`].
 pub const LOAD_SCHEMA: &str = "zcscope.load/1";
 
@@ -82,6 +84,9 @@ pub struct LoadReport {
     pub open_loop: Option<OpenLoop>,
     /// Every connection.
     pub per_stream: Vec<StreamFigures>,
+    /// What the receiver counted, where the sink was asked for the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<PeerReport>,
     /// What the kernel did with exactly these sends, when tracing was possible.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kernel: Option<serde_json::Value>,

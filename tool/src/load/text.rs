@@ -81,6 +81,9 @@ fn rows(report: &LoadReport) -> Vec<(&'static str, String)> {
     }
     rows.push(("set", knobs(report)));
     rows.push(("warm-up", warm_up(report)));
+    if let Some(peer) = &report.peer {
+        rows.push(("peer", peer.to_string()));
+    }
     if let Some(why) = &report.kernel_missing {
         rows.push(("kernel", format!("not traced: {why}")));
     }

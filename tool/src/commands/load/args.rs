@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
+use crate::commands::peer_args::PeerArgs;
 use crate::load::engine::{MAX_DEPTH, MAX_SIZE, MAX_STREAMS, Plan};
 use crate::load::knobs::{SendBuffer, default_depth};
 use crate::load::memory::PageKind;
@@ -122,6 +123,9 @@ pub struct Args {
     /// Let the scheduler move the sending threads between CPUs.
     #[arg(long, group = "placement", help_heading = "CPUs")]
     no_pin: bool,
+
+    #[command(flatten)]
+    peer: PeerArgs,
 }
 
 /// The table of paths as clap knows it: names, one line of help each, and a list for a name that is not there.
@@ -185,7 +189,7 @@ impl Args {
             pacing_bit_s,
             warm_up: self.warm_up.unwrap_or(default_warm_up),
             levels,
-            ..Plan::default()
+            peer: self.peer.target(family)?,
         })
     }
 
@@ -203,7 +207,7 @@ impl Args {
             source: self.source.clone(),
             more: self.more,
             reap_every: self.reap_every.map(|n| n as usize),
-            ..Setup::default()
+            verify: self.peer.verify(),
         })
     }
 

@@ -1,53 +1,40 @@
-//! The sink: accepts connections and discards what comes, one plain thread each, always bounded.
+//! The sink: accepts connections and gets rid of what comes, one plain thread each, always bounded.
+//!
+//! [`modes`] are the ways to receive, `connection` is one thread, `crew` all of them, `hall` the loop that takes
+//! connections in. With a control port, `lines` holds the control connections and `booking` the run of a load.
 
+pub mod modes;
 pub mod result;
 
-use std::io::{self, PipeWriter, Read, Write};
-use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::Scope;
+mod booking;
+mod check;
+mod connection;
+mod crew;
+mod hall;
+mod lines;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use socket2::{Domain, Protocol, Socket, Type};
 
-use self::result::{Connection, SINK_SCHEMA, SinkEndedBy, SinkReport};
-use super::result::gbit_s;
-use super::{LoadError, cpu, sys};
+use self::connection::Run;
+use self::crew::Crew;
+use self::hall::{Desk, Hall, Totals};
+use self::lines::Lines;
+pub use self::modes::Mode;
+use self::result::{Connection, LoadSeen, SINK_SCHEMA, SinkReport};
+use super::LoadError;
+use super::control::message::Limits;
+use super::control::token::Token;
 
 /// Most connections open at once.
-const MAX_CONNECTIONS: usize = 512;
-/// Rest after a connection could not be taken (no descriptors left): the next try would fail as fast.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
-const BACKLOG: i32 = 256;
-/// A receive gives up after this long to look at the stop flag.
-const RECV_TIMEOUT: Duration = Duration::from_millis(100);
-const RECV_BUFFER: usize = 256 << 10;
-/// Most bytes one discarding call takes.
-const DISCARD: usize = 2 << 20;
-
-/// How the sink gets rid of bytes. The choice decides what the sender measures.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Mode {
-    /// recv(2) into a buffer: copies every byte, like an application.
-    #[default]
-    Recv,
-    /// recv(2) with `MSG_TRUNC`: the kernel drops the bytes without a copy.
-    Trunc,
-}
-
-impl Mode {
-    /// Name on the command line and in JSON.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Mode::Recv => "recv",
-            Mode::Trunc => "trunc",
-        }
-    }
-}
+pub const MAX_CONNECTIONS: usize = 4096;
+const BACKLOG: i32 = 4096;
 
 /// How long and how much a sink receives.
 #[derive(Clone, Copy, Debug)]
@@ -56,28 +43,50 @@ pub struct Bounds {
     pub duration: Duration,
     /// End when this many bytes have come, over all connections.
     pub max_bytes: Option<u64>,
-    /// End when the first set of connections has closed.
+    /// End when the first set of connections has closed, or the first load has ended.
     pub once: bool,
+}
+
+/// How a sink receives, where no load asks for something else.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rules {
+    /// Receive mode.
+    pub mode: Mode,
+    /// Compare every byte with the pattern.
+    pub verify: bool,
+    /// Decrypt TLS records (the kernel does, with fixed keys).
+    pub tls: bool,
+}
+
+/// What a running sink tells as it happens.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A connection has ended.
+    Connection(&'a Connection),
+    /// A load that used the control port has ended.
+    Load(&'a LoadSeen),
+    /// Somebody was not let in at the control port.
+    Refused {
+        /// Who.
+        peer: SocketAddr,
+        /// Why.
+        why: &'a str,
+    },
 }
 
 /// A sink that listens.
 pub struct Sink {
     listener: Socket,
     local: SocketAddr,
+    control: Option<Control>,
     since: Instant,
 }
 
-/// What the receiving threads share.
-struct Shared {
-    stop: AtomicBool,
-    bytes: AtomicU64,
-    max_bytes: u64,
-}
-
-/// Where receiving threads hand in their results.
-struct Desk {
-    results: Sender<Connection>,
-    bell: PipeWriter,
+struct Control {
+    listener: TcpListener,
+    local: SocketAddr,
+    token: Token,
+    limits: Limits,
 }
 
 impl Sink {
@@ -86,9 +95,25 @@ impl Sink {
     /// # Errors
     /// The port is in use, or the address is not of this host.
     pub fn bind(address: SocketAddr) -> Result<Self, LoadError> {
-        let listener = listen(address).map_err(|error| bind_error(address, &error))?;
-        let local = listener.local_addr().ok().and_then(|a| a.as_socket()).unwrap_or(address);
-        Ok(Self { listener, local, since: Instant::now() })
+        raise_descriptor_limit();
+        let (listener, local) = open_port(address)?;
+        Ok(Self { listener, local, control: None, since: Instant::now() })
+    }
+
+    /// Listens for loads on `address`, too: then only connections of a load that knows `token` are received, one load
+    /// at a time, each within `limits`.
+    ///
+    /// # Errors
+    /// As [`Self::bind`].
+    pub fn with_control(
+        mut self,
+        address: SocketAddr,
+        token: Token,
+        limits: Limits,
+    ) -> Result<Self, LoadError> {
+        let (listener, local) = open_port(address)?;
+        self.control = Some(Control { listener: listener.into(), local, token, limits });
+        Ok(self)
     }
 
     /// The address it listens on.
@@ -97,202 +122,95 @@ impl Sink {
         self.local
     }
 
-    /// Receives until one of the bounds is met or `stop` becomes readable. `on_end` sees every connection that ends.
+    /// The address it listens for loads on.
+    #[must_use]
+    pub fn control_addr(&self) -> Option<SocketAddr> {
+        self.control.as_ref().map(|control| control.local)
+    }
+
+    /// Receives in one mode; see [`Self::serve`]. `on_end` sees every connection that ends.
     ///
     /// # Errors
-    /// The pipe its threads report through cannot be made.
+    /// As [`Self::serve`].
     pub fn run(
         self,
         mode: Mode,
         bounds: Bounds,
         stop: Option<BorrowedFd<'_>>,
-        on_end: impl FnMut(&Connection),
+        mut on_end: impl FnMut(&Connection),
     ) -> Result<SinkReport, LoadError> {
-        let shared = Shared {
-            stop: AtomicBool::new(false),
-            bytes: AtomicU64::new(0),
-            max_bytes: bounds.max_bytes.unwrap_or(u64::MAX),
+        self.serve(Rules { mode, ..Rules::default() }, bounds, stop, |event| {
+            if let Event::Connection(connection) = event {
+                on_end(connection);
+            }
+        })
+    }
+
+    /// Receives until one of the bounds is met or `stop` becomes readable.
+    ///
+    /// # Errors
+    /// The mode is not possible here, or there are no descriptors left.
+    pub fn serve(
+        self,
+        rules: Rules,
+        bounds: Bounds,
+        stop: Option<BorrowedFd<'_>>,
+        on_event: impl FnMut(&Event<'_>),
+    ) -> Result<SinkReport, LoadError> {
+        rules.mode.possible(rules.verify, rules.tls).map_err(LoadError::Failed)?;
+        let crew = Crew::new().map_err(|e| LoadError::failed("cannot make a pipe", e))?;
+        let mut hall = Hall {
+            listener: &self.listener,
+            rules,
+            bounds,
+            since: self.since,
+            crew,
+            everybody: Arc::new(Run::new(bounds.max_bytes.unwrap_or(u64::MAX))),
+            desk: self.control.map(|control| Desk {
+                lines: Lines::new(control.listener, control.token),
+                limits: control.limits,
+                booking: None,
+            }),
+            on_event,
+            totals: Totals::default(),
         };
-        let (bell, ringer) = io::pipe().map_err(|e| LoadError::failed("cannot make a pipe", e))?;
-        let (results, inbox) = channel();
-        let desk = Desk { results, bell: ringer };
-        let mut hall =
-            Hall { sink: &self, shared: &shared, mode, on_end, connections: vec![], open: 0, turned_away: 0 };
-        let ended_by = std::thread::scope(|scope| hall.receive(scope, bounds, stop, bell, &inbox, &desk));
-        let Hall { connections, turned_away, .. } = hall;
+        let ended_by = hall.receive(stop);
+        let totals = hall.totals;
         Ok(SinkReport {
             schema: SINK_SCHEMA.into(),
             version: env!("CARGO_PKG_VERSION").into(),
             listen: self.local.to_string(),
-            mode: mode.name().into(),
+            mode: rules.mode.name().into(),
+            tls: rules.tls,
             ended_by,
-            duration_ns: ns(self.since.elapsed()),
-            bytes: connections.iter().map(|c| c.bytes).sum(),
-            thread_ns: connections.iter().map(|c| c.thread_ns).sum(),
-            turned_away,
-            connections,
+            duration_ns: u64::try_from(self.since.elapsed().as_nanos()).unwrap_or(u64::MAX),
+            bytes: totals.bytes,
+            figures: totals.figures,
+            thread_ns: totals.thread_ns,
+            turned_away: totals.turned_away,
+            connections: totals.connections,
+            connections_omitted: totals.omitted,
+            loads: totals.loads,
+            refused_controls: totals.refused_controls,
         })
     }
 }
 
-/// The accepting side of a running sink.
-struct Hall<'a, F> {
-    sink: &'a Sink,
-    shared: &'a Shared,
-    mode: Mode,
-    on_end: F,
-    connections: Vec<Connection>,
-    open: usize,
-    turned_away: u64,
-}
-
-impl<'a, F: FnMut(&Connection)> Hall<'a, F> {
-    fn receive<'scope>(
-        &mut self,
-        scope: &'scope Scope<'scope, '_>,
-        bounds: Bounds,
-        stop: Option<BorrowedFd<'_>>,
-        mut bell: io::PipeReader,
-        inbox: &Receiver<Connection>,
-        desk: &'scope Desk,
-    ) -> SinkEndedBy
-    where
-        'a: 'scope,
+/// As many descriptors as allowed: a connection takes one, some modes a few.
+fn raise_descriptor_limit() {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
     {
-        let ended_by = loop {
-            let left = bounds.duration.saturating_sub(self.sink.since.elapsed());
-            let ms = u16::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(u16::MAX);
-            let mut fds = vec![
-                PollFd::new(self.sink.listener.as_fd(), PollFlags::POLLIN),
-                PollFd::new(bell.as_fd(), PollFlags::POLLIN),
-            ];
-            fds.extend(stop.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
-            if poll(&mut fds, PollTimeout::from(ms)).is_err() {
-                continue;
-            }
-            let ready = |index: usize| fds.get(index).and_then(PollFd::any) == Some(true);
-            let (knock, rung, stopped) = (ready(0), ready(1), ready(2));
-            if knock {
-                self.accept(scope, desk);
-            }
-            if rung {
-                // One byte per result; reading more than one at a time only saves calls.
-                let _ = bell.read(&mut [0; 64]);
-                inbox.try_iter().for_each(|connection| self.take(connection));
-            }
-            if stopped {
-                break SinkEndedBy::Signal;
-            }
-            if self.shared.bytes.load(Relaxed) >= self.shared.max_bytes {
-                break SinkEndedBy::Bytes;
-            }
-            if self.sink.since.elapsed() >= bounds.duration {
-                break SinkEndedBy::Duration;
-            }
-            // A connection still waiting to be accepted belongs to the set.
-            if bounds.once && !knock && self.open == 0 && !self.connections.is_empty() {
-                break SinkEndedBy::Once;
-            }
-        };
-        self.shared.stop.store(true, Relaxed);
-        while self.open > 0 {
-            let Ok(connection) = inbox.recv() else { break };
-            self.take(connection);
-        }
-        ended_by
-    }
-
-    fn accept<'scope>(&mut self, scope: &'scope Scope<'scope, '_>, desk: &'scope Desk)
-    where
-        'a: 'scope,
-    {
-        let (socket, peer) = match self.sink.listener.accept() {
-            Ok((socket, peer)) => (socket, name_of(&peer)),
-            Err(_) => {
-                std::thread::sleep(ACCEPT_PAUSE);
-                return;
-            }
-        };
-        if self.open >= MAX_CONNECTIONS {
-            self.turned_away += 1;
-            return;
-        }
-        let (shared, mode) = (self.shared, self.mode);
-        let body = move || {
-            let connection = discard(&socket, peer, mode, shared);
-            drop(socket);
-            let _ = desk.results.send(connection);
-            let _ = (&desk.bell).write_all(&[1]);
-        };
-        if std::thread::Builder::new().spawn_scoped(scope, body).is_err() {
-            self.turned_away += 1;
-            return;
-        }
-        self.open += 1;
-    }
-
-    fn take(&mut self, connection: Connection) {
-        self.open -= 1;
-        (self.on_end)(&connection);
-        self.connections.push(connection);
+        // Where it is refused, the sink takes fewer connections.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
 }
 
-/// Receives from one connection until it ends or the sink stops.
-fn discard(socket: &Socket, peer: String, mode: Mode, shared: &Shared) -> Connection {
-    let mut buffer = match mode {
-        Mode::Recv => vec![0; RECV_BUFFER],
-        Mode::Trunc => Vec::new(),
-    };
-    let cpu_before = cpu::thread_ns();
-    let (mut bytes, mut calls, mut span) = (0, 0, None);
-    let end = socket.set_read_timeout(Some(RECV_TIMEOUT)).and_then(|()| {
-        loop {
-            if shared.stop.load(Relaxed) {
-                return Ok("stopped");
-            }
-            let received = match mode {
-                Mode::Recv => Read::read(&mut &*socket, &mut buffer),
-                Mode::Trunc => sys::recv_discard(socket.as_fd(), DISCARD),
-            };
-            match received {
-                Ok(0) => return Ok("closed"),
-                Ok(n) => {
-                    bytes += n as u64;
-                    calls += 1;
-                    let now = Instant::now();
-                    span = Some((span.map_or(now, |(first, _)| first), now));
-                    let before = shared.bytes.fetch_add(n as u64, Relaxed);
-                    if before.saturating_add(n as u64) >= shared.max_bytes {
-                        return Ok("stopped");
-                    }
-                }
-                Err(error)
-                    if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-                Err(error) => return Err(error),
-            }
-        }
-    });
-    let duration_ns = span.map_or(0, |(first, last)| ns(last - first));
-    Connection {
-        peer,
-        bytes,
-        calls,
-        duration_ns,
-        gbit_s: gbit_s(bytes, duration_ns),
-        thread_ns: cpu::thread_ns().saturating_sub(cpu_before),
-        end: end.map_or_else(|error| error.to_string(), str::to_owned),
-    }
-}
-
-/// A peer's address; an IPv4 peer of a dual-stack socket as IPv4.
-fn name_of(peer: &SockAddr) -> String {
-    peer.as_socket()
-        .map(|a| match a.ip().to_canonical() {
-            v4 @ IpAddr::V4(_) => SocketAddr::new(v4, a.port()).to_string(),
-            IpAddr::V6(_) => a.to_string(),
-        })
-        .unwrap_or_default()
+/// A listening socket that does not block, and its address.
+fn open_port(address: SocketAddr) -> Result<(Socket, SocketAddr), LoadError> {
+    let listener = listen(address).map_err(|error| bind_error(address, &error))?;
+    let local = listener.local_addr().ok().and_then(|a| a.as_socket()).unwrap_or(address);
+    Ok((listener, local))
 }
 
 fn listen(address: SocketAddr) -> io::Result<Socket> {
@@ -322,8 +240,4 @@ fn bind_error(address: SocketAddr, error: &io::Error) -> LoadError {
         _ => format!("cannot listen on {address}: {error}"),
     };
     LoadError::Failed(text)
-}
-
-fn ns(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
