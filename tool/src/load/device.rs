@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::LoadError;
 use super::connect::no_device;
 use super::result::DeviceCheck;
+use crate::host::device::Counters;
 use crate::units::bytes;
 
 /// Some drivers refresh their counters only about once a second.
@@ -46,10 +47,9 @@ impl DeviceWatch {
     }
 }
 
-/// Bytes `name` has transmitted. From /proc/net/dev, which shows the network namespace of this process;
-/// /sys/class/net shows the one sysfs was mounted in.
+/// Bytes `name` has transmitted, in the network namespace of the calling thread.
 fn transmitted(name: &str) -> Option<u64> {
-    procfs::net::dev_status().ok()?.get(name).map(|status| status.sent_bytes)
+    Counters::read(name).ok().map(|counters| counters.tx_bytes)
 }
 
 fn judge(sent: u64, transmitted: u64) -> (bool, String) {

@@ -12,6 +12,7 @@ pub mod paths;
 pub mod pattern;
 pub mod result;
 pub mod sink;
+pub mod target;
 pub mod text;
 
 mod connect;
