@@ -58,11 +58,7 @@ impl Netlink {
     }
 
     /// Sends one message and reads until the kernel says that this was all.
-    fn exchange(
-        &mut self,
-        message: RouteNetlinkMessage,
-        flags: u16,
-    ) -> io::Result<Vec<RouteNetlinkMessage>> {
+    fn exchange(&mut self, message: RouteNetlinkMessage, flags: u16) -> io::Result<Vec<RouteNetlinkMessage>> {
         self.sequence += 1;
         let mut header = NetlinkHeader::default();
         (header.flags, header.sequence_number) = (flags, self.sequence);

@@ -49,8 +49,7 @@ pub fn way(to: IpAddr, bound: Option<u32>) -> io::Result<Way> {
 
 /// Errors with which the routing table answers "no".
 fn is_refusal(error: &io::Error) -> bool {
-    const NO: [i32; 5] =
-        [libc::ENETUNREACH, libc::EHOSTUNREACH, libc::EACCES, libc::EINVAL, libc::ENETDOWN];
+    const NO: [i32; 5] = [libc::ENETUNREACH, libc::EHOSTUNREACH, libc::EACCES, libc::EINVAL, libc::ENETDOWN];
     error.raw_os_error().is_some_and(|errno| NO.contains(&errno))
 }
 
