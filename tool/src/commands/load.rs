@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
+use super::place::{self, PlaceArgs, Placed};
 use super::{Failure, Outcome};
 use crate::load::engine::{self, MAX_DEPTH, MAX_SIZE, MAX_STREAMS, Plan, Progress};
 use crate::load::interrupt::Interrupt;
 use crate::load::paths::{PATHS, PathEntry, Setup};
 use crate::load::result::Completions;
+use crate::load::sink::Mode;
 
 use crate::load::{Family, LoadError, resolve, text};
 use crate::model::Model;
@@ -33,11 +35,11 @@ const DRAIN_TICK: Duration = Duration::from_millis(20);
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// How to send.
-    #[arg(value_name = "PATH", value_parser = path_parser())]
-    path: &'static PathEntry,
+    #[arg(value_name = "PATH", value_parser = path_parser(), required_unless_present = "repair")]
+    path: Option<&'static PathEntry>,
     /// Where the sink listens.
-    #[arg(long, value_name = "HOST:PORT")]
-    to: String,
+    #[arg(long, value_name = "HOST:PORT", required_unless_present_any = ["cable", "veth", "repair"])]
+    to: Option<String>,
     /// Send through this device (SO_BINDTODEVICE), and check by its counters that the traffic did.
     #[arg(short = 'i', long = "interface", value_name = "DEV")]
     dev: Option<String>,
@@ -77,6 +79,14 @@ pub struct Args {
     /// Do not trace what the kernel does with these sends.
     #[arg(long)]
     no_trace: bool,
+    #[command(flatten)]
+    place: PlaceArgs,
+    /// How the sink of --cable or --veth discards.
+    #[arg(long, value_enum, default_value_t, help_heading = "Both ends on this host")]
+    sink_mode: Mode,
+    /// Send nothing: give ports of this host the settings back that a killed run with --cable could not return.
+    #[arg(long, exclusive = true, help_heading = "Both ends on this host")]
+    repair: bool,
 }
 
 /// The table of paths as clap knows it: names, one line of help each, and a list for a name that is not there.
@@ -91,7 +101,8 @@ fn parse_send_size(text: &str) -> Result<u64, String> {
 }
 
 impl Args {
-    fn plan(self) -> Result<Plan, LoadError> {
+    /// The plan, with both ends in `placed` when there is one.
+    fn plan(self, placed: Option<&Placed>) -> Result<Plan, LoadError> {
         let family = match (self.v4, self.v6) {
             (true, _) => Family::V4,
             (_, true) => Family::V6,
@@ -99,9 +110,12 @@ impl Args {
         };
         let default_duration = if self.bytes.is_some() { DURATION_WITH_BYTES } else { DEFAULT_DURATION };
         Ok(Plan {
-            path: self.path,
-            targets: resolve(&self.to, family)?,
-            device: self.dev,
+            path: self.path.ok_or_else(|| LoadError::Usage("name a send path".into()))?,
+            targets: match placed {
+                Some(Placed { place, .. }) => vec![place.target()],
+                None => resolve(self.to.as_deref().unwrap_or_default(), family)?,
+            },
+            device: placed.map(|placed| placed.place.device().to_owned()).or(self.dev),
             cc: self.cc,
             setup: Setup {
                 size: usize::try_from(self.size)
@@ -132,11 +146,21 @@ impl From<LoadError> for Failure {
 /// # Errors
 /// See [`Failure`]: wrong arguments, no sink, or a connection that broke (the report is still printed).
 pub fn run(args: Args) -> Outcome {
+    if args.repair {
+        return place::repair();
+    }
     let (json, no_trace) = (args.json, args.no_trace);
-    let plan = args.plan()?;
+    // First: a signal must not find devices borrowed and nobody to give them back.
     let interrupt = Interrupt::new().map_err(anyhow::Error::from)?;
+    let placed = args.place.open(&["--mode", args.sink_mode.name()])?;
+    let plan = args.plan(placed.as_ref())?;
     let probe = start_probe(no_trace);
-    let mut report = engine::run(&plan, Some(interrupt.as_fd()), progress_lines())?;
+    let load = || engine::run(&plan, Some(interrupt.as_fd()), progress_lines());
+    let mut report = match &placed {
+        Some(placed) => placed.place.enter(load)??,
+        None => load()?,
+    };
+    report.place = placed.map(Placed::close);
     let kernel = match probe.and_then(kernel_view) {
         Ok(snapshot) => Some(snapshot),
         Err(why) => {

@@ -124,12 +124,13 @@ mod tests {
             assert_eq!(way("10.77.1.2", Some(b0)), Way::None, "IPv4 would assume that it is on the cable");
             assert_eq!(way("10.77.9.7", Some(a0)), Way::Through(a0), "through a gateway");
             assert_eq!(way("10.77.8.7", None), Way::None);
-            assert_eq!(way("10.77.2.1", Some(a0)), Way::Local);
+            assert_eq!(way("10.77.1.1", Some(a0)), Way::Local);
+            assert_eq!((way("10.77.2.1", None), way("10.77.2.1", Some(a0))), (Way::Local, Way::None));
             assert_eq!(way("8.8.8.8", None), Way::None);
             assert_eq!(way("2001:db8:77::2", Some(a0)), Way::Through(a0));
             assert_eq!(way("2001:db8:77::2", Some(b0)), Way::None);
             assert_eq!(way("2001:db8:77::1", None), Way::Local);
-            assert_eq!(way("2001:db8:77::1", Some(b0)), Way::None, "IPv6 keeps to the device");
+            assert_eq!(way("2001:db8:77::1", Some(b0)), Way::None);
         });
         ways.unwrap();
     }

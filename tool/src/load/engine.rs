@@ -266,6 +266,7 @@ impl Run {
             path: plan.path.name.into(),
             target: target.to_string(),
             device: None,
+            place: None,
             size: plan.setup.size as u64,
             streams: plan.streams as u64,
             depth: plan.setup.depth as u64,

@@ -10,6 +10,7 @@ pub mod interrupt;
 pub mod memory;
 pub mod paths;
 pub mod pattern;
+pub mod place;
 pub mod result;
 pub mod sink;
 pub mod target;

@@ -33,7 +33,7 @@ pub fn check(device: &str, target: SocketAddr) -> Result<(), LoadError> {
         // Asked for by name, loopback is no mistake.
         Way::Local if facts.kind == DeviceKind::Loopback => Ok(()),
         Way::Local => refuse(local(device, to)),
-        // IPv6 keeps to the device, so what is local shows without it.
+        // An address of another device of this host is local only to a socket that is not bound.
         Way::Through(_) | Way::None => match route::way(to, None).map_err(cannot)? {
             Way::Local => refuse(local(device, to)),
             elsewhere => refuse(no_route(device, to, elsewhere)),

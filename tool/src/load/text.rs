@@ -56,6 +56,9 @@ fn rows(report: &LoadReport) -> Vec<(&'static str, String)> {
             format!("{figures}\n(send call to notification read; the queue is read every {every} sends)"),
         ));
     }
+    if let Some(place) = &report.place {
+        rows.push(("place", place.text()));
+    }
     if let Some(device) = &report.device {
         let verdict = if device.verified { "verified" } else { "NOT verified" };
         rows.push(("device", format!("{}: {verdict}: {}", device.name, device.why)));
@@ -169,6 +172,7 @@ mod tests {
             path: "msg_zerocopy".into(),
             target: "127.0.0.1:9000".into(),
             device: None,
+            place: None,
             size: 65_536,
             streams: 1,
             depth: 16,
