@@ -146,11 +146,9 @@ impl Repair {
                 return;
             }
             () => {
-                let mut complete = true;
-                for settings in &record.devices {
-                    complete &= self.device(settings);
-                }
-                if !complete {
+                let deadline = Instant::now() + RETURN_WAIT;
+                let outcomes: Vec<_> = record.devices.iter().map(|s| self.device(s, deadline)).collect();
+                if outcomes.contains(&false) {
                     return;
                 }
             }
@@ -161,9 +159,9 @@ impl Repair {
     }
 
     /// Restores one device; false when it should be tried again.
-    fn device(&mut self, settings: &Settings) -> bool {
+    fn device(&mut self, settings: &Settings, deadline: Instant) -> bool {
         let name = &settings.device;
-        if !returns(settings) {
+        if !returns(settings, deadline) {
             self.done.push(format!(
                 "{name} is not in this network namespace any more (the kernel deletes virtual devices with the \
                  namespace they were lent to); nothing to restore"
@@ -181,14 +179,13 @@ impl Repair {
 }
 
 /// Waits until the device is here.
-fn returns(settings: &Settings) -> bool {
-    let start = Instant::now();
+fn returns(settings: &Settings, deadline: Instant) -> bool {
     loop {
         let here = Netlink::open().and_then(|mut netlink| link(&mut netlink, &settings.device));
         if here.is_ok_and(|link| hardware(&link) == settings.hardware) {
             return true;
         }
-        if start.elapsed() > RETURN_WAIT {
+        if Instant::now() > deadline {
             return false;
         }
         thread::sleep(PAUSE);

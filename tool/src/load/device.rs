@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::LoadError;
 use super::connect::no_device;
 use super::result::DeviceCheck;
-use crate::host::device::Counters;
+use crate::host::device::{Counters, Device};
 use crate::units::bytes;
 
 /// Some drivers refresh their counters only about once a second.
@@ -47,6 +47,17 @@ impl DeviceWatch {
     }
 }
 
+/// Why a load failed: that its device went down or away, when it did, and else `error` as it is.
+#[must_use]
+pub fn explain(device: &str, error: String) -> String {
+    match Device::load(device) {
+        Ok(facts) if facts.running => error,
+        Ok(facts) if facts.up => format!("device {device} lost its carrier during the run: {error}"),
+        Ok(_) => format!("device {device} was set down during the run: {error}"),
+        Err(_) => format!("device {device} disappeared during the run: {error}"),
+    }
+}
+
 /// Bytes `name` has transmitted, in the network namespace of the calling thread.
 fn transmitted(name: &str) -> Option<u64> {
     Counters::read(name).ok().map(|counters| counters.tx_bytes)
@@ -79,6 +90,12 @@ mod tests {
         assert!(verified && !why.contains("other traffic"), "{why}");
         let (verified, why) = judge(1_000_000, 3_000_000);
         assert!(verified && why.contains("other traffic"), "{why}");
+    }
+
+    #[test]
+    fn a_failure_names_the_device_only_when_it_is_the_cause() {
+        assert_eq!(explain("lo", "reset".into()), "reset");
+        assert!(explain("nosuchdev0", "reset".into()).contains("nosuchdev0 disappeared"));
     }
 
     #[test]

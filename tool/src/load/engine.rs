@@ -90,6 +90,9 @@ pub fn run(
     let run = run_streams(plan, sockets, stop, &mut progress)?;
     let mut report = run.report(plan, target, cc);
     report.phases.connect_ns = connect_ns;
+    if let Some(device) = &plan.device {
+        report.error = report.error.take().map(|error| super::device::explain(device, error));
+    }
     report.device = device.map(|watch| watch.end(report.acked_bytes));
     Ok(report)
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::sink::SinkChild;
 use super::LoadError;
+use crate::host::device::{Device, DeviceKind};
 use crate::host::link::{self, End};
 use crate::host::loan::{self, Repair};
 use crate::privilege;
@@ -20,6 +21,7 @@ pub struct Place {
     near: End,
     far: End,
     wire: Wire,
+    functional_only: bool,
 }
 
 /// What joins the two ends.
@@ -75,7 +77,10 @@ impl Place {
             std::io::ErrorKind::InvalidInput => LoadError::Usage(error.to_string()),
             _ => LoadError::failed("cannot set up the two ends", error),
         })?;
-        Ok(Place { near, far, wire })
+        // Also a "cable" may be a veth pair.
+        let kind = near.namespace.enter(|| Device::load(&near.device).map(|device| device.kind));
+        let functional_only = !matches!(kind, Ok(Ok(kind)) if kind != DeviceKind::Veth);
+        Ok(Place { near, far, wire, functional_only })
     }
 
     /// The device of the sending side, in its namespace.
@@ -119,7 +124,7 @@ impl Place {
             wire: self.wire,
             near: self.near.device.clone(),
             far: self.far.device.clone(),
-            functional_only: self.wire == Wire::Veth,
+            functional_only: self.functional_only,
             sink,
         }
     }
@@ -130,11 +135,11 @@ impl PlaceFigures {
     #[must_use]
     pub fn text(&self) -> String {
         let Self { near, far, .. } = self;
-        match self.wire {
-            Wire::Cable => format!("cable from {near} to {far}, each in a network namespace of its own"),
-            Wire::Veth => format!(
-                "veth pair {near} and {far}: FUNCTIONAL ONLY, the kernel copies by design on one host"
-            ),
+        let wire = if self.wire == Wire::Cable { "cable" } else { "veth pair" };
+        if self.functional_only {
+            format!("{wire} {near} to {far}: FUNCTIONAL ONLY, the kernel copies by design on one host")
+        } else {
+            format!("{wire} {near} to {far}, each in a network namespace of its own")
         }
     }
 }
@@ -175,7 +180,7 @@ mod tests {
         };
         assert!(figures.text().contains("FUNCTIONAL ONLY"));
         assert_eq!(serde_json::to_value(&figures).unwrap()["wire"], "veth");
-        figures.wire = Wire::Cable;
+        (figures.wire, figures.functional_only) = (Wire::Cable, false);
         assert!(!figures.text().contains("FUNCTIONAL"));
     }
 

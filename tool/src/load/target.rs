@@ -28,16 +28,15 @@ pub fn check(device: &str, target: SocketAddr) -> Result<(), LoadError> {
     }
     let to = target.ip().to_canonical();
     let cannot = |error| LoadError::failed("cannot ask the kernel for the route", error);
+    let any = route::way(to, None).map_err(cannot)?;
+    if any == Way::Local {
+        // Asked for by name, loopback is no mistake. A socket bound to any other device sends to the gateway, or
+        // nowhere.
+        return if facts.kind == DeviceKind::Loopback { Ok(()) } else { refuse(local(device, to)) };
+    }
     match route::way(to, Some(facts.index)).map_err(cannot)? {
         Way::Through(index) if index == facts.index => Ok(()),
-        // Asked for by name, loopback is no mistake.
-        Way::Local if facts.kind == DeviceKind::Loopback => Ok(()),
-        Way::Local => refuse(local(device, to)),
-        // An address of another device of this host is local only to a socket that is not bound.
-        Way::Through(_) | Way::None => match route::way(to, None).map_err(cannot)? {
-            Way::Local => refuse(local(device, to)),
-            elsewhere => refuse(no_route(device, to, elsewhere)),
-        },
+        _ => refuse(no_route(device, to, any)),
     }
 }
 
