@@ -11,8 +11,7 @@ use std::time::Duration;
 
 use super::{Failure, Outcome};
 use crate::host::link::{self, End};
-use crate::host::loan;
-use crate::load::place::parse_cable;
+pub(super) use crate::load::place::parse_cable as parse_link;
 use crate::privilege;
 use crate::probe::{Backend, Filter, Options, Probe};
 use crate::units::parse_duration;
@@ -28,7 +27,7 @@ const MEGABIT_S: u32 = 1200;
 pub struct Args {
     /// Use these two devices, joined by a cable, instead of a veth pair. They are moved into own network
     /// namespaces and given back with all their settings.
-    #[arg(long, value_name = "IF1,IF2", value_parser = parse_cable)]
+    #[arg(long, value_name = "IF1,IF2", value_parser = parse_link)]
     link: Option<(String, String)>,
     /// No screen: print a report at the end.
     #[arg(long)]
@@ -86,11 +85,7 @@ pub fn run(args: Args) -> Outcome {
 fn wire(devices: Option<&(String, String)>) -> Result<([End; 2], Pace), Failure> {
     let ends = match devices {
         None => link::veth(),
-        Some((a, b)) => {
-            // What a run that was killed left behind.
-            let _ = loan::repair();
-            link::borrow([a, b])
-        }
+        Some((a, b)) => link::borrow([a, b]),
     };
     let ends = ends.map_err(|error| match error.kind() {
         std::io::ErrorKind::InvalidInput => Failure::Usage(error.to_string()),

@@ -32,11 +32,7 @@ impl PlaceArgs {
     /// See [`Place::cable`] and [`Place::start_sink`].
     pub fn open(&self, sink: &[&str]) -> Result<Option<Placed>, LoadError> {
         let place = match &self.cable {
-            Some((a, b)) => {
-                let (place, repair) = Place::cable([a, b])?;
-                say(&repair);
-                place
-            }
+            Some((a, b)) => Place::cable([a, b])?,
             None if self.veth => Place::veth()?,
             None => return Ok(None),
         };
@@ -50,13 +46,6 @@ impl Placed {
     pub fn close(self) -> crate::load::place::PlaceFigures {
         let Placed { sink, place } = self;
         place.figures(sink.finish())
-    }
-}
-
-/// Tells what an earlier run's repair did, when there was something to do.
-fn say(repair: &Repair) {
-    for line in repair.done.iter().chain(&repair.failed) {
-        eprintln!("repaired after a run that was killed: {line}");
     }
 }
 

@@ -12,7 +12,7 @@ use netlink_packet_route::link::{LinkAttribute, LinkMessage};
 
 use super::device::Device;
 use super::free;
-use super::loan::Loan;
+use super::loan::{self, Loan};
 use super::netlink::Netlink;
 use super::netns::Namespace;
 use super::settings::{self, Settings};
@@ -158,7 +158,8 @@ pub fn veth() -> io::Result<[End; 2]> {
 }
 
 /// Borrows two devices that a cable joins from the network namespace of the calling thread. They go back with all
-/// their settings when the ends are dropped; should this process be killed, [`super::loan::repair`] restores them.
+/// their settings when the ends are dropped; should this process be killed, the next one that borrows restores them
+/// ([`loan::repair`]), and says so on standard error.
 ///
 /// # Errors
 /// [`io::ErrorKind::InvalidInput`] when a device does not exist or somebody would miss it (a default route, a
@@ -166,8 +167,12 @@ pub fn veth() -> io::Result<[End; 2]> {
 /// which. Whatever was borrowed is given back.
 pub fn borrow(devices: [&str; 2]) -> io::Result<[End; 2]> {
     let home = Namespace::current()?;
+    let in_use = repair_and_say();
     for device in devices {
-        free::check(device)?;
+        free::check(device).map_err(|error| match in_use.is_empty() {
+            true => error,
+            false => io::Error::new(error.kind(), format!("{error} ({})", in_use.join("; "))),
+        })?;
     }
     let settings = [Settings::read(devices[0])?, Settings::read(devices[1])?];
     let mut ends = ends(devices.map(str::to_owned))?;
@@ -179,6 +184,15 @@ pub fn borrow(devices: [&str; 2]) -> io::Result<[End; 2]> {
         end.borrowed = Some(Borrowed { home: home.clone(), settings, record: Arc::clone(&record) });
     }
     ready(ends)
+}
+
+/// Restores what a killed process borrowed; returns what is still in use.
+fn repair_and_say() -> Vec<String> {
+    let repair = loan::repair();
+    for line in repair.done.iter().chain(&repair.failed) {
+        eprintln!("zcscope: repaired after a run that was killed: {line}");
+    }
+    repair.left
 }
 
 fn ends(devices: [String; 2]) -> io::Result<[End; 2]> {

@@ -12,7 +12,6 @@ pub use self::sink::SinkChild;
 use super::LoadError;
 use crate::host::device::{Device, DeviceKind};
 use crate::host::link::{self, End};
-use crate::host::loan::{self, Repair};
 use crate::privilege;
 
 /// Two ends of a wire, each in a network namespace of its own. Dropping it undoes everything.
@@ -52,15 +51,14 @@ pub struct PlaceFigures {
 
 impl Place {
     /// Borrows two ports of this host that a cable joins. First gives back what an earlier run that was killed could
-    /// not; what that did comes back, too.
+    /// not.
     ///
     /// # Errors
     /// [`LoadError::Usage`] when there is no such device or somebody would miss it; [`LoadError::Failed`] without
     /// the right to make namespaces, or when the devices cannot be moved or have no carrier.
-    pub fn cable(ports: [&str; 2]) -> Result<(Place, Repair), LoadError> {
+    pub fn cable(ports: [&str; 2]) -> Result<Place, LoadError> {
         privilege::can_make_namespaces().map_err(LoadError::Failed)?;
-        let repair = loan::repair();
-        Ok((Self::of(link::borrow(ports), Wire::Cable)?, repair))
+        Self::of(link::borrow(ports), Wire::Cable)
     }
 
     /// Makes a veth pair.
