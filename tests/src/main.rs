@@ -10,6 +10,7 @@ mod expect;
 mod fixture;
 mod foreign;
 mod generator;
+mod generator_n;
 mod kernel;
 mod misuse;
 mod process;

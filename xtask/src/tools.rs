@@ -44,6 +44,10 @@ pub(crate) const TEST: &[Program] = &[
     program("python3", "python3"),
 ];
 
+/// What the generator is compared with, and where.
+pub(crate) const PEERS: &[Program] =
+    &[program("iperf3", "iperf3"), program("ip", "iproute2"), program("unshare", "util-linux")];
+
 const TYPOS_VERSION: &str = "1.52.0";
 const CARGO_DENY_VERSION: &str = "0.20.2";
 

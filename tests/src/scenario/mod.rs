@@ -26,7 +26,7 @@ use queue::{Needs, Task};
 use crate::expect::Backend;
 use crate::kernel::{self, Since};
 use crate::report::{Tally, Verdict};
-use crate::{bpftrace, foreign, generator, misuse};
+use crate::{bpftrace, foreign, generator, generator_n, misuse};
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -132,6 +132,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
     let procedures: Vec<_> = misuse::ALL
         .iter()
         .chain(generator::ALL)
+        .chain(generator_n::ALL)
         .chain(foreign::ALL)
         .chain(bpftrace::ALL)
         .chain(files::ALL)

@@ -30,6 +30,7 @@ Examples:
   sudo zcscope load msg_zerocopy --to 10.0.0.2:9000
   sudo zcscope load sendfile --to 10.0.0.2:9000 --size 1M --streams 4 --duration 30s
   sudo zcscope load copy --to 10.0.0.2:9000 -i eth0 --bytes 10G --json
+  sudo zcscope load msg_zerocopy --cable eth1,eth2   two ports of this host, joined by a cable
 
 As root it also reports what the kernel did with exactly these sends; without, it only sends.";
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::{Failure, Outcome};
 use crate::host::link::{self, End};
+pub(super) use crate::load::place::parse_cable as parse_link;
 use crate::privilege;
 use crate::probe::{Backend, Filter, Options, Probe};
 use crate::units::parse_duration;
@@ -25,7 +26,7 @@ const MEGABIT_S: u32 = 1200;
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// Use these two devices, joined by a cable, instead of a veth pair. They are moved into own network
-    /// namespaces and given back; they must not have addresses.
+    /// namespaces and given back with all their settings.
     #[arg(long, value_name = "IF1,IF2", value_parser = parse_link)]
     link: Option<(String, String)>,
     /// No screen: print a report at the end.
@@ -43,15 +44,6 @@ pub struct Args {
     /// Read kernel types from this file instead of /sys/kernel/btf/vmlinux.
     #[arg(long, value_name = "FILE")]
     btf: Option<PathBuf>,
-}
-
-fn parse_link(text: &str) -> Result<(String, String), String> {
-    match text.split_once(',') {
-        Some((a, b)) if !a.is_empty() && !b.is_empty() && a != b && !b.contains(',') => {
-            Ok((a.to_owned(), b.to_owned()))
-        }
-        _ => Err("write two different devices with a comma between, for example eth1,eth2".into()),
-    }
 }
 
 /// Runs it.
@@ -109,17 +101,4 @@ fn wire(devices: Option<&(String, String)>) -> Result<([End; 2], Pace), Failure>
 
 fn failed(what: &str, error: &std::io::Error) -> Failure {
     Failure::Failed(format!("{what}: {error}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_link_is_two_different_devices() {
-        assert_eq!(parse_link("eth1,eth2"), Ok(("eth1".into(), "eth2".into())));
-        for wrong in ["eth1", "eth1,", ",eth1", "eth1,eth1", "a,b,c"] {
-            assert!(parse_link(wrong).is_err(), "{wrong}");
-        }
-    }
 }

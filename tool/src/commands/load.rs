@@ -10,7 +10,7 @@ use std::os::fd::AsFd;
 
 pub use self::args::Args;
 pub use self::traced::run_traced;
-use super::{Failure, Outcome};
+use super::{Failure, Outcome, place};
 use crate::load::interrupt::Interrupt;
 use crate::load::result::Completions;
 use crate::load::{LoadError, text};
@@ -30,12 +30,24 @@ impl From<LoadError> for Failure {
 /// # Errors
 /// See [`Failure`]: wrong arguments, no sink, or a connection that broke (the report is still printed).
 pub fn run(args: Args) -> Outcome {
+    if args.repair() {
+        return place::repair();
+    }
     let (json, trace) = (args.json(), args.trace());
-    let plan = args.plan()?;
+    // First: a signal must not find devices borrowed and nobody to give them back.
     let interrupt = Interrupt::new().map_err(anyhow::Error::from)?;
+    let placed = args.open_place()?;
+    let plan = args.plan(placed.as_ref())?;
     let mut live = live::Live::on_stderr();
-    let (report, kernel) = run_traced(&plan, trace, Some(interrupt.as_fd()), &mut live)?;
+    let mut load = || run_traced(&plan, trace, Some(interrupt.as_fd()), &mut live);
+    let (mut report, kernel) = match &placed {
+        Some(placed) => placed.place.enter(load)??,
+        None => load()?,
+    };
     live.clear();
+    if let Some(placed) = placed {
+        placed.close_into(&mut report, plan.setup.verify.is_some());
+    }
     let text = if json {
         serde_json::to_string(&report).map_err(anyhow::Error::from)? + "\n"
     } else {

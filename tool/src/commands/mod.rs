@@ -3,6 +3,7 @@
 pub mod demo;
 pub mod load;
 pub mod peer_args;
+pub mod place;
 pub mod sink;
 pub mod stat;
 pub mod top;

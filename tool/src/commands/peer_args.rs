@@ -17,8 +17,8 @@ pub struct PeerArgs {
     /// File with the token the sink knows, readable by its owner only [default: the variable ZCSCOPE_TOKEN].
     #[arg(long, value_name = "FILE", requires = "control")]
     token_file: Option<PathBuf>,
-    /// How the sink is to receive [default: as it was started].
-    #[arg(long, value_name = "MODE", value_enum, requires = "control")]
+    /// How the sink is to receive, where it can be told (--control, --cable, --veth) [default: as it was started].
+    #[arg(long, value_name = "MODE", value_enum)]
     sink_mode: Option<Mode>,
     /// Send a pattern in which every byte carries its place, and overwrite each buffer as soon as the kernel is done
     /// with it. The sink checks: ask it with --control, or start it with --verify.
@@ -39,6 +39,23 @@ impl PeerArgs {
         let token = Token::find(self.token_file.as_deref())?;
         let mode = self.sink_mode.map(|mode| mode.name().to_owned());
         Ok(Some(Target { addresses: resolve(control, family)?, token, mode }))
+    }
+
+    /// Whether a sink mode, if one is asked for, reaches a sink that is not our own child.
+    #[must_use]
+    pub const fn can_tell_the_sink(&self) -> bool {
+        self.sink_mode.is_none() || self.control.is_some()
+    }
+
+    /// Arguments for a sink that is started for this load, which receives TLS records with `tls`.
+    #[must_use]
+    pub fn sink_arguments(&self, tls: bool) -> Vec<&'static str> {
+        let mode = self.sink_mode.unwrap_or_default().name();
+        let flags = [(self.verify, "--verify"), (tls, "--tls")];
+        ["--mode", mode]
+            .into_iter()
+            .chain(flags.iter().filter(|(set, _)| *set).map(|(_, flag)| *flag))
+            .collect()
     }
 
     /// When buffers are overwritten.

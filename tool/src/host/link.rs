@@ -3,14 +3,19 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::process::{Command, Output};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
-use nix::ifaddrs::getifaddrs;
-use nix::sys::socket::SockaddrStorage;
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::{LinkAttribute, LinkMessage};
 
-use super::device::{Device, DeviceKind};
+use super::device::Device;
+use super::free;
+use super::loan::{self, Loan};
+use super::netlink::Netlink;
 use super::netns::Namespace;
+use super::settings::{self, Settings};
 
 /// Addresses of documentation networks: nobody routes them, and the namespaces are cut off anyway.
 const ADDRESSES: [(Ipv4Addr, Ipv6Addr); 2] = [
@@ -33,14 +38,15 @@ pub struct End {
     pub v4: Ipv4Addr,
     /// Its IPv6 address; `None` on a kernel without IPv6.
     pub v6: Option<Ipv6Addr>,
-    loan: Option<Loan>,
+    borrowed: Option<Borrowed>,
 }
 
-/// Where a borrowed device belongs.
+/// Where a borrowed device belongs, and how it was there.
 #[derive(Debug)]
-struct Loan {
+struct Borrowed {
     home: Namespace,
-    was_up: bool,
+    settings: Settings,
+    record: Arc<Loan>,
 }
 
 impl End {
@@ -96,14 +102,40 @@ impl End {
     }
 }
 
+impl Borrowed {
+    /// Gives the device back; what did not work, one sentence each.
+    fn return_from(&self, namespace: &Namespace) -> Vec<String> {
+        let device = &self.settings.device;
+        let moved = namespace.enter(|| move_to(&self.settings, &self.home)).and_then(|moved| moved);
+        if let Err(error) = moved {
+            return vec![format!("cannot move {device} back: {error}")];
+        }
+        self.home
+            .enter(|| self.settings.restore())
+            .unwrap_or_else(|error| vec![format!("cannot enter the network namespace of {device}: {error}")])
+    }
+}
+
+/// Moves a device from the network namespace of the calling thread, with its old index where that is still free.
+fn move_to(settings: &Settings, home: &Namespace) -> io::Result<()> {
+    let mut netlink = Netlink::open()?;
+    let mut change = LinkMessage::default();
+    change.header.index = settings::link(&mut netlink, &settings.device)?.header.index;
+    change.attributes.push(LinkAttribute::NetNsFd(home.raw_fd()));
+    let mut exact = change.clone();
+    exact.attributes.push(LinkAttribute::NewIfIndex(settings.index.cast_signed()));
+    netlink
+        .change(RouteNetlinkMessage::SetLink(exact), 0)
+        .or_else(|_| netlink.change(RouteNetlinkMessage::SetLink(change), 0))
+}
+
 impl Drop for End {
     fn drop(&mut self) {
-        let Some(Loan { home, was_up }) = self.loan.take() else { return };
-        let device = &self.device;
-        // Without this the kernel would give it back too, but set down and to the first namespace.
-        let returned = self.ip(&format!("link set dev {device} netns {}", home.path().display()));
-        if returned.is_ok() && was_up {
-            let _ = run(&home, "ip", &format!("link set dev {device} up"));
+        let Some(borrowed) = self.borrowed.take() else { return };
+        for failure in borrowed.return_from(&self.namespace) {
+            // There is nobody to return it to, and it must not go unnoticed.
+            eprintln!("zcscope: {failure}; `zcscope load --repair` tries again");
+            borrowed.record.keep();
         }
     }
 }
@@ -113,7 +145,7 @@ impl Drop for End {
 /// # Errors
 /// No right to make namespaces, no `ip` command, or a kernel without veth; the text says which.
 pub fn veth() -> io::Result<[End; 2]> {
-    let ends = ends(VETH.map(|name| (name.to_owned(), None)))?;
+    let ends = ends(VETH.map(str::to_owned))?;
     let [near, far] = &ends;
     let far_space = far.namespace.path();
     near.ip(&format!(
@@ -125,30 +157,49 @@ pub fn veth() -> io::Result<[End; 2]> {
     ready(ends)
 }
 
-/// Borrows two devices that a cable joins from the namespace of the calling thread.
+/// Borrows two devices that a cable joins from the network namespace of the calling thread. They go back with all
+/// their settings when the ends are dropped; should this process be killed, the next one that borrows restores them
+/// ([`loan::repair`]), and says so on standard error.
 ///
 /// # Errors
-/// [`io::ErrorKind::InvalidInput`] when a device does not exist or is in use (has addresses, or belongs to a bridge
-/// or bond); else it cannot be moved, has no carrier, or there is no `ip` command. The text says which. Whatever was
-/// borrowed is given back.
+/// [`io::ErrorKind::InvalidInput`] when a device does not exist or somebody would miss it (a default route, a
+/// connection, a bridge); else it cannot be moved, has no carrier, or there is no `ip` command. The text says
+/// which. Whatever was borrowed is given back.
 pub fn borrow(devices: [&str; 2]) -> io::Result<[End; 2]> {
     let home = Namespace::current()?;
-    let was_up = [check_free(devices[0])?, check_free(devices[1])?];
-    let loan = |index: usize| Some(Loan { home: home.clone(), was_up: was_up[index] });
-    let mut ends = ends([(devices[0].to_owned(), None), (devices[1].to_owned(), None)])?;
-    for (index, end) in ends.iter_mut().enumerate() {
+    let in_use = repair_and_say();
+    for device in devices {
+        free::check(device).map_err(|error| match in_use.is_empty() {
+            true => error,
+            false => io::Error::new(error.kind(), format!("{error} ({})", in_use.join("; "))),
+        })?;
+    }
+    let settings = [Settings::read(devices[0])?, Settings::read(devices[1])?];
+    let mut ends = ends(devices.map(str::to_owned))?;
+    // On record before anything changes.
+    let record = Arc::new(Loan::record(settings.to_vec())?);
+    for (end, settings) in ends.iter_mut().zip(settings) {
         let (device, space) = (&end.device, end.namespace.path());
         run(&home, "ip", &format!("link set dev {device} netns {}", space.display()))?;
-        end.loan = loan(index);
+        end.borrowed = Some(Borrowed { home: home.clone(), settings, record: Arc::clone(&record) });
     }
     ready(ends)
 }
 
-fn ends(devices: [(String, Option<Loan>); 2]) -> io::Result<[End; 2]> {
+/// Restores what a killed process borrowed; returns what is still in use.
+fn repair_and_say() -> Vec<String> {
+    let repair = loan::repair();
+    for line in repair.done.iter().chain(&repair.failed) {
+        eprintln!("zcscope: repaired after a run that was killed: {line}");
+    }
+    repair.left
+}
+
+fn ends(devices: [String; 2]) -> io::Result<[End; 2]> {
     let has_v6 = std::path::Path::new("/proc/sys/net/ipv6").exists();
     let [near, far] = devices;
-    let end = |(device, loan), (v4, v6)| -> io::Result<End> {
-        Ok(End { namespace: Namespace::create()?, device, v4, v6: has_v6.then_some(v6), loan })
+    let end = |device, (v4, v6)| -> io::Result<End> {
+        Ok(End { namespace: Namespace::create()?, device, v4, v6: has_v6.then_some(v6), borrowed: None })
     };
     Ok([end(near, ADDRESSES[0])?, end(far, ADDRESSES[1])?])
 }
@@ -157,35 +208,6 @@ fn ready(ends: [End; 2]) -> io::Result<[End; 2]> {
     ends.iter().try_for_each(End::configure)?;
     ends.iter().try_for_each(End::wait_for_carrier)?;
     Ok(ends)
-}
-
-/// Refuses a device that someone uses; returns whether it was up.
-fn check_free(name: &str) -> io::Result<bool> {
-    let invalid = |why: String| io::Error::new(io::ErrorKind::InvalidInput, why);
-    let device = Device::load(name).map_err(|error| invalid(error.to_string()))?;
-    let refuse = |why: &str| {
-        Err(invalid(format!(
-            "device {name} {why}; it would be moved away from its users, so choose a free one"
-        )))
-    };
-    if device.kind == DeviceKind::Loopback {
-        return refuse("is the loopback device");
-    }
-    if std::path::Path::new(&format!("/sys/class/net/{name}/master")).exists() {
-        return refuse("belongs to a bridge or bond");
-    }
-    let in_use =
-        getifaddrs()?.any(|entry| entry.interface_name == name && entry.address.is_some_and(is_used));
-    if in_use { refuse("has an address") } else { Ok(device.up) }
-}
-
-/// An address somebody gave the device; IPv6 link-local ones come by themselves.
-#[allow(clippy::needless_pass_by_value, reason = "what getifaddrs yields")]
-fn is_used(address: SockaddrStorage) -> bool {
-    if address.as_sockaddr_in().is_some() {
-        return true;
-    }
-    address.as_sockaddr_in6().is_some_and(|v6| !v6.ip().is_unicast_link_local())
 }
 
 /// Runs one command inside a namespace; its own message is part of the error.
@@ -217,7 +239,7 @@ mod tests {
     use std::os::unix::process::ExitStatusExt;
 
     use super::*;
-    use crate::host::device::Counters;
+    use crate::host::device::{Counters, DeviceKind};
 
     fn no_root() -> bool {
         let skip = !nix::unistd::geteuid().is_root();
@@ -323,19 +345,39 @@ mod tests {
     }
 
     #[test]
-    fn a_device_in_use_is_not_borrowed() {
+    fn a_device_that_would_be_missed_is_not_borrowed() {
         if no_root() {
             return;
         }
         let home = Namespace::create().unwrap();
         run(&home, "ip", "link add demo0 type veth peer name demo1").unwrap();
-        run(&home, "ip", "address add 198.51.100.1/24 dev demo1").unwrap();
         let refused = |devices| home.enter(|| borrow(devices).unwrap_err().to_string()).unwrap();
-        let used = refused(["demo0", "demo1"]);
-        assert!(used.contains("demo1 has an address"), "{used}");
         assert!(refused(["lo", "demo0"]).contains("loopback"));
         assert!(refused(["demo0", "nosuch0"]).contains("nosuch0"));
         assert!(home.enter(|| Device::load("demo0").is_ok()).unwrap());
+    }
+
+    #[test]
+    fn a_borrowed_pair_with_addresses_has_them_again_after() {
+        if no_root() {
+            return;
+        }
+        let home = Namespace::create().unwrap();
+        run(&home, "ip", "link add demo0 type veth peer name demo1").unwrap();
+        run(&home, "ip", "link set dev demo1 up").unwrap();
+        run(&home, "ip", "link set dev demo0 up").unwrap();
+        run(&home, "ip", "address add 198.51.100.1/24 dev demo1").unwrap();
+        run(&home, "ip", "route add 203.0.113.0/24 via 198.51.100.2").unwrap();
+        home.enter(|| {
+            let before = [Settings::read("demo0").unwrap(), Settings::read("demo1").unwrap()];
+            let [near, far] = borrow(["demo0", "demo1"]).unwrap();
+            talk(&far, &near, far.address());
+            drop((near, far));
+            let after = [Settings::read("demo0").unwrap(), Settings::read("demo1").unwrap()];
+            assert!(after[1] == before[1], "{:?}", after[1]);
+            assert_eq!(after[0].index, before[0].index);
+        })
+        .unwrap();
     }
 
     #[test]

@@ -59,6 +59,11 @@ impl Namespace {
         format!("/proc/{}/fd/{}", process::id(), self.fd.as_raw_fd()).into()
     }
 
+    /// Its descriptor's number, for a netlink message; valid as long as this lives.
+    pub(super) fn raw_fd(&self) -> std::os::fd::RawFd {
+        self.fd.as_raw_fd()
+    }
+
     /// A command whose child runs inside, and is killed when the thread that spawns it ends. Spawn it from a thread
     /// that lives as long as the child shall.
     #[must_use]

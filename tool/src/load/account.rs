@@ -92,6 +92,7 @@ pub(super) fn report(facts: &Facts<'_>, spans: &[Span]) -> LoadReport {
         path: plan.path.name.into(),
         target: facts.target.to_string(),
         device: None,
+        place: None,
         size: plan.setup.size as u64,
         streams: plan.streams as u64,
         depth: plan.setup.depth as u64,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use super::LoadError;
+use super::{LoadError, target};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A blocking send gives up after this long, so that the end of the run is noticed when the peer stops reading.
@@ -82,6 +82,9 @@ pub(super) fn connect_any(targets: &[SocketAddr], way: Way<'_>) -> Result<(Socke
 
 /// Connects to `target`; the socket is blocking, its sends give up after [`SEND_TIMEOUT`].
 pub(super) fn connect(target: SocketAddr, way: Way<'_>) -> Result<Socket, LoadError> {
+    if let Some(device) = way.device {
+        target::check(device, target)?;
+    }
     let socket = Socket::new(Domain::for_address(target), Type::STREAM, Some(Protocol::TCP))
         .map_err(|error| LoadError::failed("cannot open a TCP socket", error))?;
     if let Some(device) = way.device {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::LoadError;
 use super::connect::no_device;
 use super::result::DeviceCheck;
+use crate::host::device::{Counters, Device};
 use crate::units::bytes;
 
 /// Some drivers refresh their counters only about once a second.
@@ -46,10 +47,20 @@ impl DeviceWatch {
     }
 }
 
-/// Bytes `name` has transmitted. From /proc/net/dev, which shows the network namespace of this process;
-/// /sys/class/net shows the one sysfs was mounted in.
+/// Why a load failed: that its device went down or away, when it did, and else `error` as it is.
+#[must_use]
+pub fn explain(device: &str, error: String) -> String {
+    match Device::load(device) {
+        Ok(facts) if facts.running => error,
+        Ok(facts) if facts.up => format!("device {device} lost its carrier during the run: {error}"),
+        Ok(_) => format!("device {device} was set down during the run: {error}"),
+        Err(_) => format!("device {device} disappeared during the run: {error}"),
+    }
+}
+
+/// Bytes `name` has transmitted, in the network namespace of the calling thread.
 fn transmitted(name: &str) -> Option<u64> {
-    procfs::net::dev_status().ok()?.get(name).map(|status| status.sent_bytes)
+    Counters::read(name).ok().map(|counters| counters.tx_bytes)
 }
 
 fn judge(sent: u64, transmitted: u64) -> (bool, String) {
@@ -79,6 +90,12 @@ mod tests {
         assert!(verified && !why.contains("other traffic"), "{why}");
         let (verified, why) = judge(1_000_000, 3_000_000);
         assert!(verified && why.contains("other traffic"), "{why}");
+    }
+
+    #[test]
+    fn a_failure_names_the_device_only_when_it_is_the_cause() {
+        assert_eq!(explain("lo", "reset".into()), "reset");
+        assert!(explain("nosuchdev0", "reset".into()).contains("nosuchdev0 disappeared"));
     }
 
     #[test]

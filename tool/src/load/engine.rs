@@ -180,6 +180,9 @@ pub fn run_watched(
     agreement.begin(&sockets)?;
     let spans = run_streams(plan, sockets, stop, watcher)?;
     let mut report = report(&Facts { plan, target, cc, connect_ns }, &spans);
+    if let Some(device) = &plan.device {
+        report.error = report.error.take().map(|error| super::device::explain(device, error));
+    }
     report.device = device.map(|watch| watch.end(report.acked_bytes));
     agreement.conclude(&mut report);
     Ok(report)

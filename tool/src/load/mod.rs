@@ -13,10 +13,12 @@ pub mod memory;
 pub mod pace;
 pub mod paths;
 pub mod pattern;
+pub mod place;
 pub mod placement;
 pub mod result;
 pub mod schedule;
 pub mod sink;
+pub mod target;
 pub mod text;
 pub mod warmup;
 

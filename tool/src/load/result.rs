@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use zcscope_common::Hist;
 
 use super::control::message::PeerReport;
+use super::place::PlaceFigures;
 
 /// Schema of [`LoadReport`].
 pub const LOAD_SCHEMA: &str = "zcscope.load/1";
@@ -28,6 +29,9 @@ pub struct LoadReport {
     /// The device asked for, and whether the traffic left through it; absent when none was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device: Option<DeviceCheck>,
+    /// The two ends, when the load made them itself (`--cable`, `--veth`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<PlaceFigures>,
     /// Bytes per send.
     pub size: u64,
     /// Connections, one thread each.

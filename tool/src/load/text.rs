@@ -75,6 +75,9 @@ fn rows(report: &LoadReport) -> Vec<(&'static str, String)> {
             ),
         ));
     }
+    if let Some(place) = &report.place {
+        rows.push(("place", place.text()));
+    }
     if let Some(device) = &report.device {
         let verdict = if device.verified { "verified" } else { "NOT verified" };
         rows.push(("device", format!("{}: {verdict}: {}", device.name, device.why)));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use crate::commands::peer_args::PeerArgs;
+use crate::commands::place::{PlaceArgs, Placed};
 use crate::load::engine::{MAX_DEPTH, MAX_SIZE, MAX_STREAMS, Plan};
 use crate::load::knobs::{SendBuffer, default_depth};
 use crate::load::memory::PageKind;
@@ -28,11 +29,11 @@ const MAX_IOVECS: i64 = 1024;
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// How to send.
-    #[arg(value_name = "PATH", value_parser = path_parser())]
-    path: &'static PathEntry,
+    #[arg(value_name = "PATH", value_parser = path_parser(), required_unless_present = "repair")]
+    path: Option<&'static PathEntry>,
     /// Where the sink listens.
-    #[arg(long, value_name = "HOST:PORT")]
-    to: String,
+    #[arg(long, value_name = "HOST:PORT", required_unless_present_any = ["cable", "veth", "repair"])]
+    to: Option<String>,
     /// Send through this device (SO_BINDTODEVICE), and check by its counters that the traffic did.
     #[arg(short = 'i', long = "interface", value_name = "DEV")]
     dev: Option<String>,
@@ -126,6 +127,11 @@ pub struct Args {
 
     #[command(flatten)]
     peer: PeerArgs,
+    #[command(flatten)]
+    place: PlaceArgs,
+    /// Send nothing: give ports of this host the settings back that a killed run with --cable could not return.
+    #[arg(long, exclusive = true, help_heading = "Both ends on this host")]
+    repair: bool,
 }
 
 /// The table of paths as clap knows it: names, one line of help each, and a list for a name that is not there.
@@ -160,8 +166,25 @@ impl Args {
         !self.no_trace
     }
 
-    /// What to do.
-    pub(super) fn plan(self) -> Result<Plan, LoadError> {
+    pub(super) fn repair(&self) -> bool {
+        self.repair
+    }
+
+    /// Makes both ends, if they are to be on this host.
+    pub(super) fn open_place(&self) -> Result<Option<Placed>, LoadError> {
+        let tls = self.path.is_some_and(|entry| entry.path == zcscope_common::Path::Ktls);
+        let placed = self.place.open(&self.peer.sink_arguments(tls))?;
+        if placed.is_none() && !self.peer.can_tell_the_sink() {
+            return Err(LoadError::Usage(
+                "--sink-mode needs a sink that can be told: --control, --cable or --veth; start yours with --mode"
+                    .into(),
+            ));
+        }
+        Ok(placed)
+    }
+
+    /// What to do, with both ends in `placed` when there is one.
+    pub(super) fn plan(self, placed: Option<&Placed>) -> Result<Plan, LoadError> {
         let family = match (self.v4, self.v6) {
             (true, _) => Family::V4,
             (_, true) => Family::V6,
@@ -175,11 +198,14 @@ impl Args {
         };
         let default_warm_up = if self.bytes.is_some() { WarmUp::None } else { WarmUp::Auto };
         Ok(Plan {
-            targets: resolve(&self.to, family)?,
+            targets: match placed {
+                Some(Placed { place, .. }) => vec![place.target()],
+                None => resolve(self.to.as_deref().unwrap_or_default(), family)?,
+            },
             setup: self.setup()?,
             placement: self.placement()?,
-            path: self.path,
-            device: self.dev,
+            path: self.path.ok_or_else(|| LoadError::Usage("name a send path".into()))?,
+            device: placed.map(|placed| placed.place.device().to_owned()).or(self.dev),
             cc: self.cc,
             streams: self.streams as usize,
             duration: self.duration.unwrap_or(default_duration),
@@ -260,7 +286,7 @@ mod tests {
     fn plan(flags: &str) -> Result<Plan, String> {
         let words = ["load", "copy", "--to", "127.0.0.1:9"].into_iter().chain(flags.split_whitespace());
         let line = Line::try_parse_from(words).map_err(|error| error.to_string())?;
-        line.load.plan().map_err(|error| error.to_string())
+        line.load.plan(None).map_err(|error| error.to_string())
     }
 
     #[test]

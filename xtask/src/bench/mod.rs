@@ -1,5 +1,8 @@
 //! `cargo xtask bench`: what tracing costs. One command is run in turns without and with `zcscope stat` beside it, in
 //! alternating order, so that a machine that gets slower or faster in between touches both sides alike.
+//! `cargo xtask bench peers` compares the load generator with iperf3 in the same manner.
+
+mod peers;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -14,7 +17,10 @@ const READY_LIMIT: Duration = Duration::from_secs(10);
 
 /// Arguments of `bench`.
 #[derive(Clone, Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    task: Option<Task>,
     /// Runs of each side.
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(3..))]
     rounds: u32,
@@ -29,8 +35,17 @@ pub(crate) struct Args {
     command: Vec<String>,
 }
 
+#[derive(Clone, Debug, clap::Subcommand)]
+enum Task {
+    /// The load generator beside iperf3: copy, and sendfile beside iperf3 -Z.
+    Peers(peers::Args),
+}
+
 /// The task `bench`.
 pub(crate) fn run(args: &Args) -> Result<u8> {
+    if let Some(Task::Peers(args)) = &args.task {
+        return peers::run(args);
+    }
     if !sh::is_root() {
         bail!(
             "tracing needs root, and sudo between the runs would disturb them; run the whole bench as root"
@@ -109,6 +124,7 @@ impl Drop for Tracer {
 }
 
 /// Median and range of one side.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
 struct Spread {
     median: f64,
     min: f64,

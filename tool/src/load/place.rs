@@ -1,0 +1,215 @@
+//! A place for a load whose both ends are on this host: a sink in one network namespace, the load in another, and a
+//! wire between them that packets really take. A cable between two ports of this host is the real thing; a veth
+//! pair shows that everything works, but the kernel copies what it delivers on the same host.
+
+mod sink;
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::sink::SinkChild;
+use super::LoadError;
+use super::sink::result::SinkReport;
+use crate::host::device::{Device, DeviceKind};
+use crate::host::link::{self, End};
+use crate::privilege;
+
+/// Two ends of a wire, each in a network namespace of its own. Dropping it undoes everything.
+#[derive(Debug)]
+pub struct Place {
+    near: End,
+    far: End,
+    wire: Wire,
+    functional_only: bool,
+}
+
+/// What joins the two ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wire {
+    /// Two ports of this host with a cable between them.
+    Cable,
+    /// A veth pair: functional only.
+    Veth,
+}
+
+/// Where a load ran, when it made the place itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlaceFigures {
+    /// What joined the two ends.
+    pub wire: Wire,
+    /// The device of the sending side.
+    pub near: String,
+    /// The device of the receiving side.
+    pub far: String,
+    /// Whether the kernel copies by design here, so that no rate says anything about zero-copy.
+    pub functional_only: bool,
+    /// The sink's own report (`zcscope.sink/1`); absent when it did not end well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sink: Option<serde_json::Value>,
+}
+
+impl Place {
+    /// Borrows two ports of this host that a cable joins. First gives back what an earlier run that was killed could
+    /// not.
+    ///
+    /// # Errors
+    /// [`LoadError::Usage`] when there is no such device or somebody would miss it; [`LoadError::Failed`] without
+    /// the right to make namespaces, or when the devices cannot be moved or have no carrier.
+    pub fn cable(ports: [&str; 2]) -> Result<Place, LoadError> {
+        privilege::can_make_namespaces().map_err(LoadError::Failed)?;
+        Self::of(link::borrow(ports), Wire::Cable)
+    }
+
+    /// Makes a veth pair.
+    ///
+    /// # Errors
+    /// No right to make namespaces, no `ip` command, or a kernel without veth.
+    pub fn veth() -> Result<Place, LoadError> {
+        privilege::can_make_namespaces().map_err(LoadError::Failed)?;
+        Self::of(link::veth(), Wire::Veth)
+    }
+
+    fn of(ends: std::io::Result<[End; 2]>, wire: Wire) -> Result<Place, LoadError> {
+        let [near, far] = ends.map_err(|error| match error.kind() {
+            std::io::ErrorKind::InvalidInput => LoadError::Usage(error.to_string()),
+            _ => LoadError::failed("cannot set up the two ends", error),
+        })?;
+        // Also a "cable" may be a veth pair.
+        let kind = near.namespace.enter(|| Device::load(&near.device).map(|device| device.kind));
+        let functional_only = !matches!(kind, Ok(Ok(kind)) if kind != DeviceKind::Veth);
+        Ok(Place { near, far, wire, functional_only })
+    }
+
+    /// The device of the sending side, in its namespace.
+    #[must_use]
+    pub fn device(&self) -> &str {
+        &self.near.device
+    }
+
+    /// Starts `zcscope sink` at the far end, with `arguments` besides those that say where and how long, and waits
+    /// until it listens. It is killed when dropped, or when the calling thread ends.
+    ///
+    /// # Errors
+    /// It does not start, or ended at once; its last words are in the text.
+    pub fn start_sink(&self, arguments: &[&str]) -> Result<SinkChild, LoadError> {
+        SinkChild::start(&self.far, arguments)
+            .map_err(|error| LoadError::Failed(format!("the sink at the far end did not start: {error:#}")))
+    }
+
+    /// The address a sink started here listens on.
+    #[must_use]
+    pub fn target(&self) -> SocketAddr {
+        SocketAddr::new(self.far.address(), sink::PORT)
+    }
+
+    /// Runs `load` on a thread in the namespace of the sending side; threads it starts are there, too. In there,
+    /// read `/proc/thread-self/net`, not `/proc/net`.
+    ///
+    /// # Errors
+    /// The namespace cannot be entered.
+    pub fn enter<T: Send>(&self, load: impl FnOnce() -> T + Send) -> Result<T, LoadError> {
+        self.near
+            .namespace
+            .enter(load)
+            .map_err(|error| LoadError::failed("cannot enter the near end's network namespace", error))
+    }
+
+    /// Where this was, for a report.
+    #[must_use]
+    pub fn figures(&self, sink: Option<serde_json::Value>) -> PlaceFigures {
+        PlaceFigures {
+            wire: self.wire,
+            near: self.near.device.clone(),
+            far: self.far.device.clone(),
+            functional_only: self.functional_only,
+            sink,
+        }
+    }
+}
+
+impl PlaceFigures {
+    /// What the sink found wrong, in one sentence; with `verify` also when it checked nothing.
+    #[must_use]
+    pub fn complaint(&self, verify: bool) -> Option<String> {
+        let sink = self.sink.as_ref().and_then(|sink| SinkReport::deserialize(sink).ok());
+        let Some(sink) = sink else {
+            return verify.then(|| "the sink ended without a report, so nothing was verified".to_owned());
+        };
+        let wrong = sink.figures.mismatches.unwrap_or(0);
+        let first = sink.connections.iter().find_map(|connection| connection.first_mismatch.as_ref());
+        match (wrong, first) {
+            (0, _) if verify && sink.figures.verified_bytes != Some(sink.bytes) => {
+                Some("the sink did not verify all it received".into())
+            }
+            (0, _) => None,
+            (wrong, Some(first)) => Some(format!("the sink received {wrong} wrong bytes; {first}")),
+            (wrong, None) => Some(format!("the sink received {wrong} wrong bytes")),
+        }
+    }
+
+    /// In words, one line.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let Self { near, far, .. } = self;
+        let wire = if self.wire == Wire::Cable { "cable" } else { "veth pair" };
+        if self.functional_only {
+            format!("{wire} {near} to {far}: FUNCTIONAL ONLY, the kernel copies by design on one host")
+        } else {
+            format!("{wire} {near} to {far}, each in a network namespace of its own")
+        }
+    }
+}
+
+/// Two different devices with a comma between.
+///
+/// # Errors
+/// Anything else; the text says how to write it.
+pub fn parse_cable(text: &str) -> Result<(String, String), String> {
+    match text.split_once(',') {
+        Some((a, b)) if !a.is_empty() && !b.is_empty() && a != b && !b.contains(',') => {
+            Ok((a.to_owned(), b.to_owned()))
+        }
+        _ => Err("write two different devices with a comma between, for example eth1,eth2".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cable_is_two_different_devices() {
+        assert_eq!(parse_cable("eth1,eth2"), Ok(("eth1".into(), "eth2".into())));
+        for wrong in ["eth1", "eth1,", ",eth1", "eth1,eth1", "a,b,c"] {
+            assert!(parse_cable(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_veth_pair_is_never_sold_as_more() {
+        let mut figures = PlaceFigures {
+            wire: Wire::Veth,
+            near: "zc0".into(),
+            far: "zc1".into(),
+            functional_only: true,
+            sink: None,
+        };
+        assert!(figures.text().contains("FUNCTIONAL ONLY"));
+        assert_eq!(serde_json::to_value(&figures).unwrap()["wire"], "veth");
+        (figures.wire, figures.functional_only) = (Wire::Cable, false);
+        assert!(!figures.text().contains("FUNCTIONAL"));
+    }
+
+    #[test]
+    fn packets_take_the_wire() {
+        if !nix::unistd::geteuid().is_root() {
+            eprintln!("skipped: making a network namespace needs root");
+            return;
+        }
+        let place = Place::veth().unwrap();
+        let checked = place.enter(|| crate::load::target::check(place.device(), place.target())).unwrap();
+        assert!(checked.is_ok(), "{checked:?}");
+    }
+}
