@@ -291,6 +291,7 @@ fn why_missing(index: usize, fact: &Fact, failures: &Failures) -> String {
     for way_index in 0..fact.ways.len() {
         if let Some(why) = failures.get(&(index, way_index))
             && !why.starts_with("--backend")
+            && !reasons.contains(why)
         {
             reasons.push(why.clone());
         }

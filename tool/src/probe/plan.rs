@@ -135,8 +135,8 @@ impl Need {
             Need::Mptcp => "this kernel has no MPTCP",
             Need::Sockmap => "this kernel has no sockmaps",
             Need::VethCopies => {
-                "this kernel copies for XDP inside veth's own functions, and these are not among its symbols (veth is \
-                 not loaded)"
+                "no function of veth's own that copies for XDP is among the symbols of this kernel (it has none, or veth \
+                 is not loaded)"
             }
             Need::AskedRecvZerocopy => {
                 "without fentry or kprobes the end of every system call of this host must be watched, which costs each \

@@ -121,7 +121,10 @@ fn told_lines(scene: Scene<'_>, totals: &Totals, width: usize, height: u16) -> V
     let wrong = totals.told_wrongly > 0;
     let (mark, style) = if wrong { ("≠", theme.warn) } else { (" ", theme.text) };
     if height < 9 {
-        let both = format!("{mark} told copied {}, kernel {}", short(totals.told), short(totals.kernel));
+        let (told, kernel) = (short(totals.told), short(totals.kernel));
+        let long = format!("{mark} told copied {told}, kernel {kernel}");
+        let fits = long.chars().count() <= width;
+        let both = if fits { long } else { format!("{mark} flagged {kernel}, told {told}") };
         return vec![Line::styled(cut(&both, width).0, style)];
     }
     let line = |label: &str, text: &str, unit: &'static str, style: Style| {
