@@ -1,5 +1,6 @@
 //! The scenarios: a table of links and paths, plus misuse and foreign programs, and the loop that runs them.
 
+mod bounce;
 mod copies;
 mod ends;
 mod files;
@@ -110,7 +111,23 @@ const TABLES: &[&[row::Row]] =
     &[table::ROWS, paths::ROWS, uring::ROWS, copies::ROWS, ends::ROWS, files::ROWS];
 
 /// Beginnings of names of what only the later of two kernels can do.
-const LATER: [&str; 2] = ["bpftrace", "veth_esp"];
+const LATER: [&str; 4] = ["bpftrace", "veth_esp", "uring_lo_bundles", "dma_bounce"];
+
+/// What differs from another row in nothing that depends on the kernel: left out where two kernels share the table.
+const ONCE: [&str; 7] = [
+    "notices_acks_at_once",
+    "notices_merged_told_first",
+    "waiting_closed_by_force",
+    "select_netns_name",
+    "select_containers",
+    "veth_sent_again",
+    "veth_sent_again_sendfile",
+];
+
+/// True when a scenario belongs to this half of the table, or to any, when no half is wanted.
+fn is_shared(name: &str, share: Option<&str>) -> bool {
+    share.is_none_or(|share| share == share_of(name) && !ONCE.contains(&name))
+}
 
 /// The half of the table a scenario is in.
 fn share_of(name: &str) -> &'static str {
@@ -126,7 +143,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
         let core = table::CORE.contains(&name);
         args.only.split(',').any(|part| name.contains(part))
             && (!args.core || core)
-            && (core || args.share.as_deref().is_none_or(|share| share == share_of(name)))
+            && (core || is_shared(name, args.share.as_deref()))
     };
     let rows: Vec<_> = TABLES.iter().copied().flatten().filter(|row| wanted(row.name)).collect();
     let procedures: Vec<_> = misuse::ALL
@@ -141,6 +158,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
         .chain(notices::ALL)
         .chain(uring::ALL)
         .chain(kernel_users::ALL)
+        .chain(bounce::ALL)
         .chain(select::ALL)
         .filter(|(name, _)| wanted(name) && !args.truth_only)
         .collect();
@@ -272,6 +290,15 @@ mod tests {
             outcome(number.get())
         });
         (number.get(), matches!(result, Ok(Verdict::Ok)))
+    }
+
+    #[test]
+    fn two_kernels_share_the_table() {
+        let halves = |name: &str| [Some("1/2"), Some("2/2"), None].map(|share| is_shared(name, share));
+        assert_eq!(halves("dma_bounce"), [false, true, true]);
+        assert_eq!(halves("select_containers"), [false, false, true]);
+        let [first, second, all] = halves("lo_mixed_copy");
+        assert!(all && first != second);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::truth::Sent;
 pub(super) const ALL: &[Procedure] = &[
     ("notices_acks_late", |bench| acks(bench, "recv_delayed")),
     ("notices_acks_at_once", |bench| acks(bench, "recv")),
-    ("notices_merged_silent_first", |bench| merged(bench, [LARGE, SMALL])),
+    ("notices_merged", |bench| merged(bench, [LARGE, SMALL])),
     ("notices_merged_told_first", |bench| merged(bench, [SMALL, LARGE])),
 ];
 

@@ -25,7 +25,7 @@ use crate::truth::Sent;
 pub(super) const ALL: &[Procedure] = &[
     ("select_netns_pid", netns_by_pid),
     ("select_netns_name", netns_by_name),
-    ("select_cgroup", cgroup),
+    ("select_cgroups", cgroup),
     ("select_containers", containers),
 ];
 
@@ -131,7 +131,7 @@ fn cgroup(bench: &Bench) -> anyhow::Result<Verdict> {
     let running =
         ready(link.sender.start(&mut tracer(bench, files.path(), &["--cgroup", parent]))?, files.path())?;
     let (_, sent) = (send(bench, &link, Some(&other))?, send(bench, &link, Some(&ours))?);
-    let (stat, places) = end(bench, running, files.path(), "select_cgroup")?;
+    let (stat, places) = end(bench, running, files.path(), "select_cgroups")?;
     let mut wrong = only(bench, &sent, &link, &stat);
     let named = places.first().and_then(|place| place.cgroup.as_deref());
     if named != Some(&ours.path) {

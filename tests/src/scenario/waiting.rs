@@ -19,7 +19,7 @@ use crate::truth::Stalled;
 /// The scenarios.
 pub(super) const ALL: &[Procedure] = &[
     ("waiting_before_attach", before_attach),
-    ("waiting_peer_resets", |bench| broken(bench, "reset")),
+    ("waiting_peer_reset", |bench| broken(bench, "reset")),
     ("waiting_closed_by_force", |bench| broken(bench, "abort")),
 ];
 
