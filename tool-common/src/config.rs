@@ -239,8 +239,7 @@ pub struct Offsets {
     pub mapping_host: u32,
     pub folio_nr_pages: u32,
     pub msghdr_iter_bvec: u32,
-    /// Fills up to an even number of fields; leave it out when another one is added.
-    pub even: u32,
+    pub device_name: u32,
 }
 
 impl Offsets {
@@ -298,6 +297,8 @@ pub struct Config {
     pub through: [Range; THROUGH.len()],
     /// Receive functions of veth that copy themselves (before Linux 6.3).
     pub veth_xdp: Range,
+    /// `dev_hard_start_xmit`: what is mapped for DMA below it is being transmitted.
+    pub transmit: Range,
     /// Address of `io_sg_from_iter` (registered buffers), 0 unknown.
     pub io_sg_from_iter: u64,
     /// Address of `copy_splice_read` (>= 6.5), 0 unknown.

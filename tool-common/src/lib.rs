@@ -4,6 +4,7 @@
 //! Nothing here knows aya's loader, a terminal or a clock; the crate is `no_std` and compiles for both sides.
 #![no_std]
 
+mod bounce;
 mod config;
 mod counters;
 mod file;
@@ -15,6 +16,7 @@ mod receive;
 mod spread;
 mod uring;
 
+pub use bounce::BounceEntry;
 pub use config::{Config, Filter, Mode, Offsets, Range, Source, THROUGH};
 pub use counters::{Disagreement, Err, FlowCounters, Refusal};
 pub use file::{FileEntry, FileKey, ReadEntry, file_flags};

@@ -52,4 +52,6 @@ causes! {
     /// A socket passed between processes found no room for the one before: sends of it that are in flight have no
     /// known end.
     OwnerTable = "owner_table_full",
+    /// A device found no room in the table of bounce buffers: bytes it bounced are in no figure.
+    BounceTable = "bounce_table_full",
 }

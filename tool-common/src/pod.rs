@@ -2,8 +2,9 @@
 #![allow(unsafe_code, reason = "aya::Pod is an unsafe marker trait")]
 
 use crate::{
-    Config, CopyKey, CopyTotals, DevInfo, FileEntry, FileKey, FlowCounters, FlowKey, ForwardKey, Hist,
-    OwnerKey, ReadEntry, RecvEntry, SendEntry, SendKey, SockEntry, SocketHist, SpillEntry, Spread, Unit,
+    BounceEntry, Config, CopyKey, CopyTotals, DevInfo, FileEntry, FileKey, FlowCounters, FlowKey, ForwardKey,
+    Hist, OwnerKey, ReadEntry, RecvEntry, SendEntry, SendKey, SockEntry, SocketHist, SpillEntry, Spread,
+    Unit,
 };
 
 macro_rules! pod {
@@ -15,6 +16,7 @@ macro_rules! pod {
 }
 
 pod!(
+    BounceEntry,
     Config,
     CopyKey,
     CopyTotals,

@@ -10,6 +10,7 @@
 #![allow(internal_features)]
 
 mod attach;
+mod bounce;
 mod classify;
 mod complete;
 mod config;

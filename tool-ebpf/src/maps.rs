@@ -6,10 +6,10 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use zcscope_common::{
-    CallState, CopyKey, CopyTotals, DevInfo, FileEntry, FileKey, FlowCounters, FlowKey, ForwardKey,
-    HIST_BUCKETS, Hist, LATENCY_SLOTS, LatencyKind, Lost, OwnerKey, Path, ReadEntry, SPREAD_BUCKETS,
-    SendEntry, SendKey, SockEntry, SocketHist, SpillEntry, Spread, SpreadKind, Unit, UringSend, bucket_of,
-    latency_slot, spread_bucket, spread_slot,
+    BounceEntry, CallState, CopyKey, CopyTotals, DevInfo, FileEntry, FileKey, FlowCounters, FlowKey,
+    ForwardKey, HIST_BUCKETS, Hist, LATENCY_SLOTS, LatencyKind, Lost, OwnerKey, Path, ReadEntry,
+    SPREAD_BUCKETS, SendEntry, SendKey, SockEntry, SocketHist, SpillEntry, Spread, SpreadKind, Unit,
+    UringSend, bucket_of, latency_slot, spread_bucket, spread_slot,
 };
 
 use crate::{
@@ -71,6 +71,9 @@ pub static FILES: HashMap<FileKey, FileEntry> = HashMap::with_max_entries(2_048,
 /// Processes that send plainly, and what they read from files.
 #[map]
 pub static READERS: HashMap<u32, ReadEntry> = HashMap::with_max_entries(2_048, BPF_F_NO_PREALLOC);
+/// Devices whose DMA went through bounce buffers, by address of `struct device`.
+#[map]
+pub static BOUNCES: HashMap<u64, BounceEntry> = HashMap::with_max_entries(256, BPF_F_NO_PREALLOC);
 /// Durations by `latency_slot`.
 #[map]
 pub static LATENCY: PerCpuArray<Hist> = PerCpuArray::with_max_entries(LATENCY_SLOTS as u32, 0);

@@ -49,7 +49,8 @@ pub(super) extern "C" fn zcscope_settle(
     if sum.kept != 0 {
         fetch_add(&mut entry.unread_sends, sum.kept);
     }
-    let limit = if sum.sends == 0 { u64::MAX } else { sum.bytes };
+    // What was never sent was copied nowhere, however often the rest of its unit was.
+    let limit = if sum.sends == 0 { u64::MAX } else { sum.bytes.saturating_sub(sum.unsent) };
     let mut wire = 0;
     let mut clone = 0;
     if let Some(unit) = UNITS.get_ptr_mut(uarg) {
@@ -61,7 +62,7 @@ pub(super) extern "C" fn zcscope_settle(
         wire = unit.wire_bytes.min(limit);
         clone = unit.clone_bytes.min(limit);
     } else if conf!(mode.copy) == Source::Tracepoint as u32 && copied {
-        wire = infer::unexplained(entry, PATH, sum.bytes);
+        wire = infer::unexplained(entry, PATH, sum.bytes.saturating_sub(sum.unsent));
     }
     let mut own = Share {
         sends: sum.sends,

@@ -61,6 +61,12 @@ pub(super) extern "C" fn zcscope_told(sk: u64, lo: u32, hi: u32, copied: u32, fr
     }
     let Some(flow) = socket::flow(entry, PATH) else { return 0 };
     let len = hi.wrapping_sub(lo).wrapping_add(1);
+    // Sends from before the trace are in no figure but their own.
+    let earlier = earlier(lo, len, entry.first_send);
+    let (lo, len) = (lo.wrapping_add(earlier), len - earlier);
+    if len == 0 {
+        return 0;
+    }
     let sends = u64::from(len);
     add(&mut flow.told_reads, 1);
     add(&mut flow.told_sends, sends);
@@ -93,6 +99,18 @@ pub(super) extern "C" fn zcscope_told(sk: u64, lo: u32, hi: u32, copied: u32, fr
     }
     sum.wrong.book(flow);
     sum.open
+}
+
+/// How many of the `len` sends from `lo` on were accepted before tracing began.
+#[inline(always)]
+fn earlier(lo: u32, len: u32, first: u64) -> u32 {
+    let before = (first.wrapping_sub(1) as u32).wrapping_sub(lo);
+    match first {
+        0 => len,
+        _ if (before as i32) <= 0 => 0,
+        _ if before < len => before,
+        _ => len,
+    }
 }
 
 /// Callback of `bpf_loop`: the application has read of the send `lo + index`.

@@ -1,10 +1,10 @@
 //! BTF tracepoints: typed arguments, stable places, on every kernel; also where functions cannot be probed.
 
-use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::{EbpfContext, macros::btf_tracepoint, programs::BtfTracePointContext};
 
 use crate::{
-    complete, config::conf, file, infer, layer, layer::IPPROTO_MPTCP, lifecycle, mapped, maps, mem::Direct,
-    mem::Mem, receive, send, uring,
+    bounce, complete, config::conf, file, infer, layer, layer::IPPROTO_MPTCP, lifecycle, mapped, maps,
+    mem::Direct, mem::Mem, receive, send, uring,
 };
 
 const IPPROTO_TCP: u16 = 6;
@@ -79,3 +79,4 @@ tracepoint!(tp_sock_recv_length, ctx => {
     }
 });
 tracepoint!(tp_sys_exit, ctx => mapped::syscall_exit(ctx.arg(0), ctx.arg(1)));
+tracepoint!(tp_swiotlb_bounced, ctx => bounce::bounced(ctx.as_ptr(), ctx.arg(0), ctx.arg(2)));

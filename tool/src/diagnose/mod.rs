@@ -1,5 +1,6 @@
 //! Findings: what a snapshot means, with evidence, severity and what to do. Pure: a snapshot in, a list out.
 
+mod bounces;
 mod completions;
 mod copies;
 mod cost;
@@ -89,6 +90,7 @@ pub fn findings(snapshot: &Snapshot) -> Vec<Finding> {
     all.extend(limits::memlock_near(snapshot));
     all.extend(files::sendfile_possible(snapshot));
     all.extend(files::page_cache_miss(snapshot));
+    all.extend(bounces::dma_bounce(snapshot));
     all.extend(lost(snapshot));
     add_files(&mut all, files::splice_copy_read(snapshot));
     all.sort_by(|a, b| (a.severity, b.bytes, &a.id).cmp(&(b.severity, a.bytes, &b.id)));

@@ -7,7 +7,7 @@ use zcscope_common::{Disagreement, Path, Reason};
 use super::*;
 use crate::model::reason;
 use crate::model::sample::CopyKind;
-use crate::model::sample::{FileReads, FileSample};
+use crate::model::sample::{BounceSample, FileReads, FileSample};
 use crate::model::snapshot::{
     Completions, CopyFigures, DelayedAcks, GaugeFigures, Ledger, Limit, Lost, Percentiles, Place,
     ProcessFigures, Session, SocketFigures, WrongSends,
@@ -454,4 +454,20 @@ fn ids_are_documented() {
         assert!(text.contains(&format!("`{id}`")), "docs/json.md names {id}");
         assert!(reason::TABLE.iter().all(|row| row.reason.name() != id), "{id} is a reason");
     }
+}
+
+#[test]
+fn bounce_buffers_are_told_where_something_was_sent_without_a_copy() {
+    let bounced = |bytes, paths| {
+        let row = BounceSample { device: "0000:00:03.0".into(), count: 2, bytes };
+        findings(&Snapshot { bounces: Some(vec![row]), paths, ..Snapshot::default() })
+    };
+    let found = bounced(8_192, vec![path(1_000_000, 0, Vec::new())]);
+    assert_eq!((found[0].id.as_str(), found[0].bytes), ("dma_bounce", 8_192));
+    assert_eq!(
+        found[0].evidence,
+        ["0000:00:03.0: 8.00 KiB in 2 mappings, of all programs on this host together"]
+    );
+    assert!(bounced(0, vec![path(1_000_000, 0, Vec::new())]).is_empty());
+    assert!(bounced(8_192, vec![PathFigures { bytes: 7, ..PathFigures::nothing(Path::Copy) }]).is_empty());
 }

@@ -32,7 +32,7 @@ macro_rules! facts {
 facts! {
     attach, frags, splice_frags, pages, mixed_socket, refused, completion, uring_completion, uring_release, told,
     uring_told, queue_latency, read_latency, app_read_latency, send_time, copy, gauges, locked_pages,
-    files, page_cache, copy_read, file_reads,
+    files, page_cache, copy_read, file_reads, dma_bounce,
 }
 
 impl Known {

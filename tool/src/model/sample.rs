@@ -29,6 +29,8 @@ pub struct Sample {
     pub files: Vec<FileSample>,
     /// Bytes of regular files read by processes that send plainly, cumulative.
     pub file_reads: Vec<FileReads>,
+    /// Devices whose DMA went through bounce buffers while they transmitted, cumulative.
+    pub bounces: Vec<BounceSample>,
     /// Names and limits learnt since the last sample.
     pub names: Names,
     /// How full the source's tables are; only in a last sample.
@@ -98,6 +100,17 @@ pub struct CopyKind {
     pub told: bool,
     /// True when the place was concluded from other events, not seen.
     pub inferred: bool,
+}
+
+/// What one device copied into bounce buffers while it transmitted, for all programs of the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BounceSample {
+    /// Name on its bus (`0000:00:03.0`).
+    pub device: String,
+    /// Mappings that bounced.
+    pub count: u64,
+    /// Their bytes.
+    pub bytes: u64,
 }
 
 /// A completion latency histogram.

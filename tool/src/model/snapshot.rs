@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use zcscope_common::{Disagreement, Path, Reason};
 
-use super::sample::{CopyKind, FileReads, FileSample, MapSample};
+use super::sample::{BounceSample, CopyKind, FileReads, FileSample, MapSample};
 
 /// The state of the world at one moment.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +33,8 @@ pub struct Snapshot {
     pub files: Option<Vec<Arc<FileSample>>>,
     /// Bytes of regular files read by processes that send plainly, most first; `None` when they cannot be seen.
     pub file_reads: Option<Vec<FileReads>>,
+    /// Devices that copied into bounce buffers while they transmitted, most bytes first; `None` when it cannot be seen.
+    pub bounces: Option<Vec<BounceSample>>,
     /// Throughput per path over time.
     pub history: History,
     /// How full the source's tables are, as last told.

@@ -16,7 +16,7 @@ use super::history::Points;
 use super::known::Known;
 use super::ledger::{self, Sums};
 use super::places::{PlaceIds, Places};
-use super::sample::{CopySample, MapSample, Sample, SocketLatency, SocketSample};
+use super::sample::{BounceSample, CopySample, MapSample, Sample, SocketLatency, SocketSample};
 use super::snapshot::{DeviceFigures, Limit, Lost, PathFigures, ProcessFigures, Session, Snapshot};
 use super::sockets::{Socket, Sockets};
 
@@ -46,6 +46,7 @@ pub struct Model {
     latency: BTreeMap<(Path, LatencyKind), Box<Hist>>,
     spreads: BTreeMap<(Path, SpreadKind), Box<Spread>>,
     files: Files,
+    bounces: Vec<BounceSample>,
     places: Places,
     lost: Lost,
     copied_bytes: u64,
@@ -74,6 +75,7 @@ impl Model {
             latency: BTreeMap::new(),
             spreads: BTreeMap::new(),
             files: Files::default(),
+            bounces: Vec::new(),
             places: Places::default(),
             lost: Lost::default(),
             copied_bytes: 0,
@@ -118,6 +120,8 @@ impl Model {
             self.absorb_socket_latency(latency);
         }
         self.files.absorb(sample.files, sample.file_reads);
+        self.bounces = sample.bounces;
+        self.bounces.sort_by(|a, b| (b.bytes, &a.device).cmp(&(a.bytes, &b.device)));
         if !sample.maps.is_empty() {
             self.maps = sample.maps;
         }
@@ -331,6 +335,7 @@ impl Model {
             devices,
             files: self.files.sent(&self.known),
             file_reads: self.files.read(&self.known),
+            bounces: self.known.dma_bounce.then(|| self.bounces.clone()),
             history: self.points.history(),
             maps: self.maps.clone(),
         }

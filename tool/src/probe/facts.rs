@@ -62,6 +62,9 @@ const URING_WAYS: &[Way] = &[
     way(Source::Tracepoint, URING, &[Need::SendTracepoint]),
 ];
 
+/// One tracepoint with every back end, which fires for nothing but a bounce.
+const BOUNCE: &[Hook] = &[hook(Tracepoint, "swiotlb_bounced")];
+
 /// All facts. `send` is what tracing is about: without it zcscope does not start.
 pub(super) const FACTS: &[Fact] = &[
     Fact {
@@ -381,6 +384,15 @@ pub(super) const FACTS: &[Fact] = &[
             ),
         ],
         tracepoint_cannot: "no tracepoint tells how many bytes of a file a program reads; fentry or kprobes are needed",
+    },
+    Fact {
+        name: "dma_bounce",
+        ways: &[
+            way(Source::Fentry, BOUNCE, &[Need::Symbols]),
+            way(Source::Kprobe, BOUNCE, &[Need::Symbols]),
+            way(Source::Tracepoint, BOUNCE, &[Need::Symbols]),
+        ],
+        tracepoint_cannot: "",
     },
 ];
 

@@ -53,6 +53,7 @@ const FIGURES: &[(&str, &str)] = &[
     ("sendfile_calls", "how many system calls sent a file"),
     ("page_cache", "bytes of files sent that were not in the page cache"),
     ("copy_read", "bytes of files that were read into new pages instead of lent"),
+    ("dma_bounce", "bytes that devices copied into bounce buffers while they transmitted"),
     ("file_reads", "files read by processes that send plainly: `sendfile_possible`"),
 ];
 
@@ -95,7 +96,8 @@ const NOBODY: &[&str] = &[
     "Ends of single `sendfile`, `splice` and `vmsplice` sends: the kernel keeps no unit for them. Their copied bytes are \
      counted per socket.",
     "Which of several sends in one unit was copied: the kernel keeps one flag for all of them.",
-    "Bounce buffers for DMA (swiotlb) per packet, and copies inside a NIC, a hypervisor or vhost.",
+    "Whose bytes went through bounce buffers for DMA (swiotlb): they are counted per device, for all programs together. \
+     And copies inside a NIC, a hypervisor or vhost.",
     "Ids of sends accepted before tracing began: their ends are counted under `before_attach` and in no other figure.",
     "Reads of MPTCP sockets: MPTCP takes bytes from its connections without TCP's receive function.",
     "UDP, AF_UNIX, RDMA, AF_XDP: they do not pass TCP's send function.",

@@ -1,6 +1,7 @@
 //! The only room that knows aya: offsets from BTF, the plan of what to attach, attaching, reading, loss.
 
 mod attach;
+mod bounces;
 mod btf;
 mod classify;
 mod ended;
@@ -235,6 +236,7 @@ fn configure(kernel: &Kernel<'_>, filter: &Filter) -> Result<Config, CannotTrace
     config.copy_ubufs = range("skb_copy_ubufs");
     config.pull_tail = range("__pskb_pull_tail");
     config.segment = range("skb_segment");
+    config.transmit = range("dev_hard_start_xmit");
     config.tap = range("dev_queue_xmit_nit");
     config.downgrade_managed = range("__skb_zcopy_downgrade_managed");
     config.zerocopy_from_iter = range("__zerocopy_sg_from_iter");

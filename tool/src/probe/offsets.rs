@@ -182,6 +182,7 @@ const ROWS: &[Row] = rows! {
     mapping_host = "address_space" "host";
     folio_nr_pages = "folio" "_folio_nr_pages" optional;
     msghdr_iter_bvec = "msghdr" "msg_iter.bvec";
+    device_name = "device" "kobj.name";
 };
 
 /// Cache line of the architectures supported; the kernel rounds skb sizes up to it (`SKB_DATA_ALIGN`).

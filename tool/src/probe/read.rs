@@ -11,6 +11,7 @@ use zcscope_common::{
     SockEntry, SocketHist, SpillEntry, Unit, sock_flags,
 };
 
+use super::bounces::Bounces;
 use super::classify;
 use super::ended::{Ended, Record};
 use super::files::Files;
@@ -59,6 +60,7 @@ pub(super) struct Reader {
     programs: Programs,
     maps: Maps,
     files: Files,
+    bounces: Bounces,
     namer: Namer,
     parked: Map,
     parked_batch: Batch<OwnerKey, SockEntry>,
@@ -92,6 +94,7 @@ impl Reader {
         let mut take =
             |name: &str| ebpf.take_map(name).with_context(|| format!("the object has no map {name}"));
         let files = Files::new(data(take("FILES")?, "FILES")?, data(take("READERS")?, "READERS")?, session);
+        let bounces = Bounces::new(data(take("BOUNCES")?, "BOUNCES")?);
         let (parked, units) = (take("PARKED")?, take("UNITS")?);
         Ok(Reader {
             socks: data(take("SOCKS")?, "SOCKS")?,
@@ -119,6 +122,7 @@ impl Reader {
             programs: Programs::of(ebpf),
             maps,
             files,
+            bounces,
             namer: Namer::new(),
             parked,
             parked_batch: Batch::new(),
@@ -184,6 +188,7 @@ impl Reader {
             spreads: self.totals.spreads()?,
             files: self.files.sent()?,
             file_reads: self.files.reads()?,
+            bounces: self.bounces.read()?,
             names,
             maps: Vec::new(),
             lost: self.lost()?,

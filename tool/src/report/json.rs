@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::json_path::{PathDoc, paths};
 use crate::diagnose::Finding;
-use crate::model::sample::{FileReads, FileSample, MapSample};
+use crate::model::sample::{BounceSample, FileReads, FileSample, MapSample};
 use crate::model::snapshot::{GaugeFigures, Limit, Place, ProcessFigures, Snapshot};
 
 /// Name and version of the document.
@@ -55,6 +55,9 @@ pub struct StatDocument {
     /// Bytes of regular files read by processes that send plainly, most first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file_reads: Option<Vec<FileReadsDoc>>,
+    /// Devices that copied into bounce buffers while they transmitted, all programs together, most bytes first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bounces: Option<Vec<BounceDoc>>,
     /// What it means.
     pub findings: Vec<FindingDoc>,
     /// The kernel's tables at the end.
@@ -73,6 +76,17 @@ pub struct MapDoc {
     /// Elements it has room for (a ring: bytes).
     pub max_entries: u64,
     /// Kernel memory it takes, bytes.
+    pub bytes: u64,
+}
+
+/// What one device copied into bounce buffers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BounceDoc {
+    /// Name on its bus.
+    pub device: String,
+    /// Mappings.
+    pub count: u64,
+    /// Bytes.
     pub bytes: u64,
 }
 
@@ -307,6 +321,7 @@ pub fn document(snapshot: &Snapshot, findings: &[Finding], command: &[String]) -
         devices: devices.collect(),
         files: snapshot.files.as_ref().map(|rows| rows.iter().map(|row| file(row)).collect()),
         file_reads: snapshot.file_reads.as_ref().map(|rows| rows.iter().map(file_reads).collect()),
+        bounces: snapshot.bounces.as_ref().map(|rows| rows.iter().map(bounce).collect()),
         findings: findings.iter().map(finding).collect(),
         maps: snapshot.maps.iter().map(map).collect(),
     }
@@ -363,6 +378,10 @@ fn file(f: &FileSample) -> FileDoc {
         copy_read_bytes: f.copy_read_bytes,
         direct: f.direct,
     }
+}
+
+fn bounce(b: &BounceSample) -> BounceDoc {
+    BounceDoc { device: b.device.clone(), count: b.count, bytes: b.bytes }
 }
 
 fn file_reads(f: &FileReads) -> FileReadsDoc {
