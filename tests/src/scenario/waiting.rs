@@ -146,9 +146,7 @@ fn before_attach(bench: &Bench) -> anyhow::Result<Verdict> {
             same(&mut wrong, "sends from before the trace", ends.map(|ends| ends.before_attach), all.before);
             same(&mut wrong, "copied bytes on loopback", figures.copied_bytes, all.bytes);
             let told = ends.and_then(|ends| ends.told_sends);
-            if told.is_some_and(|told| told < all.calls || told > all.completions) {
-                wrong.push(format!("{told:?} sends were told of, expected {}", all.calls));
-            }
+            same(&mut wrong, "sends told of", told, all.calls);
         }
     }
     verdict(wrong)
@@ -176,8 +174,10 @@ fn broken(bench: &Bench, end: &str) -> anyhow::Result<Verdict> {
             same(&mut wrong, "bytes never sent", figures.unsent_bytes, all.unsent);
             let told = figures.completions.as_ref().and_then(|ends| ends.told_sends);
             same(&mut wrong, "sends told of", told, all.completions);
-            if figures.copied_bytes == Some(0) {
-                wrong.push("what was delivered on this host was not copied".into());
+            // What was delivered on this host was copied; what never left was not.
+            let most = all.bytes - all.unsent;
+            if figures.copied_bytes.is_some_and(|copied| copied > most || copied == 0) {
+                wrong.push(format!("{:?} bytes were copied of {most} that left", figures.copied_bytes));
             }
         }
     }
