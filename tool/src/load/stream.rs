@@ -127,6 +127,9 @@ fn send_all(job: &Job<'_>, path: &mut dyn SendPath, outcome: &mut Outcome) {
             outcome.error = Some(error);
         }
     }
+    if let Err(error) = finish(job, path, &mut outcome.tally) {
+        outcome.error.get_or_insert(error);
+    }
     outcome.sent = Instant::now();
     settle(job, path, outcome);
     outcome.settled = Instant::now();
@@ -151,16 +154,15 @@ fn drive(job: &Job<'_>, path: &mut dyn SendPath, tally: &mut Tally) -> io::Resul
             Err(error) => return Err(error),
         }
     }
-    left -= finish(job, path, tally)?;
     Ok(left == 0)
 }
 
 /// Ends what was begun when sending stopped.
-fn finish(job: &Job<'_>, path: &mut dyn SendPath, tally: &mut Tally) -> io::Result<u64> {
+fn finish(job: &Job<'_>, path: &mut dyn SendPath, tally: &mut Tally) -> io::Result<()> {
     let n = path.finish(&job.socket, tally)? as u64;
     tally.calls += u64::from(n > 0);
     tally.bytes += n;
-    Ok(n)
+    Ok(())
 }
 
 /// Ends the stream of bytes and waits, not for ever, until all of it is acknowledged and every send has ended.

@@ -119,7 +119,7 @@ pub enum Step {
 /// One way to hand bytes to a connected TCP socket. Each connection has its own, used by one thread.
 ///
 /// A path has at most one send that is begun and not taken: `send` returns how many bytes were taken, or `Blocked`; then
-/// `wait` and `send` go on with the same send, and [`SendPath::finish`] ends it when nothing more is to be sent. The ends
+/// `wait` and `send` go on with the same send, and [`SendPath::finish`] ends it when sending stops. The ends
 /// of sends may come later: a path with completions keeps up to `depth` sends outstanding and reports their ends into the
 /// [`Tally`].
 pub trait SendPath {
@@ -138,8 +138,8 @@ pub trait SendPath {
         poll_socket(socket, PollFlags::POLLOUT, timeout).map(drop)
     }
 
-    /// Ends a send that `send` began and did not finish; returns how many of its bytes were taken, not yet counted in
-    /// `tally`. To be called once, when nothing more is to be sent.
+    /// Ends a send that `send` began and did not finish; returns how many of its bytes were taken, not yet counted as
+    /// bytes and call in `tally`. To be called whenever sending stops, before bytes are compared; it may go on after.
     ///
     /// # Errors
     /// The connection is gone.
