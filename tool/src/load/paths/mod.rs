@@ -210,8 +210,10 @@ pub struct Tally {
     pub partial: u64,
     /// Calls refused with `EAGAIN`: the socket buffer was full.
     pub eagain: u64,
-    /// Calls refused with `ENOBUFS` (io_uring: `ENOMEM`): no room to track or lock another zero-copy send.
+    /// Calls refused with `ENOBUFS`: no room to track another zero-copy send, or to lock its pages.
     pub enobufs: u64,
+    /// Requests of io_uring refused with `ENOMEM`: the pages of another zero-copy send cannot be locked.
+    pub enomem: u64,
     /// System calls the path made: sends, waits, looks at ends.
     pub syscalls: u64,
     /// The ends of sends.
@@ -235,7 +237,8 @@ pub struct Ends {
     pub unexpected: u64,
     /// Messages on the error queue that were not about zero-copy sends.
     pub foreign: u64,
-    /// From just before the send call to reading its notification.
+    /// From just before the send call to reading its notification. Sends smaller than 16 KiB share the time of the
+    /// first of up to 16 KiB.
     pub latency: Box<Hist>,
 }
 
@@ -247,6 +250,7 @@ impl Tally {
         self.partial += other.partial;
         self.eagain += other.eagain;
         self.enobufs += other.enobufs;
+        self.enomem += other.enomem;
         self.syscalls += other.syscalls;
         let (mine, theirs) = (&mut self.ends, &other.ends);
         mine.notifications += theirs.notifications;

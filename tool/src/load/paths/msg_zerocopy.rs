@@ -88,7 +88,7 @@ impl SendPath for MsgZerocopy {
         if self.reap(socket, tally)? < before && self.told.blocked != Blocked::Space {
             return Ok(());
         }
-        if self.told.blocked == Blocked::Refused && self.told.window.outstanding() == 0 {
+        if self.told.refused_for_nothing() {
             return self.told.wait_refused(REFUSED);
         }
         // An error-queue message wakes poll by itself (POLLERR), whatever is asked for.

@@ -169,12 +169,15 @@ impl UringZc {
         }
         match taken {
             Ok(n) => Ok(Step::Accepted(n)),
-            Err(_) if matches!(-answer.result, libc::ENOMEM | libc::ENOBUFS) => {
-                tally.enobufs += 1;
+            Err(_) => {
+                match -answer.result {
+                    libc::ENOMEM => tally.enomem += 1,
+                    libc::ENOBUFS => tally.enobufs += 1,
+                    errno => return Err(io::Error::from_raw_os_error(errno)),
+                }
                 self.told.blocked = Blocked::Refused;
                 Ok(Step::Blocked)
             }
-            Err(_) => Err(io::Error::from_raw_os_error(-answer.result)),
         }
     }
 }
@@ -223,10 +226,16 @@ impl SendPath for UringZc {
         if self.answer.is_some() {
             return Ok(());
         }
-        if self.told.blocked == Blocked::Refused && self.told.window.outstanding() == 0 {
+        if self.told.refused_for_nothing() {
             return self.told.wait_refused(REFUSED);
         }
-        self.wait_ring(timeout, tally)
+        let held = self.told.window.held();
+        self.wait_ring(timeout, tally)?;
+        // A refused request has an end, too, which makes no room.
+        if self.told.blocked == Blocked::Refused && self.told.window.held() == held && held > 0 {
+            self.wait_ring(timeout, tally)?;
+        }
+        Ok(())
     }
 
     fn finish(&mut self, _socket: &Socket, tally: &mut Tally) -> io::Result<usize> {
