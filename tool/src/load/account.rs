@@ -267,6 +267,9 @@ fn errors(tally: &Tally, told: bool, fatal: Option<&io::Error>) -> BTreeMap<Stri
     if tally.eagain > 0 {
         errors.insert("EAGAIN".into(), tally.eagain);
     }
+    if tally.enomem > 0 {
+        errors.insert("ENOMEM".into(), tally.enomem);
+    }
     if let Some(errno) = fatal {
         *errors.entry(format!("{errno:?}")).or_insert(0) += 1;
     }

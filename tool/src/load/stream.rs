@@ -242,8 +242,7 @@ fn send_all(job: &Job<'_>, path: &mut dyn SendPath, order: Order, lap: &mut Lap)
         }
         Order::Open { schedule, last } => {
             let mut waits = Box::new(Waits::new(schedule.part(job.index, job.streams), job.setup.depth));
-            let sent = latency::drive(job, path, &mut lap.tally, &mut waits)
-                .and_then(|complete| finish(job, path, &mut lap.tally).map(|_| complete));
+            let sent = latency::drive(job, path, &mut lap.tally, &mut waits);
             lap.waits = Some(waits);
             (sent, last)
         }
@@ -256,6 +255,9 @@ fn send_all(job: &Job<'_>, path: &mut dyn SendPath, order: Order, lap: &mut Lap)
             job.shared.stop();
             lap.error = Some(error);
         }
+    }
+    if let Err(error) = finish(job, path, &mut lap.tally) {
+        lap.error.get_or_insert(error);
     }
     lap.sent = Instant::now();
     settle(job, path, lap, last);
@@ -287,16 +289,15 @@ fn drive(job: &Job<'_>, path: &mut dyn SendPath, tally: &mut Tally, quota: u64) 
             Err(error) => return Err(error),
         }
     }
-    left -= finish(job, path, tally)?;
     Ok(left == 0)
 }
 
 /// Ends what was begun when sending stopped.
-fn finish(job: &Job<'_>, path: &mut dyn SendPath, tally: &mut Tally) -> io::Result<u64> {
+fn finish(job: &Job<'_>, path: &mut dyn SendPath, tally: &mut Tally) -> io::Result<()> {
     let n = path.finish(&job.socket, tally)? as u64;
     tally.calls += u64::from(n > 0);
     tally.bytes += n;
-    Ok(n)
+    Ok(())
 }
 
 /// Waits, not for ever, until everything sent is acknowledged and every send has ended; the last lap ends the stream

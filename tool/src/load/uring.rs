@@ -3,6 +3,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use io_uring::types::{Fd, SubmitArgs, Timespec};
@@ -104,8 +105,8 @@ impl Ring {
         }
     }
 
-    /// Ends a request that is not answered yet; `each` gets all completions that come meanwhile and returns whether the
-    /// answer was among them. Returns how many system calls that took.
+    /// Ends a request that is not answered yet; `answered` takes the completions that come meanwhile and returns whether
+    /// the answer was among them. Returns how many system calls that took.
     pub(super) fn cancel(
         &mut self,
         number: u64,
@@ -193,21 +194,32 @@ pub(super) fn has_send() -> Result<(), String> {
 
 /// Whether there are zero-copy sends that tell of copies.
 pub(super) fn has_send_zc() -> Result<(), String> {
-    has_request(|fd, bytes| {
-        opcode::SendZc::new(fd, bytes.as_ptr(), 1).flags(libc::MSG_NOSIGNAL).zc_flags(REPORT_USAGE).build()
-    })
+    static FOUND: OnceLock<Result<(), String>> = OnceLock::new();
+    let find = || {
+        has_request(|fd, bytes| {
+            opcode::SendZc::new(fd, bytes.as_ptr(), 1)
+                .flags(libc::MSG_NOSIGNAL)
+                .zc_flags(REPORT_USAGE)
+                .build()
+        })
+    };
+    FOUND.get_or_init(find).clone()
 }
 
 /// Whether there are zero-copy sends of several parts that tell of copies.
 pub(super) fn has_sendmsg_zc() -> Result<(), String> {
-    // SAFETY: all zero is a valid message without parts.
-    let message: libc::msghdr = unsafe { std::mem::zeroed() };
-    has_request(|fd, _| {
-        opcode::SendMsgZc::new(fd, &raw const message)
-            .flags(libc::MSG_NOSIGNAL as u32)
-            .ioprio(REPORT_USAGE)
-            .build()
-    })
+    static FOUND: OnceLock<Result<(), String>> = OnceLock::new();
+    let find = || {
+        // SAFETY: all zero is a valid message without parts.
+        let message: libc::msghdr = unsafe { std::mem::zeroed() };
+        has_request(|fd, _| {
+            opcode::SendMsgZc::new(fd, &raw const message)
+                .flags(libc::MSG_NOSIGNAL as u32)
+                .ioprio(REPORT_USAGE)
+                .build()
+        })
+    };
+    FOUND.get_or_init(find).clone()
 }
 
 /// Whether one request can send several provided buffers.

@@ -27,6 +27,8 @@ pub(super) struct Window {
     /// Number of the next send.
     next: u64,
     outstanding: u64,
+    /// Of those, sends of which the kernel took bytes.
+    held: u64,
 }
 
 impl Window {
@@ -44,6 +46,7 @@ impl Window {
             oldest: first,
             next: first,
             outstanding: 0,
+            held: 0,
         }
     }
 
@@ -66,6 +69,11 @@ impl Window {
         self.outstanding
     }
 
+    /// How many sends that took bytes have not ended.
+    pub(super) fn held(&self) -> u64 {
+        self.held
+    }
+
     /// Notes that the kernel accepted a send from the buffer [`Self::free_slot`] named. A partial send is one send.
     pub(super) fn accept(&mut self, at: Instant, bytes: u64) {
         debug_assert!(self.free_slot().is_some(), "a buffer would be used twice");
@@ -74,6 +82,7 @@ impl Window {
         self.slots[index] = Sent { at, bytes, slot, busy: true };
         self.next += 1;
         self.outstanding += 1;
+        self.held += u64::from(bytes > 0);
     }
 
     /// Ends the sends `lo..=hi` (ids as the kernel tells them, wrapping), calling `each` for every one of them.
@@ -97,6 +106,7 @@ impl Window {
             if sent.busy {
                 sent.busy = false;
                 ended += 1;
+                self.held -= u64::from(sent.bytes > 0);
                 each(sent);
             }
         }
@@ -113,6 +123,7 @@ impl Window {
         }
         self.slots[index].busy = false;
         self.outstanding -= 1;
+        self.held -= u64::from(self.slots[index].bytes > 0);
         self.pass_ended();
         Some(self.slots[index])
     }
@@ -231,6 +242,8 @@ mod tests {
         assert!(w.complete_one(1).is_none() && w.complete_one(3).is_none());
         assert_eq!(w.free_slot(), None, "send 0 is still outstanding");
         assert!(w.complete_one(0).is_some());
-        assert_eq!((w.free_slot(), w.outstanding()), (Some(3), 1));
+        assert_eq!((w.free_slot(), w.outstanding(), w.held()), (Some(3), 1, 1));
+        w.accept(Instant::now(), 0);
+        assert_eq!((w.outstanding(), w.held()), (2, 1), "a failed request is outstanding but took nothing");
     }
 }

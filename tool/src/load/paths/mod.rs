@@ -119,7 +119,7 @@ pub enum Step {
 /// One way to hand bytes to a connected TCP socket. Each connection has its own, used by one thread.
 ///
 /// A path has at most one send that is begun and not taken: `send` returns how many bytes were taken, or `Blocked`; then
-/// `wait` and `send` go on with the same send, and [`SendPath::finish`] ends it when nothing more is to be sent. The ends
+/// `wait` and `send` go on with the same send, and [`SendPath::finish`] ends it when sending stops. The ends
 /// of sends may come later: a path with completions keeps up to `depth` sends outstanding and reports their ends into the
 /// [`Tally`].
 pub trait SendPath {
@@ -138,8 +138,8 @@ pub trait SendPath {
         poll_socket(socket, PollFlags::POLLOUT, timeout).map(drop)
     }
 
-    /// Ends a send that `send` began and did not finish; returns how many of its bytes were taken, not yet counted in
-    /// `tally`. To be called when nothing more is to be sent for now.
+    /// Ends a send that `send` began and did not finish; returns how many of its bytes were taken, not yet counted as
+    /// bytes and call in `tally`. To be called whenever sending stops, before bytes are compared; it may go on after.
     ///
     /// # Errors
     /// The connection is gone.
@@ -210,8 +210,10 @@ pub struct Tally {
     pub partial: u64,
     /// Calls refused with `EAGAIN`: the socket buffer was full.
     pub eagain: u64,
-    /// Calls refused with `ENOBUFS` (io_uring: `ENOMEM`): no room to track or lock another zero-copy send.
+    /// Calls refused with `ENOBUFS`: no room to track another zero-copy send, or to lock its pages.
     pub enobufs: u64,
+    /// Requests of io_uring refused with `ENOMEM`: the pages of another zero-copy send cannot be locked.
+    pub enomem: u64,
     /// System calls the path made: sends, waits, looks at ends.
     pub syscalls: u64,
     /// The ends of sends.
@@ -235,7 +237,8 @@ pub struct Ends {
     pub unexpected: u64,
     /// Messages on the error queue that were not about zero-copy sends.
     pub foreign: u64,
-    /// From just before the send call to reading its notification.
+    /// From just before the send call to reading its notification. Sends smaller than 16 KiB share the time of the
+    /// first of up to 16 KiB.
     pub latency: Box<Hist>,
 }
 
@@ -247,6 +250,7 @@ impl Tally {
         self.partial += other.partial;
         self.eagain += other.eagain;
         self.enobufs += other.enobufs;
+        self.enomem += other.enomem;
         self.syscalls += other.syscalls;
         let (mine, theirs) = (&mut self.ends, &other.ends);
         mine.notifications += theirs.notifications;

@@ -64,20 +64,21 @@ impl SendPath for MsgZerocopy {
         };
         let at = self.told.now(len);
         tally.syscalls += 1;
-        match self.offer(socket, slot, len) {
+        let error = match self.offer(socket, slot, len) {
             Ok(n) => {
                 self.told.accept(slot, at, n);
                 return Ok(Step::Accepted(n));
             }
-            // A failed send takes no id and holds no buffer.
-            Err(error) => match error.raw_os_error() {
-                Some(libc::EAGAIN) => (tally.eagain, self.told.blocked) = (tally.eagain + 1, Blocked::Space),
-                Some(libc::ENOBUFS) => {
-                    (tally.enobufs, self.told.blocked) = (tally.enobufs + 1, Blocked::Refused)
-                }
-                _ => return Err(error),
-            },
-        }
+            Err(error) => error,
+        };
+        // A failed send takes no id and holds no buffer.
+        let (count, blocked) = match error.raw_os_error() {
+            Some(libc::EAGAIN) => (&mut tally.eagain, Blocked::Space),
+            Some(libc::ENOBUFS) => (&mut tally.enobufs, Blocked::Refused),
+            _ => return Err(error),
+        };
+        *count += 1;
+        self.told.blocked = blocked;
         Ok(Step::Blocked)
     }
 
@@ -87,7 +88,7 @@ impl SendPath for MsgZerocopy {
         if self.reap(socket, tally)? < before && self.told.blocked != Blocked::Space {
             return Ok(());
         }
-        if self.told.blocked == Blocked::Refused && self.told.window.outstanding() == 0 {
+        if self.told.refused_for_nothing() {
             return self.told.wait_refused(REFUSED);
         }
         // An error-queue message wakes poll by itself (POLLERR), whatever is asked for.

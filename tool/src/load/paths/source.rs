@@ -90,7 +90,7 @@ fn period(source: &Source) -> io::Result<Arc<File>> {
     if let Some(file) = shared.iter().find(|(of, _)| of == source).and_then(|(_, file)| file.upgrade()) {
         return Ok(file);
     }
-    let file = Arc::new(create(source, PERIOD, |part, offset| pattern::fill(part, offset))?);
+    let file = Arc::new(create(source, PERIOD, pattern::fill)?);
     shared.push((source.clone(), Arc::downgrade(&file)));
     Ok(file)
 }

@@ -42,20 +42,20 @@ pub enum Class {
 /// Every path there is.
 pub static PATHS: &[PathEntry] = &[
     PathEntry {
-        name: "read_write",
-        path: Path::Copy,
-        class: Class::Copies,
-        about: "read(2) a file into a buffer and write(2) it: a simple file server; two copies",
-        available: available::memory_file,
-        open: read_write::open,
-    },
-    PathEntry {
         name: "copy",
         path: Path::Copy,
         class: Class::Copies,
         about: "send(2): the kernel copies every byte (the baseline)",
         available: available::always,
         open: copy::open,
+    },
+    PathEntry {
+        name: "read_write",
+        path: Path::Copy,
+        class: Class::Copies,
+        about: "read(2) a file into a buffer and write(2) it: a simple file server; two copies",
+        available: available::memory_file,
+        open: read_write::open,
     },
     PathEntry {
         name: "copy_iov",
@@ -192,7 +192,7 @@ mod tests {
             assert_eq!(PathEntry::from_name(entry.name).unwrap().name, entry.name);
         }
         let error = PathEntry::from_name("teleport").unwrap_err();
-        assert!(error.contains("read_write, copy, copy_iov, "), "{error}");
+        assert!(error.contains("copy, read_write, copy_iov, "), "{error}");
     }
 
     #[test]

@@ -68,15 +68,22 @@ impl Told {
         self.clock = Clock::default();
     }
 
-    /// The kernel took `bytes` of the buffer the window named, and will tell of the end.
+    /// The kernel took `bytes` of the buffer the window named, none if the request failed, and will tell of the end.
     pub(super) fn accept(&mut self, slot: usize, at: Instant, bytes: usize) {
         self.window.accept(at, bytes as u64);
         self.payload.taken(slot, bytes);
         self.since_reap += 1;
-        self.refused_since = None;
+        if bytes > 0 {
+            self.refused_since = None;
+        }
     }
 
-    /// No end of ours can make room: somebody else may, for a while.
+    /// Whether the kernel refuses although nothing it took is outstanding: no end of ours can make room.
+    pub(super) fn refused_for_nothing(&self) -> bool {
+        self.blocked == Blocked::Refused && self.window.held() == 0
+    }
+
+    /// Somebody else may make room, for a while.
     ///
     /// # Errors
     /// With `why`, when nobody did.

@@ -86,6 +86,7 @@ struct UringBundle {
 
 /// Sets the path up.
 pub(super) fn open(setup: &Setup, socket: &Socket) -> io::Result<Box<dyn SendPath>> {
+    uring::has_bundle().map_err(io::Error::other)?;
     let mut payload = Rotation::new(setup, setup.iovecs.clamp(FEWEST, MOST))?;
     let mut ring = Ring::new(setup.iovecs.clamp(FEWEST, MOST))?;
     let mut provided = Provided::new(payload.prepare(0).1.parts())?;
@@ -99,7 +100,8 @@ impl UringBundle {
     fn begin(&mut self, len: usize) -> io::Result<()> {
         let (slot, buffers) = self.payload.prepare(len);
         self.provided.provide(buffers, slot, len);
-        let entry = opcode::SendBundle::new(self.fd, 0).len(len as u32).flags(self.flags).build();
+        // No length: all there is. With one, the kernel would look for more when it is reached, and end with ENOBUFS.
+        let entry = opcode::SendBundle::new(self.fd, 0).flags(self.flags).build();
         // SAFETY: buffers and the ring of them live in `self` and are dropped after the ring; they are not written
         // before the request is answered.
         unsafe { self.ring.push(&entry) }?;

@@ -61,13 +61,13 @@ struct UringZc {
 
 /// Sets up `uring_send_zc`.
 pub(super) fn open(setup: &Setup, socket: &Socket) -> io::Result<Box<dyn SendPath>> {
-    open_kind(setup, socket, 1, |_, _| Ok(Kind::Send))
+    open_kind(setup, socket, 1, uring::has_send_zc, |_, _| Ok(Kind::Send))
 }
 
 /// Sets up `uring_send_zc_fixed`.
 pub(super) fn open_fixed(setup: &Setup, socket: &Socket) -> io::Result<Box<dyn SendPath>> {
     #[allow(unsafe_code, reason = "the kernel keeps the buffers' addresses")]
-    open_kind(setup, socket, 1, |ring, told| {
+    open_kind(setup, socket, 1, uring::has_send_zc, |ring, told| {
         let buffers = told.payload.buffers();
         let stride = buffers.size().next_multiple_of(PAGE);
         // SAFETY: the buffers are in the same path as the ring, and dropped after it.
@@ -77,7 +77,7 @@ pub(super) fn open_fixed(setup: &Setup, socket: &Socket) -> io::Result<Box<dyn S
 
 /// Sets up `uring_sendmsg_zc`.
 pub(super) fn open_message(setup: &Setup, socket: &Socket) -> io::Result<Box<dyn SendPath>> {
-    open_kind(setup, socket, setup.iovecs, |_, told| {
+    open_kind(setup, socket, setup.iovecs, uring::has_sendmsg_zc, |_, told| {
         Ok(Kind::Message(Vectors::new(told.payload.buffers().parts())))
     })
 }
@@ -86,8 +86,11 @@ fn open_kind(
     setup: &Setup,
     socket: &Socket,
     parts: usize,
+    available: fn() -> Result<(), String>,
     kind: impl FnOnce(&mut Ring, &Told) -> io::Result<Kind>,
 ) -> io::Result<Box<dyn SendPath>> {
+    // Without it the first request would just be invalid.
+    available().map_err(io::Error::other)?;
     let mut ring = Ring::new(setup.depth)?;
     let told = Told::new(setup, parts)?;
     Ok(Box::new(UringZc {
@@ -166,12 +169,15 @@ impl UringZc {
         }
         match taken {
             Ok(n) => Ok(Step::Accepted(n)),
-            Err(_) if matches!(-answer.result, libc::ENOMEM | libc::ENOBUFS) => {
-                tally.enobufs += 1;
+            Err(_) => {
+                match -answer.result {
+                    libc::ENOMEM => tally.enomem += 1,
+                    libc::ENOBUFS => tally.enobufs += 1,
+                    errno => return Err(io::Error::from_raw_os_error(errno)),
+                }
                 self.told.blocked = Blocked::Refused;
                 Ok(Step::Blocked)
             }
-            Err(_) => Err(io::Error::from_raw_os_error(-answer.result)),
         }
     }
 }
@@ -220,10 +226,16 @@ impl SendPath for UringZc {
         if self.answer.is_some() {
             return Ok(());
         }
-        if self.told.blocked == Blocked::Refused && self.told.window.outstanding() == 0 {
+        if self.told.refused_for_nothing() {
             return self.told.wait_refused(REFUSED);
         }
-        self.wait_ring(timeout, tally)
+        let held = self.told.window.held();
+        self.wait_ring(timeout, tally)?;
+        // A refused request has an end, too, which makes no room.
+        if self.told.blocked == Blocked::Refused && self.told.window.held() == held && held > 0 {
+            self.wait_ring(timeout, tally)?;
+        }
+        Ok(())
     }
 
     fn finish(&mut self, _socket: &Socket, tally: &mut Tally) -> io::Result<usize> {
