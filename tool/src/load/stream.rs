@@ -7,12 +7,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use nix::poll::PollFlags;
 use socket2::Socket;
 
 use super::latency::{self, Waits};
 use super::orders::Orders;
-use super::paths::{PathEntry, SendPath, Setup, Step, Tally, poll_socket};
+use super::paths::{PathEntry, SendPath, Setup, Step, Tally};
 use super::placement::{self, Placement};
 use super::schedule::Schedule;
 use super::{cpu, knobs, sys};
@@ -22,6 +21,7 @@ pub(super) const WAIT: Duration = Duration::from_millis(100);
 /// How long the peer may take to acknowledge everything, and the kernel to end every send.
 const SETTLE_LIMIT: Duration = Duration::from_secs(2);
 const SETTLE_PAUSE: Duration = Duration::from_micros(100);
+const SETTLE_WAIT: Duration = Duration::from_millis(1);
 
 /// What all connections are to do next.
 #[derive(Clone, Copy)]
@@ -256,6 +256,9 @@ fn send_all(job: &Job<'_>, path: &mut dyn SendPath, order: Order, lap: &mut Lap)
             lap.error = Some(error);
         }
     }
+    if let Err(error) = finish(job, path, &mut lap.tally) {
+        lap.error.get_or_insert(error);
+    }
     lap.sent = Instant::now();
     settle(job, path, lap, last);
     lap.settled = Instant::now();
@@ -280,6 +283,7 @@ fn drive(job: &Job<'_>, path: &mut dyn SendPath, tally: &mut Tally, quota: u64) 
                 tally.partial += u64::from(n < len);
                 tally.bytes += n as u64;
                 left -= n as u64;
+                job.live.bytes.store(tally.bytes, Ordering::Relaxed);
             }
             Ok(Step::Blocked) => path.wait(&job.socket, WAIT, tally)?,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -287,6 +291,14 @@ fn drive(job: &Job<'_>, path: &mut dyn SendPath, tally: &mut Tally, quota: u64) 
         }
     }
     Ok(left == 0)
+}
+
+/// Ends what was begun when sending stopped.
+fn finish(job: &Job<'_>, path: &mut dyn SendPath, tally: &mut Tally) -> io::Result<()> {
+    let n = path.finish(&job.socket, tally)? as u64;
+    tally.calls += u64::from(n > 0);
+    tally.bytes += n;
+    Ok(())
 }
 
 /// Waits, not for ever, until everything sent is acknowledged and every send has ended; the last lap ends the stream
@@ -303,7 +315,12 @@ fn settle(job: &Job<'_>, path: &mut dyn SendPath, lap: &mut Lap, last: bool) {
         if (acknowledged && lap.outstanding == 0) || Instant::now() >= deadline {
             break;
         }
-        pause(&job.socket, lap.outstanding > 0);
+        if lap.outstanding == 0 {
+            std::thread::sleep(SETTLE_PAUSE);
+        } else if let Err(error) = path.wait_end(&job.socket, SETTLE_WAIT, &mut lap.tally) {
+            lap.error.get_or_insert(error);
+            break;
+        }
     }
     lap.unacked = lap.unacked.saturating_sub(end_mark).min(lap.tally.bytes);
 }
@@ -317,16 +334,6 @@ fn look(job: &Job<'_>, path: &mut dyn SendPath, lap: &mut Lap) -> io::Result<()>
     match job.socket.take_error()? {
         Some(error) => Err(error),
         None => Ok(()),
-    }
-}
-
-/// Sleeps until an end may have come. A closed connection hangs up for good, so poll alone would spin.
-fn pause(socket: &Socket, for_ends: bool) {
-    let one_ms = Duration::from_millis(1);
-    if !for_ends
-        || poll_socket(socket, PollFlags::empty(), one_ms).is_ok_and(|e| e.contains(PollFlags::POLLHUP))
-    {
-        std::thread::sleep(SETTLE_PAUSE);
     }
 }
 

@@ -111,6 +111,15 @@ pub trait SendPath {
         poll_socket(socket, PollFlags::POLLOUT, timeout).map(drop)
     }
 
+    /// Ends a send that `send` began and did not finish; returns how many of its bytes were taken, not yet counted as
+    /// bytes and call in `tally`. To be called whenever sending stops, before bytes are compared; it may go on after.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    fn finish(&mut self, _socket: &Socket, _tally: &mut Tally) -> io::Result<usize> {
+        Ok(0)
+    }
+
     /// Reads the ends of sends that have come in, without waiting; returns how many sends are still outstanding.
     ///
     /// # Errors
@@ -118,7 +127,23 @@ pub trait SendPath {
     fn reap(&mut self, _socket: &Socket, _tally: &mut Tally) -> io::Result<u64> {
         Ok(0)
     }
+
+    /// Sleeps until the end of a send may have come, at most `timeout`.
+    ///
+    /// # Errors
+    /// The ends cannot be waited for.
+    fn wait_end(&mut self, socket: &Socket, timeout: Duration, tally: &mut Tally) -> io::Result<()> {
+        tally.syscalls += 1;
+        // A closed connection hangs up for good, so poll alone would spin.
+        if poll_socket(socket, PollFlags::empty(), timeout)?.contains(PollFlags::POLLHUP) {
+            std::thread::sleep(HANGUP_PAUSE);
+        }
+        Ok(())
+    }
 }
+
+/// Pause between two looks at a connection that is closed.
+const HANGUP_PAUSE: Duration = Duration::from_micros(100);
 
 /// What one connection counted, as the application sees it.
 #[derive(Clone, Debug, Default)]
