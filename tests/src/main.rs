@@ -10,6 +10,7 @@ mod expect;
 mod fixture;
 mod foreign;
 mod generator;
+mod generator_e;
 mod generator_n;
 mod generator_p;
 mod kernel;

@@ -31,8 +31,10 @@ Examples:
   sudo zcscope load sendfile --to 10.0.0.2:9000 --size 1M --streams 4 --duration 30s
   sudo zcscope load copy --to 10.0.0.2:9000 -i eth0 --bytes 10G --json
   sudo zcscope load msg_zerocopy --cable eth1,eth2   two ports of this host, joined by a cable
+  sudo zcscope load msg_zerocopy --to 10.0.0.2:9000 --latency --rate 1K/s,50%,90% --size 16K
 
-As root it also reports what the kernel did with exactly these sends; without, it only sends.";
+As root it also reports what the kernel did with exactly these sends; without, it only sends.
+Nothing of the warm-up is in the result. A run of which more than 1 % was copied is headed COPIED.";
 
 pub(super) const SINK: &str = "\
 Examples:

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -146,6 +147,7 @@ fn send_message(
                 tally.partial += u64::from(n < left);
                 tally.bytes += n as u64;
                 left -= n;
+                job.live.bytes.store(tally.bytes, Ordering::Relaxed);
             }
             Ok(Step::Blocked) => {
                 if watch.stopped(tally) {

@@ -288,7 +288,8 @@ pub struct Level {
     pub sent: u64,
     /// Messages per second really sent.
     pub sent_per_s: f64,
-    /// Whether all were sent, at (nearly) the rate they were due. If not, the corrected figures are lower bounds.
+    /// Whether all were sent, at (nearly) the rate they were due. If messages were left unsent, the
+    /// corrected figures are lower bounds.
     pub kept: bool,
     /// From when a message was due until its last byte was accepted.
     pub accepted_ns: Latency,

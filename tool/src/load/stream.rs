@@ -283,6 +283,7 @@ fn drive(job: &Job<'_>, path: &mut dyn SendPath, tally: &mut Tally, quota: u64) 
                 tally.partial += u64::from(n < len);
                 tally.bytes += n as u64;
                 left -= n as u64;
+                job.live.bytes.store(tally.bytes, Ordering::Relaxed);
             }
             Ok(Step::Blocked) => path.wait(&job.socket, WAIT, tally)?,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

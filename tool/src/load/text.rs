@@ -173,7 +173,8 @@ fn knobs(report: &LoadReport) -> String {
         (_, None) => "not known".into(),
     };
     let mut text = format!(
-        "in flight at most {}, send queue {sndbuf}\nworking set {} a stream on {} pages, source {}, {} iovec{}\n         MSG_MORE {}, TCP_NODELAY {}, threads {}",
+        "in flight at most {}, send queue {sndbuf}\nworking set {} a stream on {} pages, source {}, {} iovec{}\n\
+         MSG_MORE {}, TCP_NODELAY {}, threads {}",
         bytes(k.in_flight_bytes),
         bytes(k.working_set_bytes),
         k.page,

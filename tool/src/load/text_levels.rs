@@ -46,11 +46,14 @@ fn lines(level: &Level) -> Vec<String> {
         lines.push(format!("{first}  {until:<15}{}", figures(latency)));
     }
     if !level.kept {
-        lines.push(format!(
-            "NOT KEPT: {} of {} messages were sent in time; times from when they were due are lower bounds",
-            exact(level.sent),
-            exact(level.offered)
-        ));
+        lines.push(match level.offered - level.sent.min(level.offered) {
+            0 => "NOT KEPT: the messages were sent slower than they were due".into(),
+            left => format!(
+                "NOT KEPT: {} of {} messages could not be sent in time; times from when they were due are lower bounds",
+                exact(left),
+                exact(level.offered)
+            ),
+        });
     }
     lines
 }
@@ -91,7 +94,7 @@ mod tests {
     fn a_level_that_was_not_kept_says_so() {
         let level = Level { sent: 12_000, kept: false, ..level() };
         let text = render(&OpenLoop { max_per_s: Some(2_400.4), levels: vec![level] });
-        assert!(text.contains("NOT KEPT: 12,000 of 50,000"), "{text}");
+        assert!(text.contains("NOT KEPT: 38,000 of 50,000"), "{text}");
         assert!(text.contains("maximum measured: 2,400 messages/s"), "{text}");
     }
 }

@@ -69,7 +69,6 @@ pub(super) fn attach(
             let mut sources = sources(&choice);
             let mut missing: Vec<Missing> = missing(&choice, &failures).into_iter().chain(pipes).collect();
             attach_extra(&mut ebpf, btf, &mut sources, &mut missing);
-            activate(&mut ebpf)?;
             return Ok(Attached {
                 ebpf,
                 sources,
@@ -148,7 +147,7 @@ fn enter_processes(ebpf: &mut Ebpf, pids: &[u32]) -> Result<(), String> {
 }
 
 /// Everything is attached: count from now on.
-fn activate(ebpf: &mut Ebpf) -> Result<(), String> {
+pub(super) fn activate(ebpf: &mut Ebpf) -> Result<(), String> {
     let map = ebpf.map_mut("ACTIVE").ok_or("the object has no map ACTIVE")?;
     let mut active = Array::<_, u32>::try_from(map).map_err(|error| chain(&error))?;
     active.set(0, 1, 0).map_err(|error| chain(&error))

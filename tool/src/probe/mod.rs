@@ -106,8 +106,8 @@ pub struct CannotTrace(pub String);
 /// Programs loaded and attached. Dropping it detaches everything; so does the end of the process, however it
 /// ends, because nothing is pinned.
 pub struct Probe {
-    /// Holds the links; never read.
-    _ebpf: Ebpf,
+    /// Holds the links.
+    ebpf: Ebpf,
     reader: read::Reader,
     processes: BpfHash<MapData, u32, u8>,
     session: Session,
@@ -115,11 +115,30 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// Loads and attaches everything the plan finds possible here.
+    /// Loads and attaches everything the plan finds possible here, and counts from then on.
     ///
     /// # Errors
     /// No rights, no BTF, or no source at all for the fact `send`.
     pub fn start(options: &Options) -> Result<Probe, CannotTrace> {
+        let mut probe = Self::prepare(options)?;
+        probe.begin()?;
+        Ok(probe)
+    }
+
+    /// Counts from now on, everything from zero. A send that is on its way at this moment is counted in part.
+    ///
+    /// # Errors
+    /// The switch cannot be written.
+    pub fn begin(&mut self) -> Result<(), CannotTrace> {
+        self.started = Instant::now();
+        attach::activate(&mut self.ebpf).map_err(CannotTrace)
+    }
+
+    /// Loads and attaches like [`Probe::start`], but counts nothing before [`Probe::begin`].
+    ///
+    /// # Errors
+    /// See [`Probe::start`].
+    pub fn prepare(options: &Options) -> Result<Probe, CannotTrace> {
         privilege::can_trace().map_err(CannotTrace)?;
         // Both take tens of milliseconds, most of them the kernel's own: side by side.
         let (types, symbols) = std::thread::scope(|scope| {
@@ -139,7 +158,7 @@ impl Probe {
             .map_err(|error| CannotTrace(format!("{error:#}")))?;
         let reader = read::Reader::new(&mut ebpf, symbols, &session)
             .map_err(|error| CannotTrace(format!("{error:#}")))?;
-        Ok(Probe { _ebpf: ebpf, reader, processes, session, started: Instant::now() })
+        Ok(Probe { ebpf, reader, processes, session, started: Instant::now() })
     }
 
     /// Host, kernel, back end, sources of every fact and what is missing.

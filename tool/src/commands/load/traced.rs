@@ -1,7 +1,7 @@
 //! A load, traced: what the kernel did with exactly the sends that count.
 //!
-//! Everything is attached before the load begins, but traces nobody; this process is added when the warm-up is over
-//! and every connection is at rest. So no send is seen by halves, and none of the warm-up is counted.
+//! Everything is attached before the load begins, but counts only when the warm-up is over and every connection is at
+//! rest. So no send is seen by halves, and none of the warm-up is counted.
 
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
@@ -17,8 +17,6 @@ use crate::report::beside::KernelDoc;
 /// Time the kernel's last events get to be counted after the sockets have closed, and how often that is looked at.
 const DRAIN: Duration = Duration::from_secs(1);
 const DRAIN_TICK: Duration = Duration::from_millis(20);
-/// No process has this id: a filter that lets nobody through, until somebody is added.
-const NOBODY: u32 = u32::MAX;
 
 /// Runs `plan`; with `trace`, and where tracing is possible, the report has the kernel's ledger, which is returned as
 /// a snapshot, too.
@@ -58,13 +56,13 @@ fn copied(report: &LoadReport, kernel: &KernelDoc) -> Option<Copied> {
     Copied::of(seen, told)
 }
 
-/// Attaches, with a filter that lets nobody through yet.
+/// Attaches to this process, without counting yet.
 fn start(trace: bool) -> Result<Probe, String> {
     if !trace {
         return Err("switched off with --no-trace".into());
     }
-    let filter = Filter { pids: vec![NOBODY], ..Filter::default() };
-    Probe::start(&Options { filter, ..Options::default() }).map_err(|error| error.to_string())
+    let filter = Filter { pids: vec![std::process::id()], ..Filter::default() };
+    Probe::prepare(&Options { filter, ..Options::default() }).map_err(|error| error.to_string())
 }
 
 /// Lets the tracing begin when the measuring does.
@@ -81,9 +79,9 @@ impl<W: Watcher> Watcher for Both<'_, W> {
 
     fn measuring(&mut self) {
         if let Ok(probe) = &mut self.probe
-            && let Err(error) = probe.add_process(std::process::id())
+            && let Err(error) = probe.begin()
         {
-            self.probe = Err(format!("{error:#}"));
+            self.probe = Err(error.to_string());
         }
         self.began = true;
         self.watcher.measuring();
