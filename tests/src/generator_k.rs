@@ -9,6 +9,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::{TcpTlsTx, TcpUlp, TlsCryptoInfo};
 use serde::Deserialize;
 
 use crate::fixture::netns::Netns;
@@ -30,6 +32,7 @@ pub(crate) const ALL: &[Procedure] = &[
     ("sink_splice", |bench| mode(bench, "splice")),
     ("sink_recv_zerocopy", |bench| mode(bench, "recv_zerocopy")),
     ("sink_uring_recv", |bench| mode(bench, "uring_recv")),
+    ("sink_tls", tls),
     ("sink_unavailable_modes", unavailable),
     ("two_hosts_agree", agree),
     ("two_hosts_wrong_token", wrong_token),
@@ -131,6 +134,7 @@ fn json_of<T: serde::de::DeserializeOwned>(output: &Output) -> anyhow::Result<T>
 struct Wrong(Vec<String>);
 
 impl Wrong {
+    #[allow(clippy::needless_pass_by_value, reason = "figures and short texts")]
     fn same<T: PartialEq + std::fmt::Debug>(&mut self, what: &str, one: T, other: T) {
         if one != other {
             self.0.push(format!("{what}: {one:?}, expected {other:?}"));
@@ -186,6 +190,45 @@ fn mode(bench: &Bench, mode: &str) -> anyhow::Result<Verdict> {
             wrong.same("mapped, copied and read", mapped + copied + read, BYTES);
         }
         wrong.same("tells what was mapped", report.mapped_bytes.is_some(), mode == "recv_zerocopy");
+    }
+    Ok(wrong.verdict())
+}
+
+/// The keys the sink decrypts with, written down once more.
+fn keys() -> TlsCryptoInfo {
+    TlsCryptoInfo::Aes128Gcm(libc::tls12_crypto_info_aes_gcm_128 {
+        info: libc::tls_crypto_info {
+            version: libc::TLS_1_2_VERSION,
+            cipher_type: libc::TLS_CIPHER_AES_GCM_128,
+        },
+        iv: [1; 8],
+        key: *b"zcscope load/1  ",
+        salt: [2; 4],
+        rec_seq: [0; 8],
+    })
+}
+
+/// Every mode that takes TLS records verifies what was encrypted.
+fn tls(bench: &Bench) -> anyhow::Result<Verdict> {
+    let (netns, files) = (Netns::new()?, tempfile::tempdir()?);
+    let bytes = stream();
+    let mut wrong = Wrong::default();
+    for mode in ["recv", "splice", "uring_recv"] {
+        let args = ["--listen", "127.0.0.1:0", "--once", "--verify", "--tls", "--mode", mode];
+        let listening = match listen(bench, &netns, files.path(), &args) {
+            Err(error) if error.to_string().contains("TLS sockets") => {
+                return Ok(Verdict::Skipped(error.to_string()));
+            }
+            listening => listening?,
+        };
+        netns.enter(|| {
+            let mut socket = TcpStream::connect(&listening.data)?;
+            setsockopt(&socket, TcpUlp::default(), b"tls")?;
+            setsockopt(&socket, TcpTlsTx, &keys())?;
+            Ok(socket.write_all(&bytes)?)
+        })?;
+        let report: Sink = json_of(&listening.sink.finish(PATIENCE)?)?;
+        wrong.same(mode, (report.verified_bytes, report.mismatches), (Some(BYTES), Some(0)));
     }
     Ok(wrong.verdict())
 }

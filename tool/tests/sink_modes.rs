@@ -77,7 +77,9 @@ fn every_mode_that_sees_bytes_finds_what_is_wrong() {
     let bytes = stream(1 << 20);
     let mut poisoned = bytes.clone();
     poisoned[131_072..196_608].fill(POISON);
-    let cases: [(&[&[u8]], u64, Fault, Option<u64>); 4] = [
+    /// What is sent, and what is found: offset, fault, where the bytes belong.
+    type Case<'a> = (&'a [&'a [u8]], u64, Fault, Option<u64>);
+    let cases: [Case<'_>; 4] = [
         (&[&poisoned], 131_072, Fault::Poison, None),
         (&[&bytes[..65_536], &bytes[131_072..]], 65_536, Fault::LaterPart, Some(131_072)),
         (&[&bytes[..65_536], &bytes[..65_536], &bytes[65_536..]], 65_536, Fault::EarlierPart, Some(0)),
