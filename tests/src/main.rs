@@ -11,6 +11,7 @@ mod fixture;
 mod foreign;
 mod generator;
 mod generator_e;
+mod generator_k;
 mod generator_n;
 mod generator_p;
 mod kernel;

@@ -39,7 +39,12 @@ Nothing of the warm-up is in the result. A run of which more than 1 % was copied
 pub(super) const SINK: &str = "\
 Examples:
   zcscope sink --listen '[::]:9000'
-  zcscope sink --listen 10.0.0.2:9000 --mode trunc --once";
+  zcscope sink --listen 10.0.0.2:9000 --mode trunc --once
+  zcscope sink --listen 10.0.0.2:9000 --verify       checks what `load --verify` sends
+  zcscope sink --listen 10.0.0.2:9000 --control 10.0.0.2:9001 --token-file token
+
+A token for both hosts: (umask 077; head -c 32 /dev/urandom | base64 > token)
+Exit codes: 0 good, 1 failed or wrong bytes came, 2 wrong usage.";
 
 pub(super) const DEMO: &str = "\
 Examples:

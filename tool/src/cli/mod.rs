@@ -54,7 +54,7 @@ pub fn run() -> ExitCode {
         Verb::Top(args) => commands::top::run(args),
         Verb::Stat(args) => commands::stat::run(args),
         Verb::Load(args) => commands::load::run(args),
-        Verb::Sink(args) => commands::sink::run(args),
+        Verb::Sink(args) => commands::sink::run(&args),
         Verb::Demo(args) => commands::demo::run(args),
     };
     match outcome {

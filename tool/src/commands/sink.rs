@@ -38,7 +38,7 @@ pub struct Args {
     /// End when this many bytes have come.
     #[arg(long, value_parser = parse_size, value_name = "SIZE")]
     max_bytes: Option<u64>,
-    /// End when the first set of connections has closed.
+    /// End when the first set of connections has closed; with --control, when the first load has ended.
     #[arg(long)]
     once: bool,
     /// Listen for loads here, too: a load with the same token says how its run is received and gets the figures back.
@@ -51,7 +51,7 @@ pub struct Args {
     /// Longest time of one load.
     #[arg(long, default_value = "15m", value_parser = parse_duration, value_name = "TIME", requires = "control")]
     load_time: Duration,
-    /// Most bytes of one load.
+    /// Most bytes of one load, warm-up included.
     #[arg(long, default_value = "16T", value_parser = parse_size, value_name = "SIZE", requires = "control")]
     load_bytes: u64,
     /// Write the address (with --control: both, one a line) to this file once connections are accepted.
@@ -73,12 +73,12 @@ fn parse_listen(text: &str) -> Result<SocketAddr, String> {
 /// # Errors
 /// See [`Failure`]: the port is in use, the token is not safe, the mode is not possible here, the ready file cannot be
 /// written, or wrong bytes came.
-pub fn run(args: Args) -> Outcome {
+pub fn run(args: &Args) -> Outcome {
     let interrupt = Interrupt::new().map_err(anyhow::Error::from)?;
     let rules = Rules { mode: args.mode, verify: args.verify, tls: args.tls };
     rules.mode.possible(rules.verify, rules.tls).map_err(Failure::Failed)?;
-    let sink = bind(&args)?;
-    eprintln!("{}", greeting(&args, &sink));
+    let sink = bind(args)?;
+    eprintln!("{}", greeting(args, &sink));
     if let Some(file) = &args.ready_file {
         announce(file, &sink)?;
     }
@@ -171,10 +171,11 @@ fn figures(f: &Figures, all: u64) -> String {
 fn load_line(load: &LoadSeen) -> String {
     let tls = if load.tls { ", TLS" } else { "" };
     format!(
-        "load from {}: {}{tls}, {} connections, {} ({} B){}, {}\n",
+        "load from {}: {}{tls}, {} connection{}, {} ({} B){}, {}\n",
         load.peer,
         load.mode,
         load.connections,
+        if load.connections == 1 { "" } else { "s" },
         bytes(load.bytes),
         load.bytes,
         figures(&load.figures, load.bytes),

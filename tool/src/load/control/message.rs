@@ -156,7 +156,7 @@ impl PeerReport {
         }
         let wrong = self.figures.mismatches.filter(|n| *n > 0)?;
         let first = self.first_mismatch.as_ref().map(|first| format!("; {first}")).unwrap_or_default();
-        Some(format!("the sink received {wrong} wrong bytes{first}"))
+        Some(format!("the sink received {} wrong bytes{first}", exact(wrong)))
     }
 }
 

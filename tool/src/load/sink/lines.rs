@@ -103,7 +103,8 @@ impl Lines {
     }
 
     fn accept(&mut self, now: Instant, news: &mut Vec<News>) {
-        while let Ok((stream, peer)) = self.listener.accept() {
+        for _ in 0..MAX_LINES {
+            let Ok((stream, peer)) = self.listener.accept() else { return };
             let _ = stream.set_nodelay(true);
             let door = Door::new(&self.token);
             let (Ok(()), Ok(door)) = (stream.set_nonblocking(true), door) else { continue };

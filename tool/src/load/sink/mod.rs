@@ -241,3 +241,37 @@ fn bind_error(address: SocketAddr, error: &io::Error) -> LoadError {
     };
     LoadError::Failed(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::TcpStream;
+    use std::os::fd::AsFd;
+
+    use super::*;
+    use crate::load::{pattern, tls};
+
+    #[test]
+    fn tls_records_are_received_and_verified_in_every_mode_that_can() {
+        if let Err(why) = tls::available() {
+            println!("{why}");
+            return;
+        }
+        let mut bytes = vec![0; 3 << 20];
+        pattern::fill(&mut bytes, 0);
+        for mode in Mode::all().filter(|mode| mode.possible(true, true).is_ok()) {
+            let sink = Sink::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+            let to = sink.local_addr();
+            let bounds = Bounds { duration: Duration::from_secs(30), max_bytes: None, once: true };
+            let rules = Rules { mode, verify: true, tls: true };
+            let thread = std::thread::spawn(move || sink.serve(rules, bounds, None, |_| {}).unwrap());
+            let mut socket = TcpStream::connect(to).unwrap();
+            tls::encrypt(socket.as_fd()).unwrap();
+            socket.write_all(&bytes).unwrap();
+            drop(socket);
+            let report = thread.join().unwrap();
+            let counts = (report.figures.verified_bytes, report.figures.mismatches);
+            assert_eq!(counts, (Some(3 << 20), Some(0)), "{mode:?}: {:?}", report.connections);
+        }
+    }
+}

@@ -248,7 +248,8 @@ mod tests {
 
     #[test]
     fn what_a_mode_cannot_do_is_refused_with_those_that_can() {
-        assert_eq!(Mode::Recv.possible(true, true), Ok(()));
+        assert_eq!(Mode::Recv.possible(true, false), Ok(()));
+        assert_eq!(Mode::Recv.possible(true, true), tls::available());
         let why = Mode::Trunc.possible(true, false).unwrap_err();
         assert!(why.contains("never sees the bytes; use one of recv, splice"), "{why}");
         let why = Mode::Trunc.possible(false, true).unwrap_err();

@@ -95,7 +95,7 @@ pub(super) fn zerocopy_receive(
 ) -> io::Result<Received> {
     let mut request = Request {
         address: range.start.as_ptr() as u64,
-        length: u32::try_from(range.len).unwrap_or(u32::MAX & !0xfff),
+        length: u32::try_from(range.len).unwrap_or(0),
         copybuf_address: copies.as_mut_ptr() as u64,
         copybuf_len: i32::try_from(copies.len()).unwrap_or(0),
         ..Request::default()

@@ -12,9 +12,10 @@ use socket2::Socket;
 use super::buf_ring::BufRing;
 use super::{Receive, Tally, WAIT, Want};
 
-/// Provided buffers of one connection, and their size: 1 MiB together.
-const BUFFERS: u16 = 16;
-const BUFFER: usize = 64 << 10;
+/// Provided buffers of one connection: twice as many as the kernel fills before it lets others run.
+const BUFFERS: u16 = 64;
+/// Their part of what one receive may take in other modes: there are many of them.
+const PART: usize = 8;
 
 struct UringRecv {
     ring: BufRing,
@@ -40,7 +41,7 @@ fn try_it() -> io::Result<()> {
 }
 
 pub(super) fn open(_socket: &Socket, want: Want) -> io::Result<Box<dyn Receive>> {
-    Ok(Box::new(UringRecv::new(BUFFER.min(want.buffer))?))
+    Ok(Box::new(UringRecv::new(want.buffer / PART)?))
 }
 
 impl Receive for UringRecv {
@@ -51,7 +52,7 @@ impl Receive for UringRecv {
 
 /// A ring whose completions are made when its one thread asks for them, or a plain one where that is unknown.
 fn new_uring() -> io::Result<IoUring> {
-    let entries = u32::from(BUFFERS) * 2;
+    let entries = u32::from(BUFFERS);
     IoUring::builder()
         .setup_single_issuer()
         .setup_defer_taskrun()

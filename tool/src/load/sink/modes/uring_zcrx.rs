@@ -9,6 +9,7 @@ use std::io;
 use io_uring::types::{io_uring_region_desc, io_uring_zcrx_area_reg, io_uring_zcrx_ifq_reg};
 use io_uring::{IoUring, cqueue, squeue};
 use memmap2::MmapMut;
+use nix::errno::Errno;
 
 type Ring = IoUring<squeue::Entry, cqueue::Entry32>;
 
@@ -79,18 +80,27 @@ fn verdict(tried: &[(&str, io::Result<()>)]) -> String {
             ready.join(", ")
         );
     }
-    let refused: Vec<_> = tried
-        .iter()
-        .map(|(name, result)| match result {
-            Err(error) => format!("{name}: {error}"),
-            Ok(()) => (*name).to_owned(),
-        })
-        .collect();
-    let seen = if refused.is_empty() { "there is none".into() } else { refused.join(", ") };
+    let seen = if tried.is_empty() { "there is none".into() } else { refusals(tried) };
     format!(
         "no network device here hands over a receive queue ({seen}); it takes a driver with the queue API and \
          header split"
     )
+}
+
+/// Devices by what they said: `eth0, eth1: Operation not supported`.
+fn refusals(tried: &[(&str, io::Result<()>)]) -> String {
+    let mut by_reason: Vec<(String, Vec<&str>)> = Vec::new();
+    for (name, result) in tried {
+        let errno = result.as_ref().err().and_then(io::Error::raw_os_error).unwrap_or(0);
+        let reason = Errno::from_raw(errno).desc().to_owned();
+        match by_reason.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, names)) => names.push(name),
+            None => by_reason.push((reason, vec![name])),
+        }
+    }
+    let parts: Vec<_> =
+        by_reason.iter().map(|(reason, names)| format!("{}: {reason}", names.join(", "))).collect();
+    parts.join("; ")
 }
 
 /// Devices of this network namespace but loopback, with their numbers.
@@ -118,8 +128,8 @@ mod tests {
         let text = unknown(&io::Error::from_raw_os_error(libc::EINVAL)).unwrap();
         assert!(text.contains("does not know"), "{text}");
         assert_eq!(unknown(&io::Error::from_raw_os_error(libc::EFAULT)), None);
-        let text = verdict(&[("eth0", refused(libc::EOPNOTSUPP))]);
-        assert!(text.contains("no network device here") && text.contains("eth0: "), "{text}");
+        let text = verdict(&[("eth0", refused(libc::EOPNOTSUPP)), ("eth1", refused(libc::EOPNOTSUPP))]);
+        assert!(text.contains("no network device here") && text.contains("(eth0, eth1: Op"), "{text}");
         assert!(verdict(&[]).contains("there is none"));
         let text = verdict(&[("eth0", refused(libc::EOPNOTSUPP)), ("eth1", refused(libc::ERANGE))]);
         assert!(text.starts_with("eth1 could do it"), "{text}");
