@@ -1,0 +1,65 @@
+//! One run of the generator as one repetition of a cell.
+
+use super::result::{Copied, Repetition};
+use crate::load::result::LoadReport;
+use crate::load::sink::result::SinkReport;
+
+/// The place of a run in the matrix.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Place {
+    /// Round, from 0.
+    pub round: u64,
+    /// Place within the round, from 0.
+    pub place: u64,
+}
+
+/// A run that could not even start.
+#[must_use]
+pub fn failed(at: Place, error: String) -> Repetition {
+    Repetition { round: at.round, place: at.place, error: Some(error), ..Repetition::default() }
+}
+
+/// The figures of one run. `sink` is the report of a sink that had only this run, `kernel` what was seen of it, or why
+/// that is not whole; `None` when nothing was traced.
+#[must_use]
+pub fn repetition(
+    at: Place,
+    load: &LoadReport,
+    sink: Option<&SinkReport>,
+    kernel: Option<Result<Copied, String>>,
+) -> Repetition {
+    let (kernel, kernel_missing) = match kernel {
+        Some(Ok(copied)) => (Some(copied), None),
+        Some(Err(why)) => (None, Some(why)),
+        None => (None, None),
+    };
+    let completions = load.completions.as_ref();
+    let latency = completions.and_then(|ends| ends.latency_ns.figures);
+    let per_gb = |count: u64| (load.acked_bytes > 0).then(|| count as f64 * 1e9 / load.acked_bytes as f64);
+    Repetition {
+        round: at.round,
+        place: at.place,
+        error: load.error.clone().or_else(|| disagreement(load, sink)),
+        acked_bytes: load.acked_bytes,
+        duration_ns: load.phases.send_ns + load.phases.settle_ns,
+        gbit_s: load.gbit_s,
+        machine_s_per_gb: load.cpu.machine_s_per_gb,
+        thread_s_per_gb: load.cpu.thread_s_per_gb,
+        sink_s_per_gb: sink.and_then(|sink| per_gb(sink.thread_ns)).map(|ns| ns / 1e9),
+        switches_per_gb: None,
+        syscalls_per_gb: None,
+        latency_p50_ns: latency.map(|l| l.p50),
+        latency_p99_ns: latency.map(|l| l.p99),
+        latency_p999_ns: latency.map(|l| l.p999),
+        told: completions.map(|c| Copied { requested_bytes: c.bytes, copied_bytes: c.told_copied_bytes }),
+        kernel,
+        kernel_missing,
+        enobufs: load.errors.get("ENOBUFS").copied(),
+    }
+}
+
+/// What load and sink do not agree on.
+fn disagreement(load: &LoadReport, sink: Option<&SinkReport>) -> Option<String> {
+    let sink = sink.filter(|sink| sink.bytes != load.acked_bytes)?;
+    Some(format!("{} bytes were acknowledged, but the sink received {}", load.acked_bytes, sink.bytes))
+}
