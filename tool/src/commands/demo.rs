@@ -45,7 +45,7 @@ pub struct Args {
     btf: Option<PathBuf>,
 }
 
-fn parse_link(text: &str) -> Result<(String, String), String> {
+pub(super) fn parse_link(text: &str) -> Result<(String, String), String> {
     match text.split_once(',') {
         Some((a, b)) if !a.is_empty() && !b.is_empty() && a != b && !b.contains(',') => {
             Ok((a.to_owned(), b.to_owned()))

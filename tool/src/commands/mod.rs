@@ -2,6 +2,7 @@
 
 pub mod demo;
 pub mod load;
+pub mod matrix;
 pub mod sink;
 pub mod stat;
 pub mod top;
