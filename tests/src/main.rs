@@ -11,6 +11,7 @@ mod expect_recv;
 mod fixture;
 mod foreign;
 mod generator;
+mod generator_m;
 mod kernel;
 mod misuse;
 mod process;

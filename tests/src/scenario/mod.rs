@@ -22,7 +22,7 @@ use queue::{Needs, Task};
 use crate::expect::Backend;
 use crate::kernel::{self, Since};
 use crate::report::{Tally, Verdict};
-use crate::{bpftrace, foreign, generator, misuse};
+use crate::{bpftrace, foreign, generator, generator_m, misuse};
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -128,6 +128,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
     let procedures: Vec<_> = misuse::ALL
         .iter()
         .chain(generator::ALL)
+        .chain(generator_m::ALL)
         .chain(foreign::ALL)
         .chain(bpftrace::ALL)
         .chain(files::ALL)

@@ -42,6 +42,8 @@ pub enum Outcome {
         /// Upper end; absent when it is beyond the largest size.
         #[serde(skip_serializing_if = "Option::is_none")]
         high: Option<u64>,
+        /// Whether nothing smaller was run: the truth may be lower still.
+        or_less: bool,
         /// The smallest larger size at which it is worse again.
         #[serde(skip_serializing_if = "Option::is_none")]
         worse_again_at: Option<u64>,
@@ -206,7 +208,7 @@ fn find(pairs: &[Pair], better: Order, seed: u64) -> Outcome {
     let worse_again_at = pairs[first..].iter().find(worse).map(|pair| pair.size);
     // The rounds pair up, so that it may look surer than the intervals of the two cells are.
     let high = (high != BEYOND).then_some(high.max(size));
-    Outcome::At { size, low: low.min(size), high, worse_again_at }
+    Outcome::At { size, low: low.min(size), high, or_less: first == 0, worse_again_at }
 }
 
 /// Larger than every size.

@@ -29,7 +29,13 @@ const CLEAN: [f64; 5] = [0.0; 5];
 #[test]
 fn the_smallest_better_size_is_found_with_its_interval() {
     let (cpu, rate) = outcomes(&cells(FALLING, 0.01, CLEAN, 5));
-    let at = Outcome::At { size: 16 << 10, low: 16 << 10, high: Some(16 << 10), worse_again_at: None };
+    let at = Outcome::At {
+        size: 16 << 10,
+        low: 16 << 10,
+        high: Some(16 << 10),
+        or_less: false,
+        worse_again_at: None,
+    };
     assert_eq!(cpu, at);
     assert_eq!(rate, at);
 }
@@ -37,7 +43,23 @@ fn the_smallest_better_size_is_found_with_its_interval() {
 #[test]
 fn a_size_that_overlaps_is_in_the_interval_and_not_the_answer() {
     let (cpu, _) = outcomes(&cells([3.0, 0.98, 0.8, 0.5, 0.3], 0.02, CLEAN, 5));
-    assert_eq!(cpu, Outcome::At { size: 16 << 10, low: 4 << 10, high: Some(16 << 10), worse_again_at: None });
+    assert_eq!(
+        cpu,
+        Outcome::At {
+            size: 16 << 10,
+            low: 4 << 10,
+            high: Some(16 << 10),
+            or_less: false,
+            worse_again_at: None
+        }
+    );
+}
+
+#[test]
+fn better_from_the_smallest_size_on_may_begin_lower_still() {
+    let (cpu, _) = outcomes(&cells([0.5; 5], 0.01, CLEAN, 5));
+    let Outcome::At { size, or_less, .. } = cpu else { panic!("{cpu:?}") };
+    assert_eq!((size, or_less), (1 << 10, true));
 }
 
 #[test]
@@ -110,7 +132,8 @@ fn refinement_halves_the_gap_in_the_exponent_and_ends() {
     let mut found = break_even(&cells(FALLING, 0.01, CLEAN, 5), false, 1).remove(0);
     let all = cells(FALLING, 0.01, CLEAN, 5);
     assert_eq!(refine(&all, &found), Some(8 << 10));
-    found.machine_s_per_gb = Outcome::At { size: 1 << 10, low: 1 << 10, high: None, worse_again_at: None };
+    found.machine_s_per_gb =
+        Outcome::At { size: 1 << 10, low: 1 << 10, high: None, or_less: true, worse_again_at: None };
     assert_eq!(refine(&all, &found), None, "nothing smaller was run");
     found.machine_s_per_gb = Outcome::None { up_to: 1 };
     assert_eq!(refine(&all, &found), None);

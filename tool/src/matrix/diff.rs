@@ -1,7 +1,7 @@
 //! What changed between two matrices, cell by cell, and whether the runs can tell.
 
 use super::plan::Key;
-use super::result::{CellReport, MatrixReport, Repetition};
+use super::result::{CellReport, MatrixReport, Repetition, Setting};
 use super::stats::{self, Estimate, Order};
 use super::verdict::Verdict;
 
@@ -145,13 +145,14 @@ pub fn diff(before: &MatrixReport, after: &MatrixReport, threshold: f64) -> Diff
 fn incomparable(before: &MatrixReport, after: &MatrixReport) -> Option<String> {
     let (a, b) = (&before.setting, &after.setting);
     let known = |value: &Option<String>| value.clone().unwrap_or_else(|| "unknown".into());
+    let limit = |bytes: Option<u64>| bytes.map_or_else(|| "no limit".into(), |bytes| bytes.to_string());
     let must_match = [
         ("link", a.link.clone(), b.link.clone()),
         ("sink mode", known(&a.sink), known(&b.sink)),
         ("congestion control", known(&a.cc), known(&b.cc)),
         ("tracing", known(&a.traced), known(&b.traced)),
         ("CPUs", a.cpus.to_string(), b.cpus.to_string()),
-        ("bytes per run", format!("{:?}", before.cell_bytes), format!("{:?}", after.cell_bytes)),
+        ("bytes per run", limit(before.cell_bytes), limit(after.cell_bytes)),
     ];
     let other = must_match.into_iter().find(|(_, a, b)| a != b)?;
     Some(format!("other {}: {} before, {} after", other.0, other.1, other.2))
@@ -159,7 +160,10 @@ fn incomparable(before: &MatrixReport, after: &MatrixReport) -> Option<String> {
 
 fn notes(before: &MatrixReport, after: &MatrixReport) -> Vec<String> {
     let (a, b) = (&before.setting, &after.setting);
-    let device = |setting: &super::result::Setting| setting.device.clone().map(|d| (d.name, d.driver, d.mtu));
+    let device = |setting: &Setting| match &setting.device {
+        Some(d) => format!("{} ({}), MTU {}", d.name, d.driver.as_deref().unwrap_or("no driver"), d.mtu),
+        None => "unknown".into(),
+    };
     let mut notes = Vec::new();
     let mut differs = |what: &str, a: String, b: String| {
         if a != b {
@@ -169,7 +173,7 @@ fn notes(before: &MatrixReport, after: &MatrixReport) -> Vec<String> {
     differs("host", a.host.clone(), b.host.clone());
     differs("kernel", a.kernel.clone(), b.kernel.clone());
     differs("zcscope", before.version.clone(), after.version.clone());
-    differs("device", format!("{:?}", device(a)), format!("{:?}", device(b)));
+    differs("device", device(a), device(b));
     if a.functional_only.is_some() && b.functional_only.is_some() {
         notes.push("FUNCTIONAL ONLY: both ends were on one host; changes say nothing about a NIC".into());
     }

@@ -127,6 +127,7 @@ pub(crate) fn report(cells: Vec<CellReport>) -> MatrixReport {
         cell_duration_ns: 2_000_000_000,
         cell_bytes: None,
         warm_up_ns: 200_000_000,
+        working_set_bytes: 16 << 20,
         duration_ns: 132_000_000_000,
         cells,
         unavailable: vec![Unavailable {

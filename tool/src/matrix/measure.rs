@@ -35,6 +35,9 @@ pub fn repetition(
     };
     let completions = load.completions.as_ref();
     let latency = completions.and_then(|ends| ends.latency_ns.figures);
+    // By their names in the document: a load without them reports none.
+    let document = serde_json::to_value(load).unwrap_or_default();
+    let per_gb = |key: &str| document.get(key)?.get("per_gb")?.as_f64();
     Repetition {
         round: at.round,
         place: at.place,
@@ -46,8 +49,8 @@ pub fn repetition(
         thread_s_per_gb: load.cpu.thread_s_per_gb,
         // Per byte the sink received: it may have been warmed up with more than was measured.
         sink_s_per_gb: sink.and_then(|sink| s_per_gb(sink.thread_ns, sink.bytes)),
-        switches_per_gb: None,
-        syscalls_per_gb: None,
+        switches_per_gb: per_gb("switches"),
+        syscalls_per_gb: per_gb("syscalls"),
         latency_p50_ns: latency.map(|l| l.p50),
         latency_p99_ns: latency.map(|l| l.p99),
         latency_p999_ns: latency.map(|l| l.p999),

@@ -23,6 +23,9 @@ use crate::matrix::result::Repetition;
 /// How long a sink outlives the run it was started for, should we not get to end it.
 const SINK_SLACK: Duration = Duration::from_secs(60);
 
+/// Bytes of buffers each connection rotates through: one hot buffer would stay in the cache and flatter the copy.
+pub(super) const WORKING_SET: usize = 16 << 20;
+
 /// One cell while it is measured.
 pub(super) struct Cell {
     pub(super) entry: &'static PathEntry,
@@ -123,7 +126,12 @@ impl Bench<'_> {
             targets,
             device: self.device.clone(),
             cc: self.cc.clone(),
-            setup: Setup { size: small(cell.key.size)?, depth: small(cell.key.depth)?, ..Setup::default() },
+            setup: Setup {
+                size: small(cell.key.size)?,
+                depth: small(cell.key.depth)?,
+                working_set: WORKING_SET,
+                ..Setup::default()
+            },
             streams: small(cell.key.streams)?,
             duration,
             bytes: self.bytes,

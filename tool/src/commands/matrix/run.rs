@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use super::args::{CellDuration, MeasureArgs};
-use super::bench::{Bench, Cell};
+use super::bench::{Bench, Cell, WORKING_SET};
 use super::place::Place;
 use super::progress::Progress;
 use super::sink::Room;
@@ -197,6 +197,7 @@ impl Session<'_> {
             cell_duration_ns: ns(timing.each),
             cell_bytes: self.args.cell_bytes,
             warm_up_ns: ns(self.args.warm_up),
+            working_set_bytes: WORKING_SET as u64,
             duration_ns: ns(timing.took),
             cells,
             unavailable: Vec::new(),

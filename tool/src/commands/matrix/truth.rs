@@ -51,12 +51,12 @@ impl Truth {
         self.probe.session().backend
     }
 
-    /// The totals of `path` now.
+    /// The totals of `path`, once everything sent so far has ended.
     ///
     /// # Errors
     /// The kernel's maps cannot be read.
     pub(super) fn mark(&mut self, path: Path) -> Result<Mark, String> {
-        self.snapshot().map(|snapshot| Mark::of(&snapshot, path))
+        self.settled().map(|snapshot| Mark::of(&snapshot, path))
     }
 
     /// What was done with the sends since `before`, once all of them have ended.
@@ -64,13 +64,23 @@ impl Truth {
     /// # Errors
     /// One sentence: not all of it can be known.
     pub(super) fn since(&mut self, before: Mark, path: Path) -> Result<Copied, String> {
+        let snapshot = self.settled()?;
+        let causes = snapshot.lost.by_cause.keys().cloned().collect::<Vec<_>>().join(", ");
+        difference(before, Mark::of(&snapshot, path)).map_err(|why| match causes.as_str() {
+            "" => why,
+            causes => format!("{why} (lost so far: {causes})"),
+        })
+    }
+
+    /// The state when nothing is open any more, or after a while.
+    fn settled(&mut self) -> Result<Snapshot, String> {
         let patience = Instant::now() + DRAIN;
         loop {
             let snapshot = self.snapshot()?;
             let open = snapshot.paths.iter().filter_map(|path| path.in_flight).any(|open| open.sends > 0);
             let settled = !open && snapshot.sockets.iter().all(|socket| !socket.alive);
             if settled || Instant::now() >= patience {
-                return difference(before, Mark::of(&snapshot, path));
+                return Ok(snapshot);
             }
             std::thread::sleep(TICK);
         }
@@ -111,6 +121,9 @@ fn difference(before: Mark, after: Mark) -> Result<Copied, String> {
     if after.lost_events > before.lost_events || after.lost_ends > before.lost_ends {
         return Err("events of this run were lost".into());
     }
+    if before.in_flight.ok_or_else(unknown)? > 0 {
+        return Err("sends of the run before had not ended".into());
+    }
     if after.in_flight.ok_or_else(unknown)? > 0 {
         return Err("not every send of this run had ended after a second".into());
     }
@@ -140,6 +153,8 @@ mod tests {
         assert!(difference(before, mark(5000, None)).unwrap_err().contains("cannot see"));
         assert!(difference(before, Mark { in_flight: None, ..after }).is_err());
         assert!(difference(before, Mark { in_flight: Some(1), ..after }).unwrap_err().contains("had ended"));
+        let open = Mark { in_flight: Some(1), ..before };
+        assert!(difference(open, after).unwrap_err().contains("the run before"));
         assert!(difference(before, Mark { lost_events: 1, ..after }).unwrap_err().contains("lost"));
         assert!(difference(before, Mark { lost_ends: 1, ..after }).is_err());
         let lossy = Mark { lost_events: 7, ..before };

@@ -12,7 +12,10 @@ pub(super) fn group(streams: u64, depth: u64) -> String {
 /// One outcome.
 pub(super) fn outcome(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::At { size: at, low, high, worse_again_at } => {
+        Outcome::At { size: at, or_less: true, high: Some(high), worse_again_at: None, .. } if at == high => {
+            format!("{} or less", size(*at))
+        }
+        Outcome::At { size: at, low, high, worse_again_at, .. } => {
             let high = high.map_or_else(|| "beyond".to_owned(), size);
             let again = worse_again_at.map(|at| format!(", worse again at {}", size(at))).unwrap_or_default();
             format!("{} [{} .. {high}]{again}", size(*at), size(*low))

@@ -1,7 +1,7 @@
 //! Where a matrix was measured, as names and values: what stands above every form of it.
 
 use crate::matrix::result::{DeviceFacts, MatrixReport};
-use crate::units::{UNKNOWN, duration, size};
+use crate::units::{UNKNOWN, bytes, duration, size};
 
 /// Names and values, in reading order. The same for every form.
 #[must_use]
@@ -24,6 +24,7 @@ pub fn facts(report: &MatrixReport) -> Vec<(&'static str, String)> {
         ("sink", setting.sink.clone().unwrap_or_else(|| "not ours".into())),
         ("traced", traced),
         ("runs", runs(report)),
+        ("buffers", format!("{} per connection, in turn", bytes(report.working_set_bytes))),
         ("seed", report.seed.to_string()),
         ("steal", share(setting.steal)),
         ("other load", share(setting.other_load)),

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use super::table::{interval, ranked};
 use super::{answers, facts};
-use crate::matrix::result::{CellReport, MatrixReport};
+use crate::matrix::result::{CellReport, Copied, MatrixReport};
 use crate::matrix::stats::Estimate;
-use crate::units::{NOT_APPLICABLE, UNKNOWN, count_short, duration, size};
+use crate::units::{NOT_APPLICABLE, UNKNOWN, count_short, duration, percent, size};
 
 /// The text, with a newline at the end.
 #[must_use]
@@ -33,6 +33,8 @@ pub fn render(report: &MatrixReport) -> String {
         "p50",
         "p99",
         "p99.9",
+        "copied by kernel",
+        "told copied",
         "ENOBUFS",
     ];
     row(&mut out, heading.map(str::to_owned));
@@ -56,11 +58,14 @@ const fn group(cell: &CellReport) -> (u64, u64, u64) {
     (cell.key.size, cell.key.streams, cell.key.depth)
 }
 
-fn fields(cell: &CellReport) -> [String; 13] {
+fn fields(cell: &CellReport) -> [String; 15] {
     let time =
         |e: Option<Estimate>| e.map_or_else(|| NOT_APPLICABLE.into(), |e| duration(e.median.round() as u64));
     let count =
         |e: Option<Estimate>| e.map_or_else(|| UNKNOWN.into(), |e| count_short(e.median.round() as u64));
+    let share = |copied: Option<Copied>| {
+        copied.map_or_else(|| NOT_APPLICABLE.into(), |c| percent(c.copied_bytes, c.requested_bytes))
+    };
     let key = &cell.key;
     let errors = if cell.errors.is_empty() { String::new() } else { format!("; {}", cell.errors.join("; ")) };
     [
@@ -76,6 +81,8 @@ fn fields(cell: &CellReport) -> [String; 13] {
         time(cell.latency_p50_ns),
         time(cell.latency_p99_ns),
         time(cell.latency_p999_ns),
+        share(cell.kernel),
+        share(cell.told),
         cell.enobufs.map_or_else(|| NOT_APPLICABLE.into(), |n| n.to_string()),
     ]
 }

@@ -39,4 +39,6 @@ impl Screen {
 }
 
 #[cfg(test)]
+mod schema_tests;
+#[cfg(test)]
 mod tests;

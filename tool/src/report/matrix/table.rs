@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 
 use super::{Screen, answers, facts, plot};
-use crate::matrix::result::{CellReport, MatrixReport};
+use crate::matrix::result::{CellReport, Copied, MatrixReport};
 use crate::matrix::stats::Estimate;
-use crate::units::{NOT_APPLICABLE, UNKNOWN, count_short, duration, exact, size};
+use crate::matrix::verdict::COPIED_LIMIT;
+use crate::units::{NOT_APPLICABLE, UNKNOWN, count_short, duration, exact, percent, size};
 
 /// From this width on all columns are shown.
 const ROOMY: usize = 120;
@@ -105,6 +106,9 @@ fn remarks(cell: &CellReport, screen: Screen) -> Vec<String> {
     if let Some(n) = cell.enobufs.filter(|n| *n > 0) {
         lines.push(format!("      ENOBUFS {}", exact(n)));
     }
+    if let Some(text) = disagreement(cell) {
+        lines.extend(wrap("      ", &text, screen.columns));
+    }
     let failed = cell.runs.iter().filter(|run| run.error.is_some()).count();
     for error in &cell.errors {
         let first = format!("      {failed} of {} runs failed: ", cell.runs.len());
@@ -115,6 +119,14 @@ fn remarks(cell: &CellReport, screen: Screen) -> Vec<String> {
         lines.extend(wrap("      ", &format!("the kernel's copies are not known: {why}"), screen.columns));
     }
     lines
+}
+
+/// What the application was told, where that is not what the kernel did (by more than one in a hundred).
+fn disagreement(cell: &CellReport) -> Option<String> {
+    let (told, kernel) = (cell.told?, cell.kernel?);
+    let differs = (told.share()? - kernel.share()?).abs() > COPIED_LIMIT;
+    let percent = |copied: Copied| percent(copied.copied_bytes, copied.requested_bytes);
+    differs.then(|| format!("told copied {}, but the kernel copied {}", percent(told), percent(kernel)))
 }
 
 fn unavailable(report: &MatrixReport, screen: Screen) -> Vec<String> {
