@@ -41,7 +41,7 @@ pub fn repetition(
     Repetition {
         round: at.round,
         place: at.place,
-        error: load.error.clone().or_else(|| disagreement(load, sink)),
+        error: load.error.clone().or_else(|| elsewhere(load)).or_else(|| disagreement(load, sink)),
         acked_bytes: load.acked_bytes,
         duration_ns: load.phases.send_ns + load.phases.settle_ns,
         gbit_s: load.gbit_s,
@@ -59,6 +59,12 @@ pub fn repetition(
         kernel_missing,
         enobufs: load.errors.get("ENOBUFS").copied(),
     }
+}
+
+/// That the traffic took another way than through the device asked for.
+fn elsewhere(load: &LoadReport) -> Option<String> {
+    let device = load.device.as_ref().filter(|device| !device.verified)?;
+    Some(format!("the traffic did not leave through {}: {}", device.name, device.why))
 }
 
 /// What load and sink do not agree on.

@@ -91,7 +91,7 @@ impl CellReport {
         match self.verdict {
             Verdict::Baseline => path.clone(),
             Verdict::ZeroCopy { verdict_source: Source::Kernel } => format!("{path} (copied {})", share()),
-            Verdict::ZeroCopy { verdict_source: Source::Told } => format!("{path} (told copied {})", share()),
+            Verdict::ZeroCopy { verdict_source: Source::Told } => format!("{path} (told {})", share()),
             Verdict::Copied { .. } => format!("{path} (COPIED {})", share()),
             Verdict::Unproven => format!("{path} (copied n/a)"),
             Verdict::Failed => format!("{path} (FAILED)"),

@@ -51,12 +51,12 @@ impl Truth {
         self.probe.session().backend
     }
 
-    /// The totals of `path`, once everything sent so far has ended.
+    /// The totals of `path`, once every send so far has ended; connections may still be open.
     ///
     /// # Errors
     /// The kernel's maps cannot be read.
     pub(super) fn mark(&mut self, path: Path) -> Result<Mark, String> {
-        self.settled().map(|snapshot| Mark::of(&snapshot, path))
+        self.settled(true).map(|snapshot| Mark::of(&snapshot, path))
     }
 
     /// What was done with the sends since `before`, once all of them have ended.
@@ -64,7 +64,7 @@ impl Truth {
     /// # Errors
     /// One sentence: not all of it can be known.
     pub(super) fn since(&mut self, before: Mark, path: Path) -> Result<Copied, String> {
-        let snapshot = self.settled()?;
+        let snapshot = self.settled(false)?;
         let causes = snapshot.lost.by_cause.keys().cloned().collect::<Vec<_>>().join(", ");
         difference(before, Mark::of(&snapshot, path)).map_err(|why| match causes.as_str() {
             "" => why,
@@ -72,13 +72,13 @@ impl Truth {
         })
     }
 
-    /// The state when nothing is open any more, or after a while.
-    fn settled(&mut self) -> Result<Snapshot, String> {
+    /// The state when no send is open any more, and no connection unless they may be, or after a while.
+    fn settled(&mut self, connected: bool) -> Result<Snapshot, String> {
         let patience = Instant::now() + DRAIN;
         loop {
             let snapshot = self.snapshot()?;
             let open = snapshot.paths.iter().filter_map(|path| path.in_flight).any(|open| open.sends > 0);
-            let settled = !open && snapshot.sockets.iter().all(|socket| !socket.alive);
+            let settled = !open && (connected || snapshot.sockets.iter().all(|socket| !socket.alive));
             if settled || Instant::now() >= patience {
                 return Ok(snapshot);
             }

@@ -48,11 +48,14 @@ fn device(device: &DeviceFacts) -> String {
 
 fn runs(report: &MatrixReport) -> String {
     let limit = report.cell_bytes.map(|bytes| format!(" or {}", size(bytes))).unwrap_or_default();
+    let warm_up = match report.warm_up_ns {
+        0 => "without warm-up".to_owned(),
+        ns => format!("after {} of warm-up", duration(ns)),
+    };
     format!(
-        "{} rounds, {}{limit} each after {} of warm-up; {} in all",
+        "{} rounds, {}{limit} each {warm_up}; {} in all",
         report.repeat,
         duration(report.cell_duration_ns),
-        duration(report.warm_up_ns),
         duration(report.duration_ns)
     )
 }

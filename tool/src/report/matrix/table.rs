@@ -58,7 +58,7 @@ const WIDE: &[Column] = &[
 /// A block per size (and streams and depth): what may be ranked, cheapest first, then what may not.
 fn blocks(report: &MatrixReport, screen: Screen) -> Vec<String> {
     let columns = if screen.columns >= ROOMY { WIDE } else { NARROW };
-    let name_width = report.cells.iter().map(|cell| cell.name().chars().count() + 2).max().unwrap_or(0);
+    let name_width = report.cells.iter().map(|cell| cell.name().chars().count()).max().unwrap_or(0);
     let mut lines = Vec::new();
     let mut rest = report.cells.as_slice();
     while let Some(first) = rest.first() {
@@ -77,8 +77,10 @@ fn blocks(report: &MatrixReport, screen: Screen) -> Vec<String> {
         let unranked = if columns.len() == NARROW.len() { "" } else { "[95 % interval]" };
         lines.push(format!("{unranked:<name_width$}{}", headings.collect::<String>()));
         for cell in ranked(block) {
-            let texts = columns.iter().map(|column| format!("{:>1$}", (column.text)(cell), column.width));
-            lines.push(format!("  {:<1$}{2}", cell.name(), name_width - 2, texts.collect::<String>()));
+            // A figure too wide for its column still stands apart from the one before.
+            let texts =
+                columns.iter().map(|column| format!(" {:>1$}", (column.text)(cell), column.width - 1));
+            lines.push(format!("{:<name_width$}{}", cell.name(), texts.collect::<String>()));
             lines.extend(remarks(cell, screen));
         }
     }

@@ -3,7 +3,7 @@
 use super::{Screen, csv, diff, markdown, table};
 use crate::matrix::diff::DEFAULT_THRESHOLD;
 use crate::matrix::fixture::{cable, copying};
-use crate::matrix::result::MatrixReport;
+use crate::matrix::result::{Copied, MatrixReport};
 
 const UNICODE: Screen = Screen { columns: 120, unicode: true, colour: false };
 
@@ -31,6 +31,18 @@ fn tables_fit_their_screens() {
         fits(&table::render(&report, Screen::PLAIN), 80);
         fits(&table::render(&report, UNICODE), 120);
     }
+}
+
+#[test]
+fn the_longest_name_fits() {
+    let mut report = copying();
+    for cell in &mut report.cells {
+        cell.key.path = "uring_send_zc_fixed".into();
+        cell.kernel = cell.kernel.map(|c| Copied { copied_bytes: c.requested_bytes - 1, ..c });
+    }
+    assert!(report.cells[1].name().ends_with("(COPIED 99.9 %)"));
+    fits(&table::render(&report, Screen::PLAIN), 80);
+    fits(&table::render(&report, UNICODE), 120);
 }
 
 #[test]
