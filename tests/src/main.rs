@@ -12,6 +12,7 @@ mod foreign;
 mod generator;
 mod generator_e;
 mod generator_k;
+mod generator_m;
 mod generator_n;
 mod generator_p;
 mod kernel;

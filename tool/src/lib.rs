@@ -8,6 +8,7 @@ pub mod commands;
 pub mod diagnose;
 pub mod host;
 pub mod load;
+pub mod matrix;
 pub mod model;
 pub mod privilege;
 pub mod probe;

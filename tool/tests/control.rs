@@ -64,14 +64,11 @@ fn plan(sink: &Running, path: &str) -> Plan {
     Plan {
         path: PathEntry::from_name(path).unwrap(),
         targets: vec![sink.data],
-        device: None,
-        cc: None,
-        setup: Setup::default(),
         streams: 2,
         duration: Duration::from_secs(20),
         bytes: Some(16 << 20),
-        pin: false,
         peer: Some(sink.target(token())),
+        ..Plan::default()
     }
 }
 

@@ -27,7 +27,9 @@ use queue::{Needs, Task};
 use crate::expect::Backend;
 use crate::kernel::{self, Since};
 use crate::report::{Tally, Verdict};
-use crate::{bpftrace, foreign, generator, generator_e, generator_k, generator_n, generator_p, misuse};
+use crate::{
+    bpftrace, foreign, generator, generator_e, generator_k, generator_m, generator_n, generator_p, misuse,
+};
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -153,6 +155,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
         .chain(generator_p::ALL)
         .chain(generator_e::ALL)
         .chain(generator_k::ALL)
+        .chain(generator_m::ALL)
         .chain(foreign::ALL)
         .chain(bpftrace::ALL)
         .chain(files::ALL)

@@ -53,3 +53,13 @@ Examples:
   sudo zcscope demo --link eth1,eth2         two spare devices joined by a cable
 
 Network namespaces and devices of its own are gone when it ends, however it ends.";
+
+pub(super) const MATRIX: &str = "\
+Examples:
+  sudo zcscope matrix                        all paths over loopback: do they work here?
+  sudo zcscope matrix --to 10.0.0.2:9000 --sizes 1K..4M:x2 --json before.json
+  sudo zcscope matrix --cable eth1,eth2 --paths copy,msg_zerocopy --sizes 16K,64K --streams 1,4
+  zcscope matrix diff before.json after.json --threshold 5%
+
+Runs are interleaved in random order; figures are medians with 95 % intervals, and nothing is called better
+or worse while intervals overlap. A cell of which more than 1 % was copied is printed as copied.";

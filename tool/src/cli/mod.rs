@@ -40,6 +40,9 @@ enum Verb {
     /// Receive and discard what `load` sends.
     #[command(after_help = examples::SINK)]
     Sink(commands::sink::Args),
+    /// Measure send paths against sizes, interleaved, and find where zero-copy begins to pay.
+    #[command(after_help = examples::MATRIX)]
+    Matrix(commands::matrix::Args),
     /// Make live traffic in own network namespaces and watch it.
     #[command(after_help = examples::DEMO)]
     Demo(commands::demo::Args),
@@ -55,6 +58,7 @@ pub fn run() -> ExitCode {
         Verb::Stat(args) => commands::stat::run(args),
         Verb::Load(args) => commands::load::run(args),
         Verb::Sink(args) => commands::sink::run(&args),
+        Verb::Matrix(args) => commands::matrix::run(args),
         Verb::Demo(args) => commands::demo::run(args),
     };
     match outcome {

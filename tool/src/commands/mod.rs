@@ -2,6 +2,7 @@
 
 pub mod demo;
 pub mod load;
+pub mod matrix;
 pub mod peer_args;
 pub mod place;
 pub mod sink;

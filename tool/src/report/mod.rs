@@ -1,8 +1,10 @@
-//! A snapshot in a form for people (`table`) or programs (`json`), and beside what a load was told (`beside`).
+//! A snapshot in a form for people (`table`) or programs (`json`), and beside what a load was told (`beside`); and a
+//! `matrix` of loads.
 
 pub mod beside;
 pub mod json;
 pub mod json_path;
+pub mod matrix;
 pub mod table;
 mod table_lists;
 mod table_path;

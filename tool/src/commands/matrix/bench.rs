@@ -1,0 +1,152 @@
+//! One run after the other, and nothing lost when one fails.
+
+use std::net::SocketAddr;
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::place::Place;
+use super::progress::Progress;
+use super::sink::{Room, RunSink};
+use super::truth::{Mark, Truth};
+use crate::load::LoadError;
+use crate::load::engine::{self, Plan, Watcher};
+use crate::load::knobs::SendBuffer;
+use crate::load::paths::{PathEntry, Setup};
+use crate::load::result::EndedBy;
+use crate::load::sink::{Mode, Rules};
+use crate::load::warmup::WarmUp;
+use crate::matrix::measure::{self, Place as At};
+use crate::matrix::plan::{self, Key};
+use crate::matrix::result::Repetition;
+
+/// How long a sink outlives the run it was started for, should we not get to end it.
+const SINK_SLACK: Duration = Duration::from_secs(60);
+
+/// Bytes of buffers each connection rotates through: one hot buffer would stay in the cache and flatter the copy.
+pub(super) const WORKING_SET: usize = 16 << 20;
+
+/// One cell while it is measured.
+pub(super) struct Cell {
+    pub(super) entry: &'static PathEntry,
+    pub(super) key: Key,
+    pub(super) runs: Vec<Repetition>,
+}
+
+/// Marks the kernel's totals when the measuring begins, with every connection at rest.
+struct Begins<'a> {
+    truth: Option<&'a mut Truth>,
+    path: zcscope_common::Path,
+    before: Option<Result<Mark, String>>,
+}
+
+impl Watcher for Begins<'_> {
+    fn measuring(&mut self) {
+        self.before = self.truth.as_mut().map(|truth| truth.mark(self.path));
+    }
+}
+
+/// What all runs share.
+pub(super) struct Bench<'a> {
+    pub(super) place: &'a Place,
+    pub(super) room: &'a Room,
+    pub(super) truth: Option<Truth>,
+    pub(super) stop: BorrowedFd<'a>,
+    pub(super) mode: Mode,
+    pub(super) device: Option<String>,
+    pub(super) cc: Option<String>,
+    pub(super) duration: Duration,
+    pub(super) bytes: Option<u64>,
+    pub(super) warm_up: Duration,
+    pub(super) progress: Progress,
+    /// Congestion control the runs really had.
+    pub(super) seen_cc: Option<String>,
+}
+
+impl Bench<'_> {
+    /// Runs `rounds` rounds over `cells`, numbered from `first`. False when it was interrupted.
+    pub(super) fn rounds(&mut self, cells: &mut [Cell], seed: u64, first: u64, rounds: u64) -> bool {
+        for round in first..first + rounds {
+            self.progress.round(round, first + rounds);
+            for (place, index) in plan::round(cells.len(), seed, round).into_iter().enumerate() {
+                let cell = &mut cells[index];
+                self.progress.run(&cell.key);
+                let run = self.run(cell, At { round, place: place as u64 });
+                if self.interrupted() {
+                    // Cut short: no run of what was asked for.
+                    return false;
+                }
+                cell.runs.push(run);
+                self.progress.ended();
+            }
+        }
+        true
+    }
+
+    fn interrupted(&self) -> bool {
+        let mut fds = [PollFd::new(self.stop, PollFlags::POLLIN)];
+        poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+    }
+
+    fn run(&mut self, cell: &Cell, at: At) -> Repetition {
+        match self.try_run(cell, at) {
+            Ok(run) => run,
+            Err(error) => measure::failed(at, error),
+        }
+    }
+
+    fn try_run(&mut self, cell: &Cell, at: At) -> Result<Repetition, String> {
+        let path = cell.entry.path;
+        let own = self.place.own_sink().map_err(|error| error.to_string())?;
+        let rules = Rules { mode: self.mode, verify: false, tls: path == zcscope_common::Path::Ktls };
+        let longest = self.duration + self.warm_up + SINK_SLACK;
+        let sink = own.map(|(command, ip)| RunSink::start(command, ip, rules, longest, self.room));
+        let sink = sink.transpose().map_err(|error| format!("cannot start the sink: {error}"))?;
+        let targets = match (&sink, self.place) {
+            (Some(sink), _) => vec![sink.address],
+            (None, Place::Sink(targets)) => targets.clone(),
+            (None, _) => Vec::new(),
+        };
+        let plan = self.plan(cell, targets).map_err(|error| error.to_string())?;
+        let mut begins = Begins { truth: self.truth.as_mut(), path, before: None };
+        let load = engine::run_watched(&plan, Some(self.stop), &mut begins);
+        let before = begins.before;
+        let load = load.map_err(|error| error.to_string())?;
+        // A run that broke off may have left the sink waiting.
+        let whole = load.error.is_none() && load.ended_by != EndedBy::Signal;
+        let sink = sink.filter(|_| whole).map(RunSink::finish).transpose();
+        let sink = sink.map_err(|error| error.to_string())?;
+        let kernel = self.truth.as_mut().zip(before).map(|(truth, before)| truth.since(before?, path));
+        // A path that never asks for zero-copy has no ledger.
+        let kernel = kernel.filter(|_| path.wants_zerocopy());
+        if self.seen_cc.is_none() {
+            self.seen_cc.clone_from(&load.cc);
+        }
+        Ok(measure::repetition(at, &load, sink.as_ref(), kernel))
+    }
+
+    /// What the generator shall do for one run. The only place that knows its knobs.
+    fn plan(&self, cell: &Cell, targets: Vec<SocketAddr>) -> Result<Plan, LoadError> {
+        let small =
+            |n: u64| usize::try_from(n).map_err(|_| LoadError::Usage(format!("{n} is too large here")));
+        Ok(Plan {
+            path: cell.entry,
+            targets,
+            device: self.device.clone(),
+            cc: self.cc.clone(),
+            setup: Setup {
+                size: small(cell.key.size)?,
+                depth: small(cell.key.depth)?,
+                working_set: WORKING_SET,
+                ..Setup::default()
+            },
+            streams: small(cell.key.streams)?,
+            duration: self.duration,
+            bytes: self.bytes,
+            sndbuf: SendBuffer::InFlight,
+            warm_up: if self.warm_up.is_zero() { WarmUp::None } else { WarmUp::For(self.warm_up) },
+            ..Plan::default()
+        })
+    }
+}

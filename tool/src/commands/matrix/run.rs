@@ -1,0 +1,237 @@
+//! Measures a matrix from the arguments to the report.
+
+use std::hash::{BuildHasher, Hasher};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use super::args::{CellDuration, MeasureArgs};
+use super::bench::{Bench, Cell, WORKING_SET};
+use super::place::Place;
+use super::progress::Progress;
+use super::sink::Room;
+use super::truth::Truth;
+use super::{output, setting};
+use crate::commands::{Failure, Outcome};
+use crate::host::cpu::CpuTime;
+use crate::load::interrupt::Interrupt;
+use crate::load::paths::{self, PathEntry};
+use crate::matrix::breakeven::{BASELINE, break_even, refine};
+use crate::matrix::plan::{self, Key};
+use crate::matrix::result::{CellReport, Class, MATRIX_SCHEMA, MatrixReport, Setting, Unavailable};
+use crate::matrix::{document, verdict::Verdict};
+use crate::units::duration;
+
+/// Most steps of a refinement; each halves what is not known.
+const REFINE_STEPS: u64 = 3;
+
+/// Runs it.
+///
+/// # Errors
+/// See [`Failure`]. Single runs that fail are marked in the report and end nothing.
+pub(super) fn run(args: MeasureArgs) -> Outcome {
+    output::check(&args)?;
+    let (entries, unavailable) = sort_out(&args.paths.0);
+    if entries.is_empty() {
+        let why: Vec<_> = unavailable.iter().map(|u| format!("{}: {}", u.path, u.why)).collect();
+        return Err(Failure::Usage(format!("no path can be used here: {}", why.join("; "))));
+    }
+    // Before the first thread: threads inherit which signals are held back.
+    let interrupt = Interrupt::new().map_err(anyhow::Error::from)?;
+    let place = Place::new(&args)?;
+    let room = Room::new().map_err(|error| Failure::Failed(format!("cannot make a directory: {error}")))?;
+    let session = Session { args: &args, entries, interrupt: &interrupt, place: &place, room: &room };
+    let report = place.at_near_end(|| session.measure());
+    let mut report =
+        report.map_err(|error| Failure::Failed(format!("cannot enter the namespace: {error}")))?;
+    report.unavailable = unavailable;
+    output::write(&report, &args)?;
+    if report.cells.iter().all(|cell| cell.verdict == Verdict::Failed) {
+        return Err(Failure::Failed(nothing_came(&report)));
+    }
+    Ok(0)
+}
+
+fn nothing_came(report: &MatrixReport) -> String {
+    let first = report.cells.iter().find_map(|cell| cell.errors.first());
+    match (first, &report.partial) {
+        (Some(error), _) => format!("no run succeeded: {error}"),
+        (None, Some(why)) => format!("no run was finished: {why}"),
+        (None, None) => "no run succeeded".into(),
+    }
+}
+
+/// Those that can be used here, and why the others cannot.
+fn sort_out(entries: &[&'static PathEntry]) -> (Vec<&'static PathEntry>, Vec<Unavailable>) {
+    let (mut usable, mut unavailable) = (Vec::new(), Vec::new());
+    for entry in entries {
+        match (entry.available)() {
+            Ok(()) => usable.push(*entry),
+            Err(why) => unavailable.push(Unavailable { path: entry.name.into(), why }),
+        }
+    }
+    (usable, unavailable)
+}
+
+/// One measurement.
+struct Session<'a> {
+    args: &'a MeasureArgs,
+    entries: Vec<&'static PathEntry>,
+    interrupt: &'a Interrupt,
+    place: &'a Place,
+    room: &'a Room,
+}
+
+impl Session<'_> {
+    /// All rounds, refinement, conclusion. At the near end.
+    fn measure(&self) -> MatrixReport {
+        let args = self.args;
+        let seed = args.seed.unwrap_or_else(new_seed);
+        let names: Vec<&str> = self.entries.iter().map(|entry| entry.name).collect();
+        let keys = plan::cells(&names, &args.sizes.0, &args.streams, &args.depth);
+        let mut cells: Vec<Cell> = keys.into_iter().filter_map(|key| self.cell(key)).collect();
+        let runs = cells.len() as u64 * args.repeat;
+        let each = match args.cell_duration {
+            CellDuration::Fixed(time) => time,
+            CellDuration::Auto => plan::auto_duration(runs, args.warm_up),
+        };
+        let expected = plan::estimate(runs, each, args.warm_up);
+        self.announce(cells.len(), each, expected, seed);
+        let (truth, not_traced) = match Truth::start(args.no_trace, args.backend) {
+            Ok(truth) => (Some(truth), None),
+            Err(why) => (None, Some(why)),
+        };
+        let mut setting = setting::setting(self.place, args.dev.as_deref(), args.sink);
+        setting.traced = truth.as_ref().map(Truth::backend);
+        setting.not_traced = not_traced;
+        setting.other_load = setting::other_load();
+        let mut bench = Bench {
+            place: self.place,
+            room: self.room,
+            truth,
+            stop: self.interrupt.as_fd(),
+            mode: args.sink,
+            device: args.dev.clone(),
+            cc: args.cc.clone(),
+            duration: each,
+            bytes: args.cell_bytes,
+            warm_up: args.warm_up,
+            progress: Progress::new(runs, expected),
+            seen_cc: None,
+        };
+        let (begun, cpu) = (Instant::now(), CpuTime::read().ok());
+        let functional = setting.functional_only.is_some();
+        let whole = bench.rounds(&mut cells, seed, 0, args.repeat)
+            && (!args.refine || self.refine(&mut bench, &mut cells, seed, functional));
+        bench.progress.clear();
+        setting.steal = setting::steal_since(cpu);
+        setting.cc = bench.seen_cc.take().or(setting.cc);
+        let done: usize = cells.iter().map(|cell| cell.runs.len()).sum();
+        let partial =
+            (!whole).then(|| format!("ended by a signal after {done} of {} runs", runs.max(done as u64)));
+        self.report(cells, setting, Timing { seed, each, took: begun.elapsed(), partial })
+    }
+
+    fn cell(&self, key: Key) -> Option<Cell> {
+        let entry = self.entries.iter().find(|entry| entry.name == key.path)?;
+        Some(Cell { entry, key, runs: Vec::new() })
+    }
+
+    /// What is going to happen, before it does.
+    fn announce(&self, cells: usize, each: Duration, expected: Duration, seed: u64) {
+        let text = |time: Duration| duration(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+        let limit = if self.args.cell_bytes.is_some() { " at most" } else { "" };
+        eprintln!(
+            "{cells} cells x {} rounds, {}{limit} each: about {}{limit}; seed {seed}",
+            self.args.repeat,
+            text(each),
+            text(expected)
+        );
+        if self.args.refine {
+            eprintln!("--refine adds rounds for sizes between, {REFINE_STEPS} times at most");
+        }
+    }
+
+    /// Runs sizes between those that bracket a break-even. False when it was interrupted.
+    fn refine(&self, bench: &mut Bench<'_>, cells: &mut Vec<Cell>, seed: u64, functional: bool) -> bool {
+        let repeat = self.args.repeat;
+        for step in 1..=REFINE_STEPS {
+            let reports = reports(cells, seed);
+            let mut wanted: Vec<Key> = Vec::new();
+            for found in break_even(&reports, functional, seed) {
+                let Some(size) = refine(&reports, &found) else { continue };
+                let key =
+                    |path: &str| Key { path: path.into(), size, streams: found.streams, depth: found.depth };
+                wanted.extend([key(BASELINE), key(&found.path)]);
+            }
+            wanted.sort_unstable();
+            wanted.dedup();
+            wanted.retain(|key| cells.iter().all(|cell| cell.key != *key));
+            if wanted.is_empty() {
+                return true;
+            }
+            let mut more: Vec<Cell> = wanted.into_iter().filter_map(|key| self.cell(key)).collect();
+            let runs = more.len() as u64 * repeat;
+            bench.progress.extend(runs, plan::estimate(runs, bench.duration, bench.warm_up));
+            let whole = bench.rounds(&mut more, seed, step * repeat, repeat);
+            cells.append(&mut more);
+            if !whole {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn report(&self, cells: Vec<Cell>, setting: Setting, timing: Timing) -> MatrixReport {
+        let ns = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let mut cells = reports(&cells, timing.seed);
+        let order = |path: &str| self.entries.iter().position(|entry| entry.name == path);
+        cells.sort_by_key(|cell| (cell.key.depth, cell.key.streams, cell.key.size, order(&cell.key.path)));
+        let mut report = MatrixReport {
+            schema: MATRIX_SCHEMA.into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            command: std::env::args().collect(),
+            seed: timing.seed,
+            partial: timing.partial,
+            setting,
+            repeat: self.args.repeat,
+            cell_duration_ns: ns(timing.each),
+            cell_bytes: self.args.cell_bytes,
+            warm_up_ns: ns(self.args.warm_up),
+            working_set_bytes: WORKING_SET as u64,
+            duration_ns: ns(timing.took),
+            cells,
+            unavailable: Vec::new(),
+            break_even: Vec::new(),
+        };
+        document::conclude(&mut report);
+        report
+    }
+}
+
+/// How the measurement went in time.
+struct Timing {
+    seed: u64,
+    each: Duration,
+    took: Duration,
+    partial: Option<String>,
+}
+
+fn reports(cells: &[Cell], seed: u64) -> Vec<CellReport> {
+    let report = |cell: &Cell| document::cell(cell.key.clone(), class(cell.entry), cell.runs.clone(), seed);
+    cells.iter().map(report).collect()
+}
+
+const fn class(entry: &PathEntry) -> Class {
+    match entry.class {
+        paths::Class::Copies => Class::Copies,
+        paths::Class::Told => Class::Told,
+        paths::Class::Untold => Class::Untold,
+    }
+}
+
+/// A number nobody chose: the standard library seeds its hash tables with one.
+fn new_seed() -> u64 {
+    let seed = std::collections::hash_map::RandomState::new().build_hasher().finish();
+    // Short enough to be typed again.
+    seed & 0xffff_ffff
+}

@@ -1,0 +1,127 @@
+//! Where the matrix is measured: link, device, and how busy the machine is otherwise.
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::time::Duration;
+
+use nix::ifaddrs::getifaddrs;
+
+use super::place::Place;
+use crate::host::cpu::CpuTime;
+use crate::host::device::{Device, DeviceKind};
+use crate::host::{identity, limits};
+use crate::load::sink::Mode;
+use crate::matrix::result::{DeviceFacts, Setting};
+
+const LOOPBACK: &str = "both ends are on this host, where the kernel copies every MSG_ZEROCOPY send on arrival, and no \
+                        NIC takes part";
+
+/// All that is known before the first run. Call it at the near end.
+pub(super) fn setting(place: &Place, asked: Option<&str>, sink: Mode) -> Setting {
+    let who = identity::identity();
+    let device = device(place, asked);
+    let (link, functional_only) = link(place, device.as_ref());
+    let target = match place {
+        Place::Sink(targets) => targets.first().map(SocketAddr::to_string),
+        Place::Loopback(_) | Place::Apart { .. } => None,
+    };
+    Setting {
+        host: who.host,
+        kernel: who.kernel,
+        cpus: who.cpus as u64,
+        link: link.into(),
+        target,
+        functional_only: functional_only.then(|| LOOPBACK.into()),
+        device: device.map(|device| facts(&device)),
+        sink: (!matches!(place, Place::Sink(_))).then(|| sink.name().into()),
+        cc: limits::limits().ok().and_then(|limits| limits.congestion_control),
+        ..Setting::default()
+    }
+}
+
+/// How the ends are joined, and whether they are on one host with no NIC between.
+fn link(place: &Place, device: Option<&Device>) -> (&'static str, bool) {
+    let kind = device.map(|device| device.kind);
+    match place {
+        Place::Loopback(_) => ("loopback", true),
+        Place::Apart { virtual_link: true, .. } => ("veth", true),
+        // Two ports that are virtual themselves are no cable.
+        Place::Apart { .. } => ("cable", kind != Some(DeviceKind::Physical)),
+        Place::Sink(_) => match kind {
+            Some(DeviceKind::Loopback) => ("loopback", true),
+            Some(DeviceKind::Veth) => ("veth", true),
+            _ => ("network", false),
+        },
+    }
+}
+
+fn device(place: &Place, asked: Option<&str>) -> Option<Device> {
+    let name = match (place, asked) {
+        (_, Some(name)) => name.to_owned(),
+        (Place::Loopback(_), None) => "lo".to_owned(),
+        (Place::Apart { near, .. }, None) => near.device.clone(),
+        (Place::Sink(targets), None) => way_to(*targets.first()?)?,
+    };
+    Device::load(&name).ok()
+}
+
+/// The device whose address the kernel would send from; a target that is that address itself is reached over `lo`.
+fn way_to(target: SocketAddr) -> Option<String> {
+    let any: IpAddr = if target.is_ipv4() { [0; 4].into() } else { [0_u16; 8].into() };
+    // Connecting UDP sends nothing: it only asks for the route.
+    let probe = UdpSocket::bind((any, 0)).ok()?;
+    probe.connect(target).ok()?;
+    let own = probe.local_addr().ok()?.ip();
+    if own == target.ip() || target.ip().is_loopback() {
+        return Some("lo".into());
+    }
+    let carries = |address: nix::sys::socket::SockaddrStorage| -> bool {
+        let v4 = address.as_sockaddr_in().map(|a| IpAddr::from(a.ip()));
+        v4.or_else(|| address.as_sockaddr_in6().map(|a| IpAddr::from(a.ip()))) == Some(own)
+    };
+    getifaddrs().ok()?.find(|entry| entry.address.is_some_and(carries)).map(|entry| entry.interface_name)
+}
+
+fn facts(device: &Device) -> DeviceFacts {
+    DeviceFacts {
+        name: device.name.clone(),
+        driver: device.driver.clone(),
+        mtu: device.mtu.into(),
+        scatter_gather: device.features.scatter_gather,
+        tx_checksum: device.features.tx_checksum,
+        tso: device.features.tso,
+    }
+}
+
+/// Part of the machine's CPU time that is busy while we sleep: other load.
+pub(super) fn other_load() -> Option<f64> {
+    let before = CpuTime::read().ok()?;
+    std::thread::sleep(Duration::from_millis(500));
+    let spent = CpuTime::read().ok()?.since(&before);
+    part(spent.busy() + spent.steal, &spent)
+}
+
+/// Part of the CPU time since `before` that the hypervisor took.
+pub(super) fn steal_since(before: Option<CpuTime>) -> Option<f64> {
+    let spent = CpuTime::read().ok()?.since(&before?);
+    part(spent.steal, &spent)
+}
+
+fn part(of: Duration, spent: &CpuTime) -> Option<f64> {
+    let all = (spent.busy() + spent.steal + spent.idle).as_secs_f64();
+    (all > 0.0).then(|| of.as_secs_f64() / all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_addresses_are_reached_over_loopback() {
+        assert_eq!(way_to("127.0.0.1:9".parse().unwrap()).as_deref(), Some("lo"));
+        assert_eq!(way_to("127.8.8.8:9".parse().unwrap()).as_deref(), Some("lo"));
+        let place = Place::Sink(vec!["127.0.0.1:9".parse().unwrap()]);
+        let setting = setting(&place, None, Mode::Recv);
+        assert_eq!((setting.link.as_str(), setting.sink), ("loopback", None));
+        assert!(setting.functional_only.is_some());
+    }
+}

@@ -1,0 +1,149 @@
+//! Break-even on constructed data: found, none, noise, copied, and every refusal.
+
+use super::super::fixture::{Behaviour, made};
+use super::*;
+
+const SIZES: [u64; 5] = [1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10];
+
+/// `copy` costs 1 everywhere, the path what `costs` says; rates are the inverse.
+fn cells(costs: [f64; 5], scatter: f64, copied: [f64; 5], runs: u64) -> Vec<CellReport> {
+    let behave = |machine: f64, copied| Behaviour { gbit_s: 10.0 / machine, machine, scatter, copied };
+    let mut cells = Vec::new();
+    for (index, size) in SIZES.into_iter().enumerate() {
+        cells.push(made("copy", Class::Copies, size, behave(1.0, 0.0), runs));
+        cells.push(made("msg_zerocopy", Class::Told, size, behave(costs[index], copied[index]), runs));
+    }
+    cells
+}
+
+fn outcomes(cells: &[CellReport]) -> (Outcome, Outcome) {
+    let mut found = break_even(cells, false, 1);
+    assert_eq!(found.len(), 1);
+    let found = found.remove(0);
+    (found.machine_s_per_gb, found.gbit_s)
+}
+
+const FALLING: [f64; 5] = [3.0, 2.0, 0.8, 0.5, 0.3];
+const CLEAN: [f64; 5] = [0.0; 5];
+
+#[test]
+fn the_smallest_better_size_is_found_with_its_interval() {
+    let (cpu, rate) = outcomes(&cells(FALLING, 0.01, CLEAN, 5));
+    let at = Outcome::At {
+        size: 16 << 10,
+        low: 16 << 10,
+        high: Some(16 << 10),
+        or_less: false,
+        worse_again_at: None,
+    };
+    assert_eq!(cpu, at);
+    assert_eq!(rate, at);
+}
+
+#[test]
+fn a_size_that_overlaps_is_in_the_interval_and_not_the_answer() {
+    let (cpu, _) = outcomes(&cells([3.0, 0.98, 0.8, 0.5, 0.3], 0.02, CLEAN, 5));
+    assert_eq!(
+        cpu,
+        Outcome::At {
+            size: 16 << 10,
+            low: 4 << 10,
+            high: Some(16 << 10),
+            or_less: false,
+            worse_again_at: None
+        }
+    );
+}
+
+#[test]
+fn better_from_the_smallest_size_on_may_begin_lower_still() {
+    let (cpu, _) = outcomes(&cells([0.5; 5], 0.01, CLEAN, 5));
+    let Outcome::At { size, or_less, .. } = cpu else { panic!("{cpu:?}") };
+    assert_eq!((size, or_less), (1 << 10, true));
+}
+
+#[test]
+fn none_up_to_the_largest_size() {
+    let (cpu, rate) = outcomes(&cells([3.0, 3.0, 2.0, 2.0, 1.5], 0.01, CLEAN, 5));
+    assert_eq!(cpu, Outcome::None { up_to: 256 << 10 });
+    assert_eq!(rate, Outcome::None { up_to: 256 << 10 });
+}
+
+#[test]
+fn noise_is_not_separable() {
+    let (cpu, _) = outcomes(&cells([1.02, 0.99, 1.0, 0.98, 1.01], 0.2, CLEAN, 5));
+    assert_eq!(cpu, Outcome::NotSeparable { worse_at: None });
+    let (cpu, _) = outcomes(&cells([3.0, 2.0, 1.0, 1.0, 0.99], 0.1, CLEAN, 5));
+    assert_eq!(cpu, Outcome::NotSeparable { worse_at: Some(4 << 10) });
+}
+
+#[test]
+fn worse_again_at_a_larger_size_is_said() {
+    let (cpu, _) = outcomes(&cells([3.0, 0.5, 0.5, 1.0, 2.0], 0.01, CLEAN, 5));
+    let Outcome::At { size, worse_again_at, .. } = cpu else { panic!("{cpu:?}") };
+    assert_eq!((size, worse_again_at), (4 << 10, Some(256 << 10)));
+}
+
+#[test]
+fn a_copied_path_has_no_break_even_however_fast_it_is() {
+    let found = break_even(&cells([0.1; 5], 0.01, [1.0; 5], 5), false, 1);
+    assert_eq!((&found[0].machine_s_per_gb, &found[0].gbit_s), (&Outcome::Copied, &Outcome::Copied));
+    assert_eq!(found[0].copied_sizes, SIZES);
+}
+
+#[test]
+fn copied_sizes_are_left_out() {
+    let found = break_even(&cells([0.1, 0.1, 2.0, 0.5, 0.5], 0.01, [1.0, 1.0, 0.0, 0.0, 0.0], 5), false, 1);
+    assert_eq!(found[0].copied_sizes, [1 << 10, 4 << 10]);
+    let Outcome::At { size, .. } = found[0].machine_s_per_gb else { panic!("{found:?}") };
+    assert_eq!(size, 64 << 10);
+}
+
+#[test]
+fn refusals() {
+    let good = cells(FALLING, 0.01, CLEAN, 5);
+    let cpu = |cells: &[CellReport], functional| break_even(cells, functional, 1).remove(0).machine_s_per_gb;
+    assert_eq!(cpu(&good, true), Outcome::FunctionalOnly);
+    assert_eq!(cpu(&cells(FALLING, 0.01, [1.0; 5], 5), true), Outcome::Copied, "that much may be said");
+    assert_eq!(cpu(&cells(FALLING, 0.01, CLEAN, 4), false), Outcome::TooFewRuns { needed: 5 });
+    let alone: Vec<_> = good.iter().filter(|cell| cell.key.path != BASELINE).cloned().collect();
+    assert_eq!(cpu(&alone, false), Outcome::NoBaseline);
+    let mut unproven = good.clone();
+    unproven.iter_mut().for_each(|cell| cell.verdict = Verdict::Unproven);
+    assert_eq!(cpu(&unproven, false), Outcome::Unproven);
+    unproven.iter_mut().for_each(|cell| cell.verdict = Verdict::Failed);
+    assert_eq!(cpu(&unproven, false), Outcome::Failed);
+}
+
+#[test]
+fn streams_and_depths_are_groups_of_their_own() {
+    let mut both = cells(FALLING, 0.01, CLEAN, 5);
+    let mut four = cells([3.0, 3.0, 2.0, 2.0, 1.5], 0.01, CLEAN, 5);
+    four.iter_mut().for_each(|cell| cell.key.streams = 4);
+    both.extend(four);
+    let found = break_even(&both, false, 1);
+    assert_eq!(found.len(), 2);
+    assert!(matches!(found[0].machine_s_per_gb, Outcome::At { .. }));
+    assert_eq!(found[1].machine_s_per_gb, Outcome::None { up_to: 256 << 10 });
+}
+
+#[test]
+fn refinement_halves_the_gap_in_the_exponent_and_ends() {
+    let mut found = break_even(&cells(FALLING, 0.01, CLEAN, 5), false, 1).remove(0);
+    let all = cells(FALLING, 0.01, CLEAN, 5);
+    assert_eq!(refine(&all, &found), Some(8 << 10));
+    found.machine_s_per_gb =
+        Outcome::At { size: 1 << 10, low: 1 << 10, high: None, or_less: true, worse_again_at: None };
+    assert_eq!(refine(&all, &found), None, "nothing smaller was run");
+    found.machine_s_per_gb = Outcome::None { up_to: 1 };
+    assert_eq!(refine(&all, &found), None);
+}
+
+#[test]
+fn the_answer_survives_a_round_trip_and_comes_back_from_the_seed() {
+    let cells = cells([3.0, 0.98, 0.8, 0.5, 0.3], 0.02, CLEAN, 5);
+    let found = break_even(&cells, false, 9);
+    assert_eq!(found, break_even(&cells, false, 9));
+    let json = serde_json::to_string(&found).unwrap();
+    assert_eq!(serde_json::from_str::<Vec<BreakEven>>(&json).unwrap(), found);
+}

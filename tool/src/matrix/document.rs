@@ -1,0 +1,178 @@
+//! From runs to the document: estimates and verdict of every cell, break-even, and what must be said before any
+//! figure is read.
+
+use super::breakeven::break_even;
+use super::plan::Key;
+use super::result::{CellReport, Class, Copied, MatrixReport, Repetition};
+use super::stats::{Estimate, MIN_REPETITIONS, WIDE};
+use super::verdict::{Verdict, judge};
+
+/// Other load, as a part of all CPU time, from which on it is worth a warning.
+const OTHER_LOAD: f64 = 0.10;
+/// Stolen part of CPU time from which on it is worth a warning.
+const STEAL: f64 = 0.01;
+
+/// The cell of these runs.
+#[must_use]
+pub fn cell(key: Key, class: Class, runs: Vec<Repetition>, seed: u64) -> CellReport {
+    let good: Vec<&Repetition> = runs.iter().filter(|run| run.error.is_none()).collect();
+    let seed = key.seed(seed);
+    let over = |figure: fn(&Repetition) -> Option<f64>| {
+        let samples: Vec<f64> = good.iter().filter_map(|run| figure(run)).collect();
+        Estimate::of(&samples, seed)
+    };
+    // A sum over a part of the runs would be no figure of the cell.
+    let sum = |figure: fn(&Repetition) -> Option<Copied>| {
+        good.iter().map(|run| figure(run)).collect::<Option<Vec<_>>>().filter(|all| !all.is_empty()).map(
+            |all| {
+                all.iter().fold(Copied::default(), |sum, one| Copied {
+                    requested_bytes: sum.requested_bytes + one.requested_bytes,
+                    copied_bytes: sum.copied_bytes + one.copied_bytes,
+                })
+            },
+        )
+    };
+    let (kernel, told) = (sum(|run| run.kernel), sum(|run| run.told));
+    let mut errors: Vec<String> = runs.iter().filter_map(|run| run.error.clone()).collect();
+    errors.dedup();
+    CellReport {
+        class,
+        verdict: judge(class, good.len(), kernel, told),
+        gbit_s: over(|run| Some(run.gbit_s)),
+        machine_s_per_gb: over(|run| run.machine_s_per_gb),
+        thread_s_per_gb: over(|run| run.thread_s_per_gb),
+        sink_s_per_gb: over(|run| run.sink_s_per_gb),
+        switches_per_gb: over(|run| run.switches_per_gb),
+        syscalls_per_gb: over(|run| run.syscalls_per_gb),
+        latency_p50_ns: over(|run| run.latency_p50_ns.map(|ns| ns as f64)),
+        latency_p99_ns: over(|run| run.latency_p99_ns.map(|ns| ns as f64)),
+        latency_p999_ns: over(|run| run.latency_p999_ns.map(|ns| ns as f64)),
+        enobufs: runs.iter().filter_map(|run| run.enobufs).reduce(|a, b| a + b),
+        told,
+        kernel,
+        errors,
+        key,
+        runs,
+    }
+}
+
+/// Fills in what follows from the cells.
+pub fn conclude(report: &mut MatrixReport) {
+    report.break_even = break_even(&report.cells, report.setting.functional_only.is_some(), report.seed);
+}
+
+impl MatrixReport {
+    /// What must be said before any figure is read, most important first.
+    #[must_use]
+    pub fn banners(&self) -> Vec<String> {
+        let setting = &self.setting;
+        let mut banners = Vec::new();
+        if let Some(why) = &setting.functional_only {
+            banners.push(format!("FUNCTIONAL ONLY: {why}; no verdict, read no gain from these figures"));
+        }
+        if let Some(why) = &self.partial {
+            banners.push(format!("PARTIAL: {why}"));
+        }
+        banners.extend(self.confidence());
+        if let Some(other) = setting.other_load.filter(|share| *share > OTHER_LOAD) {
+            banners.push(format!(
+                "OTHER LOAD: {:.0} % of all CPU time was busy before the first run; CPU figures hold it, too",
+                other * 100.0
+            ));
+        }
+        if let Some(steal) = setting.steal.filter(|share| *share > STEAL) {
+            banners.push(format!(
+                "STEAL: the hypervisor took {:.1} % of the CPU time of the runs",
+                steal * 100.0
+            ));
+        }
+        banners
+    }
+
+    /// The banner on intervals too wide to decide much.
+    fn confidence(&self) -> Option<String> {
+        let rated = || self.cells.iter().filter(|cell| cell.verdict != Verdict::Failed);
+        let wide = |estimate: Option<Estimate>| estimate.is_some_and(|e| e.is_wide());
+        let cells = rated().filter(|cell| wide(cell.gbit_s) || wide(cell.machine_s_per_gb)).count();
+        if cells == 0 {
+            return None;
+        }
+        let why = if self.repeat < MIN_REPETITIONS as u64 {
+            format!("fewer than {MIN_REPETITIONS} runs have no interval; raise --repeat")
+        } else {
+            format!("intervals wider than ±{:.0} %; raise --repeat or --cell-duration", WIDE * 100.0)
+        };
+        Some(format!("CONFIDENCE NOT REACHED in {cells} of {} cells: {why}", rated().count()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture;
+    use super::*;
+
+    fn runs(n: u64) -> Vec<Repetition> {
+        (0..n)
+            .map(|round| Repetition { round, gbit_s: 10.0, enobufs: Some(1), ..Repetition::default() })
+            .collect()
+    }
+
+    fn key() -> Key {
+        Key { path: "msg_zerocopy".into(), size: 65_536, streams: 1, depth: 16 }
+    }
+
+    #[test]
+    fn failed_runs_are_kept_and_counted_in_no_estimate() {
+        let mut runs = runs(6);
+        runs[2].error = Some("gone".into());
+        runs[2].gbit_s = 1000.0;
+        runs[3].error = Some("gone".into());
+        let cell = cell(key(), Class::Told, runs, 1);
+        assert_eq!((cell.runs.len(), cell.errors.len(), cell.enobufs), (6, 1, Some(6)));
+        let rate = cell.gbit_s.unwrap();
+        assert_eq!((rate.n, rate.median, rate.low), (4, 10.0, None));
+        assert_eq!(cell.verdict, Verdict::Unproven);
+        assert_eq!(super::cell(key(), Class::Told, Vec::new(), 1).verdict, Verdict::Failed);
+    }
+
+    #[test]
+    fn a_kernel_sum_that_lacks_a_run_is_no_sum() {
+        let copied = Copied { requested_bytes: 100, copied_bytes: 0 };
+        let mut runs = runs(5);
+        for run in &mut runs {
+            run.kernel = Some(copied);
+        }
+        let whole = cell(key(), Class::Untold, runs.clone(), 1);
+        assert_eq!(whole.kernel, Some(Copied { requested_bytes: 500, copied_bytes: 0 }));
+        assert!(whole.is_zero_copy());
+        runs[4].kernel = None;
+        let part = cell(key(), Class::Untold, runs, 1);
+        assert_eq!((part.kernel, part.verdict), (None, Verdict::Unproven));
+    }
+
+    #[test]
+    fn banners_come_with_their_causes() {
+        let quiet = fixture::cable();
+        assert_eq!(quiet.banners(), Vec::<String>::new());
+        let mut loud = quiet.clone();
+        loud.setting.functional_only = Some("both ends are on this host".into());
+        loud.partial = Some("ended by a signal".into());
+        loud.setting.other_load = Some(0.5);
+        loud.setting.steal = Some(0.05);
+        let banners = loud.banners();
+        let begins = ["FUNCTIONAL ONLY", "PARTIAL", "OTHER LOAD: 50 %", "STEAL: the hypervisor took 5.0 %"];
+        assert_eq!(banners.len(), 4, "{banners:?}");
+        assert!(banners.iter().zip(begins).all(|(banner, begin)| banner.starts_with(begin)), "{banners:?}");
+    }
+
+    #[test]
+    fn wide_or_missing_intervals_are_said() {
+        let mut report = fixture::cable();
+        let rate = report.cells[0].gbit_s.as_mut().unwrap();
+        rate.high = Some(rate.median * 1.5);
+        let banners = report.banners();
+        assert!(banners[0].contains("in 1 of") && banners[0].contains("±10 %"), "{banners:?}");
+        report.repeat = 3;
+        assert!(report.banners()[0].contains("raise --repeat"));
+    }
+}

@@ -1,0 +1,74 @@
+//! One run of the generator as one repetition of a cell.
+
+use super::result::{Copied, Repetition};
+use crate::load::result::{LoadReport, s_per_gb};
+use crate::load::sink::result::SinkReport;
+
+/// The place of a run in the matrix.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Place {
+    /// Round, from 0.
+    pub round: u64,
+    /// Place within the round, from 0.
+    pub place: u64,
+}
+
+/// A run that could not even start.
+#[must_use]
+pub fn failed(at: Place, error: String) -> Repetition {
+    Repetition { round: at.round, place: at.place, error: Some(error), ..Repetition::default() }
+}
+
+/// The figures of one run. `sink` is the report of a sink that had only this run, `kernel` what was seen of it, or why
+/// that is not whole; `None` when nothing was traced.
+#[must_use]
+pub fn repetition(
+    at: Place,
+    load: &LoadReport,
+    sink: Option<&SinkReport>,
+    kernel: Option<Result<Copied, String>>,
+) -> Repetition {
+    let (kernel, kernel_missing) = match kernel {
+        Some(Ok(copied)) => (Some(copied), None),
+        Some(Err(why)) => (None, Some(why)),
+        None => (None, None),
+    };
+    let completions = load.completions.as_ref();
+    let latency = completions.and_then(|ends| ends.latency_ns.figures);
+    // By their names in the document: a load without them reports none.
+    let document = serde_json::to_value(load).unwrap_or_default();
+    let per_gb = |key: &str| document.get(key)?.get("per_gb")?.as_f64();
+    Repetition {
+        round: at.round,
+        place: at.place,
+        error: load.error.clone().or_else(|| elsewhere(load)).or_else(|| disagreement(load, sink)),
+        acked_bytes: load.acked_bytes,
+        duration_ns: load.phases.send_ns + load.phases.settle_ns,
+        gbit_s: load.gbit_s,
+        machine_s_per_gb: load.cpu.machine_s_per_gb,
+        thread_s_per_gb: load.cpu.thread_s_per_gb,
+        // Per byte the sink received: it may have been warmed up with more than was measured.
+        sink_s_per_gb: sink.and_then(|sink| s_per_gb(sink.thread_ns, sink.bytes)),
+        switches_per_gb: per_gb("switches"),
+        syscalls_per_gb: per_gb("syscalls"),
+        latency_p50_ns: latency.map(|l| l.p50),
+        latency_p99_ns: latency.map(|l| l.p99),
+        latency_p999_ns: latency.map(|l| l.p999),
+        told: completions.map(|c| Copied { requested_bytes: c.bytes, copied_bytes: c.told_copied_bytes }),
+        kernel,
+        kernel_missing,
+        enobufs: load.errors.get("ENOBUFS").copied(),
+    }
+}
+
+/// That the traffic took another way than through the device asked for.
+fn elsewhere(load: &LoadReport) -> Option<String> {
+    let device = load.device.as_ref().filter(|device| !device.verified)?;
+    Some(format!("the traffic did not leave through {}: {}", device.name, device.why))
+}
+
+/// What load and sink do not agree on.
+fn disagreement(load: &LoadReport, sink: Option<&SinkReport>) -> Option<String> {
+    let sink = sink.filter(|sink| sink.bytes < load.acked_bytes)?;
+    Some(format!("{} bytes were acknowledged, but the sink received only {}", load.acked_bytes, sink.bytes))
+}
