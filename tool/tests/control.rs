@@ -98,7 +98,7 @@ fn wrong_bytes_come_back_with_the_send_they_were_in() {
     bytes[5000..5100].fill(0xdb);
     socket.write_all(&bytes).unwrap();
     drop(socket);
-    let peer = session.finish().unwrap();
+    let peer = session.finish(false).unwrap();
     assert_eq!(peer.bytes, 64 << 10);
     assert_eq!(peer.figures.verified_bytes.unwrap() + peer.figures.mismatches.unwrap(), 64 << 10);
     let first = peer.first_mismatch.clone().unwrap();
@@ -197,7 +197,7 @@ fn strangers_among_the_connections_are_not_counted() {
     let _ = late.write_all(b"nor this");
     ours.write_all(b"12345").unwrap();
     drop(ours);
-    let peer = session.finish().unwrap();
+    let peer = session.finish(false).unwrap();
     assert_eq!((peer.bytes, peer.connections), (5, 1));
     let seen = sink.thread.join().unwrap();
     assert_eq!((seen.bytes, seen.turned_away), (5, 2));
@@ -210,7 +210,7 @@ fn a_sink_that_vanishes_is_one_sentence() {
     let socket = TcpStream::connect(sink.data).unwrap();
     session.begin(vec![socket.local_addr().unwrap()]).unwrap();
     sink.stop();
-    let error = session.finish().unwrap_err().to_string();
+    let error = session.finish(false).unwrap_err().to_string();
     assert!(error.contains("the sink was stopped") || error.contains("vanished"), "{error}");
 }
 

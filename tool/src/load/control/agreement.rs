@@ -39,7 +39,7 @@ impl Agreement {
     /// Every stream is closed: adds the receiver's figures to the report, and what it complains of.
     pub(in crate::load) fn conclude(self, report: &mut LoadReport) {
         let Some(session) = self.0 else { return };
-        let complaint = match session.finish() {
+        let complaint = match session.finish(report.error.is_some()) {
             Ok(peer) => report.peer.insert(peer).complaint(),
             // A run that failed already says why.
             Err(_) if report.error.is_some() => None,

@@ -15,8 +15,10 @@ use crate::load::LoadError;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the sink may take for an answer; longer than it waits itself for the load's connections.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long it may take to take in what is still under way.
-const REPORT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long it may take to take in what is still under way, and to answer when the run has failed already: then it may
+/// well be gone.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(15);
+const FAILED_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A sink that can be asked for runs, and the token it shares with us.
 #[derive(Clone, Debug)]
@@ -80,12 +82,13 @@ impl Session {
         }
     }
 
-    /// Asks for the receiver's figures, after every stream has been closed.
+    /// Asks for the receiver's figures, after every stream has been closed; a run that `failed` is not waited for long.
     ///
     /// # Errors
     /// The sink has vanished.
-    pub fn finish(mut self) -> Result<PeerReport, LoadError> {
-        match self.ask(&Request::Finish, REPORT_TIMEOUT)? {
+    pub fn finish(mut self, failed: bool) -> Result<PeerReport, LoadError> {
+        let patience = if failed { FAILED_TIMEOUT } else { REPORT_TIMEOUT };
+        match self.ask(&Request::Finish, patience)? {
             Answer::Report(report) => Ok(PeerReport { control: self.peer.to_string(), ..*report }),
             other => Err(self.unexpected(&other)),
         }

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use nix::poll::PollFlags;
+use socket2::{SockRef, TcpKeepalive};
 
 use crate::load::control::door::{Door, Event};
 use crate::load::control::message::Answer;
@@ -106,6 +107,7 @@ impl Lines {
         for _ in 0..MAX_LINES {
             let Ok((stream, peer)) = self.listener.accept() else { return };
             let _ = stream.set_nodelay(true);
+            let _ = SockRef::from(&stream).set_tcp_keepalive(&alive());
             let door = Door::new(&self.token);
             let (Ok(()), Ok(door)) = (stream.set_nonblocking(true), door) else { continue };
             self.make_room(news);
@@ -147,6 +149,12 @@ impl Lines {
     fn line(&mut self, id: LineId) -> Option<&mut Line> {
         self.lines.iter_mut().find(|line| line.id == id)
     }
+}
+
+/// A load whose host lost its power, or the network, is found out within about ten seconds.
+fn alive() -> TcpKeepalive {
+    let often = Duration::from_secs(2);
+    TcpKeepalive::new().with_time(often).with_interval(often).with_retries(4)
 }
 
 impl Line {
