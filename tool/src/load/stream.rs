@@ -18,10 +18,13 @@ use super::{cpu, knobs, sys};
 
 /// Longest sleep before looking at the stop flag again.
 pub(super) const WAIT: Duration = Duration::from_millis(100);
-/// How long the peer may take to acknowledge everything, and the kernel to end every send.
+/// How long nothing may be acknowledged and no send may end, once sending has stopped, before we give up waiting.
 const SETTLE_LIMIT: Duration = Duration::from_secs(2);
-const SETTLE_PAUSE: Duration = Duration::from_micros(100);
-const SETTLE_WAIT: Duration = Duration::from_millis(1);
+/// How long we wait at most, even when there is progress.
+const SETTLE_MOST: Duration = Duration::from_secs(10);
+/// Shortest and longest pause between two looks; in between, a sixteenth of the time waited so far: a thousand
+/// threads that look all the time would keep the peer on the same machine from its work.
+const SETTLE_PAUSE: [Duration; 2] = [Duration::from_micros(100), Duration::from_millis(20)];
 
 /// What all connections are to do next.
 #[derive(Clone, Copy)]
@@ -304,7 +307,8 @@ fn finish(job: &Job<'_>, path: &mut dyn SendPath, tally: &mut Tally) -> io::Resu
 /// Waits, not for ever, until everything sent is acknowledged and every send has ended; the last lap ends the stream
 /// of bytes first, which makes the peer acknowledge at once.
 fn settle(job: &Job<'_>, path: &mut dyn SendPath, lap: &mut Lap, last: bool) {
-    let deadline = Instant::now() + SETTLE_LIMIT;
+    let begin = Instant::now();
+    let (mut progress_at, mut open_before) = (begin, u64::MAX);
     // The end mark counts as one unacknowledged byte.
     let end_mark = u64::from(last && job.socket.shutdown(std::net::Shutdown::Write).is_ok());
     loop {
@@ -312,12 +316,20 @@ fn settle(job: &Job<'_>, path: &mut dyn SendPath, lap: &mut Lap, last: bool) {
             lap.error.get_or_insert(error);
         }
         let acknowledged = lap.unacked == 0 || lap.error.is_some();
-        if (acknowledged && lap.outstanding == 0) || Instant::now() >= deadline {
+        if acknowledged && lap.outstanding == 0 {
             break;
         }
+        let (now, open) = (Instant::now(), lap.unacked + lap.outstanding);
+        if open < open_before {
+            (progress_at, open_before) = (now, open);
+        }
+        if now - progress_at >= SETTLE_LIMIT || now - begin >= SETTLE_MOST {
+            break;
+        }
+        let pause = ((now - begin) / 16).clamp(SETTLE_PAUSE[0], SETTLE_PAUSE[1]);
         if lap.outstanding == 0 {
-            std::thread::sleep(SETTLE_PAUSE);
-        } else if let Err(error) = path.wait_end(&job.socket, SETTLE_WAIT, &mut lap.tally) {
+            std::thread::sleep(pause);
+        } else if let Err(error) = path.wait_end(&job.socket, pause, &mut lap.tally) {
             lap.error.get_or_insert(error);
             break;
         }
