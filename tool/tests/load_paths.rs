@@ -151,12 +151,22 @@ fn a_buffer_used_too_early_is_caught() {
     }
 }
 
+/// Free pages of the hugetlb pool.
+fn free_huge_pages() -> u64 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap();
+    let line = text.lines().find(|line| line.starts_with("HugePages_Free:")).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).unwrap_or(0)
+}
+
 #[test]
 fn kinds_of_pages_are_what_was_asked_for_or_refused() {
     for path in available() {
         for pages in [PageKind::Thp, PageKind::Hugetlb] {
             let setup = Setup { pages, depth: 4, verify: Some(Poison::AfterEnd), ..Setup::default() };
             let (report, received) = send_bytes(path, setup, Duration::ZERO, 4 << 20);
+            if pages == PageKind::Hugetlb && free_huge_pages() > 4 {
+                assert_eq!(report.error, None, "{}: there are free huge pages", path.name);
+            }
             match &report.error {
                 None => assert_right(path, "huge", &report, &received),
                 Some(error) => assert!(error.contains("huge pages"), "{}: {error}", path.name),
