@@ -91,7 +91,11 @@ pub fn run(
     let mut report = run.report(plan, target, cc);
     report.phases.connect_ns = connect_ns;
     if let Some(device) = &plan.device {
-        report.error = report.error.take().map(|error| super::device::explain(device, error));
+        let lost = report.acked_bytes < report.bytes;
+        report.error = super::device::explain(device, report.error.take(), lost);
+        if report.error.is_some() {
+            report.ended_by = EndedBy::Error;
+        }
     }
     report.device = device.map(|watch| watch.end(report.acked_bytes));
     Ok(report)
