@@ -229,9 +229,9 @@ fn device_down(bench: &Bench) -> anyhow::Result<Verdict> {
         shown.is_ok_and(|text| text.contains("0200070A:0009"))
     };
     ensure!(wait_until(SOON, listens), "the sink does not listen");
-    let arguments = ["copy", "--to", "10.7.0.2:9", "-i", "p0", "--duration", "4s", "--no-trace", "--json"];
+    let arguments = ["copy", "--to", "10.7.0.2:9", "-i", "p0", "--duration", "6s", "--no-trace", "--json"];
     let running = near.start(&mut load(bench, &arguments))?;
-    std::thread::sleep(Duration::from_millis(1500));
+    ensure!(wait_until(SOON, || sent(&near, "p0") > BYTES), "nothing is sent");
     near.ip("link set p0 down")?;
     let output = running.finish(SOON)?;
     let load = report(&output)?;
@@ -240,6 +240,13 @@ fn device_down(bench: &Bench) -> anyhow::Result<Verdict> {
     ensure!(load.ended_by == "error" && error.contains("p0"), "{:?}: {error}", load.ended_by);
     ensure!(load.bytes > 0, "nothing was sent before");
     Ok(Verdict::Ok)
+}
+
+/// Bytes the device has sent, from its line in `/proc/net/dev`.
+fn sent(netns: &Netns, device: &str) -> u64 {
+    let text = netns.command("cat", &["/proc/self/net/dev"]).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.trim_start().strip_prefix(device)?.strip_prefix(':'));
+    line.and_then(|line| line.split_whitespace().nth(8)?.parse().ok()).unwrap_or(0)
 }
 
 /// The two ports of the emulated cable, in the first namespace.
@@ -303,7 +310,7 @@ fn cable_of_nics(bench: &Bench) -> anyhow::Result<Verdict> {
     let before = port.look()?;
     let (cable, bytes) = (format!("{near},{far}"), BYTES.to_string());
     let mut command = load(bench, &["msg_zerocopy", "--cable", &cable, "--bytes", &bytes, "--json"]);
-    let output = process::start(&mut command)?.finish(Duration::from_secs(120))?;
+    let output = process::start(&mut command)?.finish(Duration::from_secs(300))?;
     if let Some(directory) = &bench.keep {
         std::fs::write(directory.join("load_cable_nic.json"), &output.stdout)?;
     }

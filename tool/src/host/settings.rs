@@ -22,6 +22,8 @@ const LOCAL_TABLE: u32 = 255;
 /// How long a route may wait for what it needs: the link to come up, IPv6 to find its address unique.
 const PATIENCE: Duration = Duration::from_secs(4);
 const PAUSE: Duration = Duration::from_millis(50);
+/// Coarse names of two settings; the kernel logs a complaint when they are read. Their `_ms` forms have the value.
+const DEPRECATED: [&str; 2] = ["base_reachable_time", "retrans_time"];
 /// Directories of settings by device. The kernel gives a device that arrives the defaults of its new namespace.
 const SYSCTLS: [&str; 4] = ["ipv4/conf", "ipv6/conf", "ipv4/neigh", "ipv6/neigh"];
 
@@ -278,8 +280,12 @@ fn sysctls(device: &str) -> Vec<(String, String)> {
     for directory in SYSCTLS {
         let directory = format!("{directory}/{device}");
         for entry in fs::read_dir(format!("/proc/sys/net/{directory}")).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if DEPRECATED.contains(&name.as_str()) {
+                continue;
+            }
             if let Ok(value) = fs::read_to_string(entry.path()) {
-                found.push((format!("{directory}/{}", entry.file_name().to_string_lossy()), value));
+                found.push((format!("{directory}/{name}"), value));
             }
         }
     }

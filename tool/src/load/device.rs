@@ -47,14 +47,20 @@ impl DeviceWatch {
     }
 }
 
-/// Why a load failed: that its device went down or away, when it did, and else `error` as it is.
+/// Why a load failed: that its device went down or away, when it did and bytes were `lost` or there is an `error`;
+/// else the error as it is.
 #[must_use]
-pub fn explain(device: &str, error: String) -> String {
-    match Device::load(device) {
-        Ok(facts) if facts.running => error,
-        Ok(facts) if facts.up => format!("device {device} lost its carrier during the run: {error}"),
-        Ok(_) => format!("device {device} was set down during the run: {error}"),
-        Err(_) => format!("device {device} disappeared during the run: {error}"),
+pub fn explain(device: &str, error: Option<String>, lost: bool) -> Option<String> {
+    let what = match Device::load(device) {
+        Ok(facts) if facts.running => return error,
+        Ok(facts) if facts.up => "lost its carrier",
+        Ok(_) => "was set down",
+        Err(_) => "disappeared",
+    };
+    match error {
+        Some(error) => Some(format!("device {device} {what} during the run: {error}")),
+        None if lost => Some(format!("device {device} {what} during the run; what it had not sent is lost")),
+        None => None,
     }
 }
 
@@ -94,8 +100,12 @@ mod tests {
 
     #[test]
     fn a_failure_names_the_device_only_when_it_is_the_cause() {
-        assert_eq!(explain("lo", "reset".into()), "reset");
-        assert!(explain("nosuchdev0", "reset".into()).contains("nosuchdev0 disappeared"));
+        let error = Some("reset".to_owned());
+        assert_eq!(explain("lo", error.clone(), true), error);
+        assert_eq!((explain("lo", None, true), explain("nosuchdev0", None, false)), (None, None));
+        for explained in [explain("nosuchdev0", error, false), explain("nosuchdev0", None, true)] {
+            assert!(explained.unwrap().contains("nosuchdev0 disappeared"));
+        }
     }
 
     #[test]

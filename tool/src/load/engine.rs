@@ -181,7 +181,11 @@ pub fn run_watched(
     let spans = run_streams(plan, sockets, stop, watcher)?;
     let mut report = report(&Facts { plan, target, cc, connect_ns }, &spans);
     if let Some(device) = &plan.device {
-        report.error = report.error.take().map(|error| super::device::explain(device, error));
+        let lost = report.acked_bytes < report.bytes;
+        report.error = super::device::explain(device, report.error.take(), lost);
+        if report.error.is_some() {
+            report.ended_by = EndedBy::Error;
+        }
     }
     report.device = device.map(|watch| watch.end(report.acked_bytes));
     agreement.conclude(&mut report);
