@@ -67,13 +67,10 @@ fn send_bytes(path: &'static PathEntry, setup: Setup, pause: Duration, bytes: u6
     let plan = Plan {
         path,
         targets: vec![target],
-        device: None,
-        cc: None,
         setup,
-        streams: 1,
         duration: Duration::from_secs(60),
         bytes: Some(bytes),
-        pin: false,
+        ..Plan::default()
     };
     let report = run(&plan, None, |_| {}).unwrap();
     (report, checker.join().unwrap())

@@ -58,12 +58,7 @@ fn stat(figures: PathFigures) -> Stat {
         sources: [("send".to_owned(), "fentry:tcp_sendmsg_locked".to_owned())].into(),
         missing: vec![Missing { fact: "ktls_recv".into(), why: "another function".into() }],
         paths: vec![figures.clone()],
-        processes: vec![Process {
-            pid: sent().pid,
-            comm: "t".into(),
-            paths: vec![figures.clone()],
-            ..Process::default()
-        }],
+        processes: vec![Process { pid: sent().pid, comm: "t".into(), paths: vec![figures.clone()] }],
         sockets: vec![Socket {
             pid: sent().pid,
             dev: Some("lo".into()),
@@ -114,7 +109,7 @@ fn every_wrong_figure_is_named() {
 fn loss_strangers_and_sources_are_named() {
     let mut stat = stat(figures());
     stat.lost.total = 1;
-    stat.processes.push(Process { pid: 1, comm: "init".into(), paths: Vec::new(), ..Process::default() });
+    stat.processes.push(Process { pid: 1, comm: "init".into(), paths: Vec::new() });
     stat.sockets[0].dev = None;
     stat.missing.push(Missing { fact: "told".into(), why: " ".into() });
     let complaints = report(&loopback(), &[sent()], "lo", &stat, Some(Backend::Fentry)).join("\n");

@@ -20,7 +20,7 @@ use super::lead::{Lead, Leader};
 use super::pace::Rate;
 use super::paths::{PATHS, PathEntry, Setup};
 use super::placement::{self, Placement};
-use super::result::LoadReport;
+use super::result::{EndedBy, LoadReport};
 use super::stream::{self, Job, Lap, Live, Order, Shared};
 use super::warmup::WarmUp;
 use crate::units::{bytes, size};
