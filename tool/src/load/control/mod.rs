@@ -5,8 +5,8 @@
 //! command the sink, and nobody on the way can alter, repeat or leave out a command. Nothing is encrypted: there is
 //! nothing secret in it. What a load may use is limited by the sink's owner.
 //!
-//! [`wire`] cuts frames, [`seal`] proves and seals, [`handshake`] is who speaks when; all three are pure, as is
-//! [`door`], the sink's side. [`client`] is the load's side and the only one here that does I/O.
+//! `wire` cuts frames, `seal` proves and seals, `handshake` is who speaks when; all three are pure, as is
+//! `door`, the sink's side. [`client`] is the load's side and the only one here that does I/O.
 
 pub mod client;
 pub mod message;
