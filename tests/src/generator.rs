@@ -113,6 +113,8 @@ fn compare(path: &str, load: &Load, sink: &Sink, stat: &Stat) -> Vec<String> {
     same("events lost", stat.lost.total, 0);
     let figures: Vec<&PathFigures> = stat.paths.iter().filter(|figures| figures.path == path).collect();
     same("bytes of the path", figures.iter().map(|f| f.bytes).sum(), load.bytes);
+    let others = stat.paths.iter().filter(|figures| figures.path != path);
+    same("calls of other paths", others.map(|figures| figures.calls).sum(), 0);
     same("bytes of all paths", stat.paths.iter().map(|f| f.bytes).sum(), load.bytes);
     let one_entry_per_call = matches!(path, "copy" | "msg_zerocopy");
     for figures in figures {

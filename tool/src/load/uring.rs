@@ -2,13 +2,12 @@
 #![allow(unsafe_code, reason = "requests and registrations point to memory that must outlive them")]
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use io_uring::types::{Fd, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
-use socket2::{Domain, Protocol, Socket, Type};
 
 /// `IORING_SEND_ZC_REPORT_USAGE`: the notification tells whether bytes were copied.
 pub(super) const REPORT_USAGE: u16 = 1 << 3;
@@ -232,25 +231,27 @@ pub(super) fn has_bundle() -> Result<(), String> {
         .into())
 }
 
-/// Whether the kernel knows a request: it refuses one it does not know before it looks at the socket, and any other
-/// because the socket is not connected.
+/// Whether the kernel knows a request: it refuses one that it does not know, or flags that it does not know, before it
+/// finds out that there is no such socket.
 fn has_request(make: impl FnOnce(Fd, &[u8]) -> squeue::Entry) -> Result<(), String> {
-    let answer = try_request(make).map_err(|error| error.to_string())?;
-    if matches!(-answer, libc::EINVAL | libc::EOPNOTSUPP) {
-        return Err("io_uring of this kernel does not have this request, or cannot tell of copies with it \
-                    (IORING_SEND_ZC_REPORT_USAGE, Linux 6.2 has it)"
-            .into());
+    const NOWHERE: Fd = Fd(-1);
+    match -try_request(|byte| make(NOWHERE, byte)).map_err(|error| error.to_string())? {
+        libc::EBADF => Ok(()),
+        libc::EINVAL | libc::EOPNOTSUPP => {
+            Err("io_uring of this kernel does not have this request, or cannot tell of copies with it \
+                 (IORING_SEND_ZC_REPORT_USAGE, Linux 6.2 has it)"
+                .into())
+        }
+        errno => Err(format!("io_uring refuses this request: {}", io::Error::from_raw_os_error(errno))),
     }
-    Ok(())
 }
 
-fn try_request(make: impl FnOnce(Fd, &[u8]) -> squeue::Entry) -> io::Result<i32> {
+fn try_request(make: impl FnOnce(&[u8]) -> squeue::Entry) -> io::Result<i32> {
     let mut ring = Ring::new(1)?;
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))
-        .or_else(|_| Socket::new(Domain::IPV6, Type::STREAM, Some(Protocol::TCP)))?;
     let byte = [0];
-    // SAFETY: `byte` lives longer than the ring; a message is made by the caller and lives longer than this call.
-    unsafe { ring.push(&make(fd(socket.as_fd()), &byte).user_data(0)) }?;
+    // SAFETY: `byte` lives until the request is answered or, were it not, is never sent anywhere; a message is made by
+    // the caller and lives longer than this call.
+    unsafe { ring.push(&make(&byte).user_data(0)) }?;
     ring.wait(Duration::from_secs(1))?;
     let mut answer = None;
     ring.drain(|completion| {
