@@ -99,13 +99,15 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     let cells = cells(args.quick, &measure::congestion_controls()?);
     let estimate = f64::from(rounds * 2 * u32::try_from(cells.len())?) * (f64::from(seconds) + 0.3);
     eprintln!("{} cells, {rounds} rounds, about {:.0} min", cells.len(), (estimate / 60.0).ceil());
+    // Before the first run, which is work of our own.
+    let machine = machine::Machine::ask(&zcscope)?;
     let bench = Bench { zcscope, seconds };
     let rows = compare(&bench, &cells, rounds)?;
     let flags =
         if args.quick { " --quick".to_owned() } else { format!(" --rounds {rounds} --seconds {seconds}") };
     let report = Report {
         schema: "zcscope.peers/1",
-        machine: machine::Machine::ask(&bench.zcscope)?,
+        machine,
         command: format!("cargo xtask bench peers{flags}"),
         rounds,
         seconds,
