@@ -185,7 +185,6 @@ impl Args {
             pacing_bit_s,
             warm_up: self.warm_up.unwrap_or(default_warm_up),
             levels,
-            ..Plan::default()
         })
     }
 
