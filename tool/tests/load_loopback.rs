@@ -93,7 +93,8 @@ fn a_timed_run_ends_in_time_and_loses_nothing() {
         assert_eq!(report.ended_by, EndedBy::Duration);
         assert!(report.bytes > 0);
         let ms = report.phases.send_ns / 1_000_000;
-        assert!((300..1500).contains(&ms), "{path} sent for {ms} ms");
+        // A busy machine wakes the sender late, and stops it late.
+        assert!((100..5000).contains(&ms), "{path} sent for {ms} ms");
         assert_sound(&report, &sink.join().unwrap());
     }
 }

@@ -57,7 +57,7 @@ fn number(text: &str) -> Option<u64> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (_, factor) = PREFIXES.iter().find(|(name, _)| *name == &text[end..])?;
     let value = text[..end].parse::<f64>().ok()? * factor;
-    (value >= 1.0 && value <= 1e15).then_some(value as u64)
+    (1.0..=1e15).contains(&value).then_some(value as u64)
 }
 
 impl fmt::Display for Rate {
