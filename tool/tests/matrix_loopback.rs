@@ -39,7 +39,7 @@ fn every_form_of_a_real_matrix() {
     let output = zcscope(&args);
     assert!(output.status.success(), "{}", text(&output));
     let said = text(&output);
-    for expected in ["4 cells x 2 rounds", "seed 3", "FUNCTIONAL ONLY", "msg_zerocopy (COPIED 100 %)"] {
+    for expected in ["4 cells x 2 runs", "seed 3", "FUNCTIONAL ONLY", "msg_zerocopy (COPIED 100 %)"] {
         assert!(said.contains(expected), "{expected}: {said}");
     }
 

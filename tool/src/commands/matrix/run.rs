@@ -141,7 +141,7 @@ impl Session<'_> {
         let text = |time: Duration| duration(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
         let limit = if self.args.cell_bytes.is_some() { " at most" } else { "" };
         eprintln!(
-            "{cells} cells x {} rounds, {}{limit} each: about {}{limit}; seed {seed}",
+            "{cells} cells x {} runs, {}{limit} each: about {}{limit}; seed {seed}",
             self.args.repeat,
             text(each),
             text(expected)

@@ -36,6 +36,10 @@ pub(super) fn outcome(outcome: &Outcome) -> String {
 
 /// What follows the two outcomes of a path.
 pub(super) fn left_out(found: &BreakEven) -> Option<String> {
+    if found.machine_s_per_gb == Outcome::Copied {
+        // All of them: that is said already.
+        return None;
+    }
     let sizes: Vec<String> = found.copied_sizes.iter().map(|bytes| size(*bytes)).collect();
     (!sizes.is_empty()).then(|| format!("copied at {}", sizes.join(" ")))
 }

@@ -53,8 +53,9 @@ fn runs(report: &MatrixReport) -> String {
         ns => format!("after {} of warm-up", duration(ns)),
     };
     format!(
-        "{} rounds, {}{limit} each {warm_up}; {} in all",
+        "{} round{}, {}{limit} each {warm_up}; {} in all",
         report.repeat,
+        if report.repeat == 1 { "" } else { "s" },
         duration(report.cell_duration_ns),
         duration(report.duration_ns)
     )

@@ -13,6 +13,8 @@ const ROWS: usize = 14;
 const MARGIN: usize = 8;
 /// Most columns of it: wider tells no more.
 const MAX_COLUMNS: usize = 100;
+/// Most paths whose marks are joined: more lines hide each other.
+const MAX_JOINED: usize = 6;
 /// Marks of paths, in order; the ASCII ones are letters.
 const MARKS: [char; 12] = ['●', '■', '▲', '◆', '○', '□', '△', '◇', '★', '☆', '▼', '▽'];
 /// Mark of several paths at one place.
@@ -47,7 +49,9 @@ fn plot(report: &MatrixReport, group: (u64, u64), screen: Screen) -> Vec<String>
     let mut canvas = vec![vec![' '; axes.columns]; ROWS];
     for (index, path) in paths.iter().enumerate() {
         let mine: Vec<&Point> = points.iter().filter(|point| point.path == *path).collect();
-        join(&mut canvas, &axes, &mine, JOIN[usize::from(screen.unicode)]);
+        if paths.len() <= MAX_JOINED {
+            join(&mut canvas, &axes, &mine, JOIN[usize::from(screen.unicode)]);
+        }
         for point in mine {
             let (x, y) = axes.place(point);
             let free = [' ', JOIN[0], JOIN[1]].contains(&canvas[y][x]);
