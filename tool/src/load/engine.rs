@@ -187,7 +187,9 @@ pub fn run_watched(
             report.ended_by = EndedBy::Error;
         }
     }
-    report.device = device.map(|watch| watch.end(report.acked_bytes));
+    // The counter runs from before the warm-up.
+    let warm_up = report.warm_up.as_ref().map_or(0, |warm_up| warm_up.bytes);
+    report.device = device.map(|watch| watch.end(report.acked_bytes + warm_up));
     agreement.conclude(&mut report);
     Ok(report)
 }
