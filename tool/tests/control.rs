@@ -12,7 +12,7 @@ use zcscope::load::control::client::{Session, Target};
 use zcscope::load::control::message::{Ask, Limits};
 use zcscope::load::control::token::Token;
 use zcscope::load::engine::{Plan, run};
-use zcscope::load::paths::{PathEntry, Setup};
+use zcscope::load::paths::PathEntry;
 use zcscope::load::pattern::fill;
 use zcscope::load::result::EndedBy;
 use zcscope::load::sink::result::{Fault, SinkReport};

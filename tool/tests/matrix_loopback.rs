@@ -1,4 +1,5 @@
 //! The verb `matrix` as a user runs it, over loopback: the document fits its schema, every form is written.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::process::{Command, Output};
 

@@ -27,9 +27,7 @@ use queue::{Needs, Task};
 use crate::expect::Backend;
 use crate::kernel::{self, Since};
 use crate::report::{Tally, Verdict};
-use crate::{
-    bpftrace, foreign, generator, generator_e, generator_k, generator_m, generator_n, generator_p, misuse,
-};
+use crate::{bpftrace, foreign, generator, misuse};
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -151,11 +149,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
     let procedures: Vec<_> = misuse::ALL
         .iter()
         .chain(generator::ALL)
-        .chain(generator_n::ALL)
-        .chain(generator_p::ALL)
-        .chain(generator_e::ALL)
-        .chain(generator_k::ALL)
-        .chain(generator_m::ALL)
+        .chain(generator::place::ALL)
+        .chain(generator::paths::ALL)
+        .chain(generator::engine::ALL)
+        .chain(generator::sink::ALL)
+        .chain(generator::matrix::ALL)
         .chain(foreign::ALL)
         .chain(bpftrace::ALL)
         .chain(files::ALL)

@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use super::{Failure, Outcome};
 use crate::host::link::{self, End};
-pub(super) use crate::load::place::parse_cable as parse_link;
 use crate::privilege;
 use crate::probe::{Backend, Filter, Options, Probe};
 use crate::units::parse_duration;
@@ -27,7 +26,7 @@ const MEGABIT_S: u32 = 1200;
 pub struct Args {
     /// Use these two devices, joined by a cable, instead of a veth pair. They are moved into own network
     /// namespaces and given back with all their settings.
-    #[arg(long, value_name = "IF1,IF2", value_parser = parse_link)]
+    #[arg(long, value_name = "IF1,IF2", value_parser = crate::load::place::parse_cable)]
     link: Option<(String, String)>,
     /// No screen: print a report at the end.
     #[arg(long)]

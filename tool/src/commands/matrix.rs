@@ -9,7 +9,6 @@ mod place;
 mod progress;
 mod run;
 mod setting;
-mod sink;
 mod truth;
 
 use super::Outcome;
@@ -38,6 +37,6 @@ enum What {
 pub fn run(args: Args) -> Outcome {
     match args.what {
         Some(What::Diff(args)) => diff::run(&args),
-        None => run::run(*args.measure),
+        None => run::run(&args.measure),
     }
 }

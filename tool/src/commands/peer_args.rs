@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::load::control::client::Target;
 use crate::load::control::token::Token;
 use crate::load::pattern::Poison;
-use crate::load::sink::Mode;
+use crate::load::sink::{Mode, Rules};
 use crate::load::{Family, LoadError, resolve};
 
 /// How the sink is asked, and whether it checks what comes.
@@ -47,15 +47,10 @@ impl PeerArgs {
         self.sink_mode.is_none() || self.control.is_some()
     }
 
-    /// Arguments for a sink that is started for this load, which receives TLS records with `tls`.
+    /// How a sink that is started for this load receives; TLS records with `tls`.
     #[must_use]
-    pub fn sink_arguments(&self, tls: bool) -> Vec<&'static str> {
-        let mode = self.sink_mode.unwrap_or_default().name();
-        let flags = [(self.verify, "--verify"), (tls, "--tls")];
-        ["--mode", mode]
-            .into_iter()
-            .chain(flags.iter().filter(|(set, _)| *set).map(|(_, flag)| *flag))
-            .collect()
+    pub fn rules(&self, tls: bool) -> Rules {
+        Rules { mode: self.sink_mode.unwrap_or_default(), verify: self.verify, tls }
     }
 
     /// When buffers are overwritten.

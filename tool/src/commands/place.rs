@@ -1,10 +1,14 @@
 //! Flags that say where a load runs when both ends are on this host, and the repair of what a killed run left.
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
 use super::{Failure, Outcome};
 use crate::host::loan::{self, Repair};
 use crate::load::LoadError;
 use crate::load::place::{Place, SinkChild, parse_cable};
 use crate::load::result::LoadReport;
+use crate::load::sink::Rules;
 
 /// Flags of the place.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -27,26 +31,42 @@ pub struct Placed {
 }
 
 impl PlaceArgs {
-    /// Makes the place asked for and starts the sink there with these arguments; `None` when none was asked for.
+    /// Makes the place asked for and starts the sink there for a run of `longest` at most; `None` when none was asked
+    /// for.
     ///
     /// # Errors
     /// See [`Place::cable`] and [`Place::start_sink`].
-    pub fn open(&self, sink: &[&str]) -> Result<Option<Placed>, LoadError> {
-        let place = match &self.cable {
-            Some((a, b)) => Place::cable([a, b])?,
-            None if self.veth => Place::veth()?,
-            None => return Ok(None),
-        };
-        Ok(Some(Placed { sink: place.start_sink(sink)?, place }))
+    pub fn open(&self, v6: bool, rules: Rules, longest: Duration) -> Result<Option<Placed>, LoadError> {
+        let Some(place) = self.make()? else { return Ok(None) };
+        Ok(Some(Placed { sink: place.start_sink(v6, rules, longest)?, place }))
+    }
+
+    /// Makes the place asked for; `None` when none was.
+    ///
+    /// # Errors
+    /// See [`Place::cable`].
+    pub fn make(&self) -> Result<Option<Place>, LoadError> {
+        match &self.cable {
+            Some((a, b)) => Place::cable([a, b]).map(Some),
+            None if self.veth => Place::veth().map(Some),
+            None => Ok(None),
+        }
     }
 }
 
 impl Placed {
+    /// Where its sink listens.
+    #[must_use]
+    pub fn target(&self) -> SocketAddr {
+        self.sink.address
+    }
+
     /// Ends the sink, gives everything back, and adds the place's figures with the sink's report. Bytes the sink found
     /// wrong, or did not check although they were to be (`verify`), make the run a failure.
     pub fn close_into(self, report: &mut LoadReport, verify: bool) {
         let Placed { sink, place } = self;
-        let figures = place.figures(sink.finish());
+        let sink = sink.finish(report.error.is_some());
+        let figures = place.figures(sink.ok());
         if let Some(complaint) = figures.complaint(verify).filter(|_| report.error.is_none()) {
             report.error = Some(complaint);
         }

@@ -4,12 +4,15 @@
 
 mod sink;
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
+use std::process::Command;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::sink::SinkChild;
 use super::LoadError;
+use super::sink::Rules;
 use super::sink::result::SinkReport;
 use crate::host::device::{Device, DeviceKind};
 use crate::host::link::{self, End};
@@ -47,7 +50,7 @@ pub struct PlaceFigures {
     pub functional_only: bool,
     /// The sink's own report (`zcscope.sink/1`); absent when it did not end well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sink: Option<serde_json::Value>,
+    pub sink: Option<SinkReport>,
 }
 
 impl Place {
@@ -88,20 +91,43 @@ impl Place {
         &self.near.device
     }
 
-    /// Starts `zcscope sink` at the far end, with `arguments` besides those that say where and how long, and waits
-    /// until it listens. It is killed when dropped, or when the calling thread ends.
+    /// The address of the far end, where a sink is reached.
+    ///
+    /// # Errors
+    /// [`LoadError::Usage`] when IPv6 is asked for on a kernel that has none.
+    pub fn address(&self, v6: bool) -> Result<IpAddr, LoadError> {
+        let none = || LoadError::Usage("this kernel has no IPv6; leave out -6".into());
+        if v6 { self.far.v6.map(IpAddr::from).ok_or_else(none) } else { Ok(self.far.v4.into()) }
+    }
+
+    /// A command whose child runs at the far end, and is killed when the thread that spawns it ends.
+    #[must_use]
+    pub fn far_command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        self.far.namespace.command(program)
+    }
+
+    /// Starts `zcscope sink` at the far end for one run of `longest` at most.
     ///
     /// # Errors
     /// It does not start, or ended at once; its last words are in the text.
-    pub fn start_sink(&self, arguments: &[&str]) -> Result<SinkChild, LoadError> {
-        SinkChild::start(&self.far, arguments)
-            .map_err(|error| LoadError::Failed(format!("the sink at the far end did not start: {error:#}")))
+    pub fn start_sink(&self, v6: bool, rules: Rules, longest: Duration) -> Result<SinkChild, LoadError> {
+        let did_not = |error: anyhow::Error| {
+            LoadError::Failed(format!("the sink at the far end did not start: {error:#}"))
+        };
+        let program = std::env::current_exe().map_err(|error| did_not(error.into()))?;
+        SinkChild::start(self.far_command(program), self.address(v6)?, rules, longest).map_err(did_not)
     }
 
-    /// The address a sink started here listens on.
+    /// What joins the two ends.
     #[must_use]
-    pub fn target(&self) -> SocketAddr {
-        SocketAddr::new(self.far.address(), sink::PORT)
+    pub fn wire(&self) -> Wire {
+        self.wire
+    }
+
+    /// Whether the kernel copies by design here.
+    #[must_use]
+    pub fn functional_only(&self) -> bool {
+        self.functional_only
     }
 
     /// Runs `load` on a thread in the namespace of the sending side; threads it starts are there, too. In there,
@@ -118,7 +144,7 @@ impl Place {
 
     /// Where this was, for a report.
     #[must_use]
-    pub fn figures(&self, sink: Option<serde_json::Value>) -> PlaceFigures {
+    pub fn figures(&self, sink: Option<SinkReport>) -> PlaceFigures {
         PlaceFigures {
             wire: self.wire,
             near: self.near.device.clone(),
@@ -133,8 +159,7 @@ impl PlaceFigures {
     /// What the sink found wrong, in one sentence; with `verify` also when it checked nothing.
     #[must_use]
     pub fn complaint(&self, verify: bool) -> Option<String> {
-        let sink = self.sink.as_ref().and_then(|sink| SinkReport::deserialize(sink).ok());
-        let Some(sink) = sink else {
+        let Some(sink) = &self.sink else {
             return verify.then(|| "the sink ended without a report, so nothing was verified".to_owned());
         };
         let wrong = sink.figures.mismatches.unwrap_or(0);
@@ -209,7 +234,9 @@ mod tests {
             return;
         }
         let place = Place::veth().unwrap();
-        let checked = place.enter(|| crate::load::target::check(place.device(), place.target())).unwrap();
+        let checked = place
+            .enter(|| crate::load::target::check(place.device(), (place.address(false).unwrap(), 9).into()))
+            .unwrap();
         assert!(checked.is_ok(), "{checked:?}");
     }
 }

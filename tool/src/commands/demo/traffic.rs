@@ -155,7 +155,8 @@ fn supervise<const N: usize>(
             ready = false;
         }
         // Asked only until it is true: the kernel walks its whole connection table for the answer.
-        ready = ready || sink.pid().is_some_and(|pid| sockets::listens(pid, PORT).unwrap_or(false));
+        ready = ready
+            || sink.pid().is_some_and(|pid| sockets::listening(pid).is_ok_and(|address| address.is_some()));
         if ready {
             for load in &mut loads {
                 load.tend()?;

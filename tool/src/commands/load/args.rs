@@ -23,6 +23,8 @@ const DEFAULT_DURATION: Duration = Duration::from_secs(10);
 const DURATION_WITH_BYTES: Duration = Duration::from_secs(600);
 /// Time of one level of `--latency`.
 const DURATION_OF_LEVEL: Duration = Duration::from_secs(5);
+/// A sink started for this load ends by itself after so long, should nobody end it.
+const SINK_LIMIT: Duration = Duration::from_secs(24 * 3600);
 const MAX_IOVECS: i64 = 1024;
 
 /// Arguments of `load`.
@@ -173,7 +175,7 @@ impl Args {
     /// Makes both ends, if they are to be on this host.
     pub(super) fn open_place(&self) -> Result<Option<Placed>, LoadError> {
         let tls = self.path.is_some_and(|entry| entry.path == zcscope_common::Path::Ktls);
-        let placed = self.place.open(&self.peer.sink_arguments(tls))?;
+        let placed = self.place.open(self.v6, self.peer.rules(tls), SINK_LIMIT)?;
         if placed.is_none() && !self.peer.can_tell_the_sink() {
             return Err(LoadError::Usage(
                 "--sink-mode needs a sink that can be told: --control, --cable or --veth; start yours with --mode"
@@ -199,7 +201,7 @@ impl Args {
         let default_warm_up = if self.bytes.is_some() { WarmUp::None } else { WarmUp::Auto };
         Ok(Plan {
             targets: match placed {
-                Some(Placed { place, .. }) => vec![place.target()],
+                Some(placed) => vec![placed.target()],
                 None => resolve(self.to.as_deref().unwrap_or_default(), family)?,
             },
             setup: self.setup()?,

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::commands::place::PlaceArgs;
 use crate::load::engine::{MAX_DEPTH, MAX_SIZE, MAX_STREAMS};
 use crate::load::paths::{PATHS, PathEntry};
 use crate::load::sink::Mode;
@@ -32,13 +33,8 @@ pub(super) struct MeasureArgs {
     /// Send through this device (SO_BINDTODEVICE), and check by its counters that the traffic did.
     #[arg(short = 'i', long = "interface", value_name = "DEV", requires = "to")]
     pub(super) dev: Option<String>,
-    /// Use these two devices of this host, joined by a cable: each is moved into an own network namespace, with a
-    /// sink of its own at the far end, and given back. They must not have addresses.
-    #[arg(long, value_name = "IF1,IF2", value_parser = crate::load::place::parse_cable, conflicts_with = "veth")]
-    pub(super) cable: Option<(String, String)>,
-    /// A veth pair between two own network namespaces; functional only, like loopback.
-    #[arg(long)]
-    pub(super) veth: bool,
+    #[command(flatten)]
+    pub(super) place: PlaceArgs,
     /// How the own sink discards.
     #[arg(long, value_enum, default_value_t, conflicts_with = "to", value_name = "MODE")]
     pub(super) sink: Mode,

@@ -8,12 +8,12 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::place::Place;
 use super::progress::Progress;
-use super::sink::{Room, RunSink};
 use super::truth::{Mark, Truth};
 use crate::load::LoadError;
 use crate::load::engine::{self, Plan, Watcher};
 use crate::load::knobs::SendBuffer;
 use crate::load::paths::{PathEntry, Setup};
+use crate::load::place::SinkChild;
 use crate::load::result::EndedBy;
 use crate::load::sink::{Mode, Rules};
 use crate::load::warmup::WarmUp;
@@ -50,7 +50,6 @@ impl Watcher for Begins<'_> {
 /// What all runs share.
 pub(super) struct Bench<'a> {
     pub(super) place: &'a Place,
-    pub(super) room: &'a Room,
     pub(super) truth: Option<Truth>,
     pub(super) stop: BorrowedFd<'a>,
     pub(super) mode: Mode,
@@ -101,8 +100,8 @@ impl Bench<'_> {
         let own = self.place.own_sink().map_err(|error| error.to_string())?;
         let rules = Rules { mode: self.mode, verify: false, tls: path == zcscope_common::Path::Ktls };
         let longest = self.duration + self.warm_up + SINK_SLACK;
-        let sink = own.map(|(command, ip)| RunSink::start(command, ip, rules, longest, self.room));
-        let sink = sink.transpose().map_err(|error| format!("cannot start the sink: {error}"))?;
+        let sink = own.map(|(command, ip)| SinkChild::start(command, ip, rules, longest));
+        let sink = sink.transpose().map_err(|error| format!("cannot start the sink: {error:#}"))?;
         let targets = match (&sink, self.place) {
             (Some(sink), _) => vec![sink.address],
             (None, Place::Sink(targets)) => targets.clone(),
@@ -115,7 +114,7 @@ impl Bench<'_> {
         let load = load.map_err(|error| error.to_string())?;
         // A run that broke off may have left the sink waiting.
         let whole = load.error.is_none() && load.ended_by != EndedBy::Signal;
-        let sink = sink.filter(|_| whole).map(RunSink::finish).transpose();
+        let sink = sink.filter(|_| whole).map(|sink| sink.finish(false)).transpose();
         let sink = sink.map_err(|error| error.to_string())?;
         let kernel = self.truth.as_mut().zip(before).map(|(truth, before)| truth.since(before?, path));
         // A path that never asks for zero-copy has no ledger.

@@ -6,10 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::args::MeasureArgs;
-use crate::commands::Failure;
-use crate::host::link::{self, End};
-use crate::load::{Family, resolve};
-use crate::privilege;
+use crate::load::{Family, LoadError, place, resolve};
 
 /// The two ends.
 pub(super) enum Place {
@@ -17,18 +14,8 @@ pub(super) enum Place {
     Sink(Vec<SocketAddr>),
     /// Our own sink, both ends in this network namespace.
     Loopback(IpAddr),
-    /// Our own sink at the far end of a link between two own namespaces. A borrowed device goes back when this is
-    /// dropped.
-    Apart {
-        /// Where the load runs.
-        near: End,
-        /// Where the sink runs.
-        far: End,
-        /// Its address.
-        address: IpAddr,
-        /// A pair of virtual devices, not a cable.
-        virtual_link: bool,
-    },
+    /// Our own sink at the far end of a wire between two own namespaces, at this address of it.
+    Apart(Box<place::Place>, IpAddr),
 }
 
 impl Place {
@@ -36,7 +23,7 @@ impl Place {
     ///
     /// # Errors
     /// Unknown target; no right to make namespaces; devices that cannot be borrowed.
-    pub(super) fn new(args: &MeasureArgs) -> Result<Self, Failure> {
+    pub(super) fn new(args: &MeasureArgs) -> Result<Self, LoadError> {
         if let Some(to) = &args.to {
             let family = match (args.v4, args.v6) {
                 (true, _) => Family::V4,
@@ -45,31 +32,23 @@ impl Place {
             };
             return Ok(Place::Sink(resolve(to, family)?));
         }
-        if !args.veth && args.cable.is_none() {
-            let local = if args.v6 { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() };
-            return Ok(Place::Loopback(local));
-        }
-        privilege::can_make_namespaces().map_err(Failure::Failed)?;
-        let ends = match &args.cable {
-            Some((a, b)) => link::borrow([a, b]),
-            None => link::veth(),
-        };
-        let [near, far] = ends.map_err(|error| match error.kind() {
-            io::ErrorKind::InvalidInput => Failure::Usage(error.to_string()),
-            _ => Failure::Failed(format!("cannot set up the link: {error}")),
-        })?;
-        let no_v6 = || Failure::Usage("this kernel has no IPv6; leave out -6".into());
-        let address = if args.v6 { far.v6.ok_or_else(no_v6)?.into() } else { far.v4.into() };
-        Ok(Place::Apart { near, far, address, virtual_link: args.cable.is_none() })
+        Ok(match args.place.make()? {
+            Some(place) => {
+                let address = place.address(args.v6)?;
+                Place::Apart(Box::new(place), address)
+            }
+            None if args.v6 => Place::Loopback(Ipv6Addr::LOCALHOST.into()),
+            None => Place::Loopback(Ipv4Addr::LOCALHOST.into()),
+        })
     }
 
     /// Runs `work` where the load belongs.
     ///
     /// # Errors
     /// The namespace cannot be entered.
-    pub(super) fn at_near_end<T: Send>(&self, work: impl FnOnce() -> T + Send) -> io::Result<T> {
+    pub(super) fn at_near_end<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, LoadError> {
         match self {
-            Place::Apart { near, .. } => near.namespace.enter(work),
+            Place::Apart(place, _) => place.enter(work),
             Place::Sink(_) | Place::Loopback(_) => Ok(work()),
         }
     }
@@ -83,7 +62,7 @@ impl Place {
         Ok(match self {
             Place::Sink(_) => None,
             Place::Loopback(address) => Some((Command::new(program), *address)),
-            Place::Apart { far, address, .. } => Some((far.namespace.command(program), *address)),
+            Place::Apart(place, address) => Some((place.far_command(program), *address)),
         })
     }
 }

@@ -8,7 +8,6 @@ use super::args::{CellDuration, MeasureArgs};
 use super::bench::{Bench, Cell, WORKING_SET};
 use super::place::Place;
 use super::progress::Progress;
-use super::sink::Room;
 use super::truth::Truth;
 use super::{output, setting};
 use crate::commands::{Failure, Outcome};
@@ -28,8 +27,8 @@ const REFINE_STEPS: u64 = 3;
 ///
 /// # Errors
 /// See [`Failure`]. Single runs that fail are marked in the report and end nothing.
-pub(super) fn run(args: MeasureArgs) -> Outcome {
-    output::check(&args)?;
+pub(super) fn run(args: &MeasureArgs) -> Outcome {
+    output::check(args)?;
     let (entries, unavailable) = sort_out(&args.paths.0);
     if entries.is_empty() {
         let why: Vec<_> = unavailable.iter().map(|u| format!("{}: {}", u.path, u.why)).collect();
@@ -37,14 +36,11 @@ pub(super) fn run(args: MeasureArgs) -> Outcome {
     }
     // Before the first thread: threads inherit which signals are held back.
     let interrupt = Interrupt::new().map_err(anyhow::Error::from)?;
-    let place = Place::new(&args)?;
-    let room = Room::new().map_err(|error| Failure::Failed(format!("cannot make a directory: {error}")))?;
-    let session = Session { args: &args, entries, interrupt: &interrupt, place: &place, room: &room };
-    let report = place.at_near_end(|| session.measure());
-    let mut report =
-        report.map_err(|error| Failure::Failed(format!("cannot enter the namespace: {error}")))?;
+    let place = Place::new(args)?;
+    let session = Session { args, entries, interrupt: &interrupt, place: &place };
+    let mut report = place.at_near_end(|| session.measure())?;
     report.unavailable = unavailable;
-    output::write(&report, &args)?;
+    output::write(&report, args)?;
     if report.cells.iter().all(|cell| cell.verdict == Verdict::Failed) {
         return Err(Failure::Failed(nothing_came(&report)));
     }
@@ -78,7 +74,6 @@ struct Session<'a> {
     entries: Vec<&'static PathEntry>,
     interrupt: &'a Interrupt,
     place: &'a Place,
-    room: &'a Room,
 }
 
 impl Session<'_> {
@@ -106,7 +101,6 @@ impl Session<'_> {
         setting.other_load = setting::other_load();
         let mut bench = Bench {
             place: self.place,
-            room: self.room,
             truth,
             stop: self.interrupt.as_fd(),
             mode: args.sink,
@@ -128,7 +122,7 @@ impl Session<'_> {
         let done: usize = cells.iter().map(|cell| cell.runs.len()).sum();
         let partial =
             (!whole).then(|| format!("ended by a signal after {done} of {} runs", runs.max(done as u64)));
-        self.report(cells, setting, Timing { seed, each, took: begun.elapsed(), partial })
+        self.report(&cells, setting, Timing { seed, each, took: begun.elapsed(), partial })
     }
 
     fn cell(&self, key: Key) -> Option<Cell> {
@@ -181,9 +175,9 @@ impl Session<'_> {
         true
     }
 
-    fn report(&self, cells: Vec<Cell>, setting: Setting, timing: Timing) -> MatrixReport {
+    fn report(&self, cells: &[Cell], setting: Setting, timing: Timing) -> MatrixReport {
         let ns = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        let mut cells = reports(&cells, timing.seed);
+        let mut cells = reports(cells, timing.seed);
         let order = |path: &str| self.entries.iter().position(|entry| entry.name == path);
         cells.sort_by_key(|cell| (cell.key.depth, cell.key.streams, cell.key.size, order(&cell.key.path)));
         let mut report = MatrixReport {

@@ -9,6 +9,7 @@ use super::place::Place;
 use crate::host::cpu::CpuTime;
 use crate::host::device::{Device, DeviceKind};
 use crate::host::{identity, limits};
+use crate::load::place::Wire;
 use crate::load::sink::Mode;
 use crate::matrix::result::{DeviceFacts, Setting};
 
@@ -22,7 +23,7 @@ pub(super) fn setting(place: &Place, asked: Option<&str>, sink: Mode) -> Setting
     let (link, functional_only) = link(place, device.as_ref());
     let target = match place {
         Place::Sink(targets) => targets.first().map(SocketAddr::to_string),
-        Place::Loopback(_) | Place::Apart { .. } => None,
+        Place::Loopback(_) | Place::Apart(..) => None,
     };
     Setting {
         host: who.host,
@@ -43,9 +44,11 @@ fn link(place: &Place, device: Option<&Device>) -> (&'static str, bool) {
     let kind = device.map(|device| device.kind);
     match place {
         Place::Loopback(_) => ("loopback", true),
-        Place::Apart { virtual_link: true, .. } => ("veth", true),
         // Two ports that are virtual themselves are no cable.
-        Place::Apart { .. } => ("cable", kind != Some(DeviceKind::Physical)),
+        Place::Apart(place, _) => match place.wire() {
+            Wire::Veth => ("veth", true),
+            Wire::Cable => ("cable", place.functional_only()),
+        },
         Place::Sink(_) => match kind {
             Some(DeviceKind::Loopback) => ("loopback", true),
             Some(DeviceKind::Veth) => ("veth", true),
@@ -58,7 +61,7 @@ fn device(place: &Place, asked: Option<&str>) -> Option<Device> {
     let name = match (place, asked) {
         (_, Some(name)) => name.to_owned(),
         (Place::Loopback(_), None) => "lo".to_owned(),
-        (Place::Apart { near, .. }, None) => near.device.clone(),
+        (Place::Apart(place, _), None) => place.device().to_owned(),
         (Place::Sink(targets), None) => way_to(*targets.first()?)?,
     };
     Device::load(&name).ok()

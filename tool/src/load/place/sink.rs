@@ -1,9 +1,10 @@
-//! A `zcscope sink` as a child in another network namespace, so that its CPU time is told apart from the load's.
+//! A `zcscope sink` as a child process for one run, so that its CPU time is told apart from the load's.
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -11,45 +12,58 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::host::link::End;
 use crate::host::sockets;
+use crate::load::sink::Rules;
+use crate::load::sink::result::SinkReport;
 
-/// Where it listens; the namespace is its own.
-pub(super) const PORT: u16 = 5201;
 /// How long it may take until it listens.
 const READY_WAIT: Duration = Duration::from_secs(10);
+/// How long it may take to read what was sent and to end, once every connection has closed.
+const END_WAIT: Duration = Duration::from_secs(10);
 /// How long it may take to end after it was asked to.
 const GRACE: Duration = Duration::from_secs(3);
-const PAUSE: Duration = Duration::from_millis(5);
+const PAUSE: Duration = Duration::from_millis(1);
 
-/// The running sink. Killed when dropped.
+/// The running sink, which ends when its first connections have closed. Killed when dropped.
 #[derive(Debug)]
 pub struct SinkChild {
     child: Child,
     report: File,
     words: File,
+    /// Where it listens.
+    pub address: SocketAddr,
 }
 
 impl SinkChild {
-    pub(super) fn start(far: &End, arguments: &[&str]) -> anyhow::Result<SinkChild> {
+    /// Starts `command` (this program, in the right namespace) as a sink on a free port of `ip`, for `longest` at
+    /// most, and waits until it listens.
+    ///
+    /// # Errors
+    /// It does not start, or does not listen; its last words are in the text.
+    pub fn start(mut command: Command, ip: IpAddr, rules: Rules, longest: Duration) -> anyhow::Result<Self> {
         // In memory: a pipe would have to be emptied, and a file would stay.
         let file = |name| -> io::Result<File> { Ok(memfd_create(name, MFdFlags::MFD_CLOEXEC)?.into()) };
         let (report, words) = (file(c"zcscope-sink")?, file(c"zcscope-sink-words")?);
-        let mut command = far.namespace.command(std::env::current_exe()?);
-        let listen = std::net::SocketAddr::new(far.address(), PORT).to_string();
-        command.args(["sink", "--json", "--listen", &listen]).args(arguments);
+        let address = SocketAddr::new(ip, 0);
+        command.args(["sink", "--once", "--json", "--listen", &address.to_string()]);
+        command.args(["--mode", rules.mode.name(), "--duration", &format!("{}ms", longest.as_millis())]);
+        command.args(rules.verify.then_some("--verify")).args(rules.tls.then_some("--tls"));
         command.stdin(Stdio::null()).stdout(report.try_clone()?).stderr(words.try_clone()?);
         // Ctrl-C on the terminal is for the load, which then ends its sink in order.
         command.process_group(0);
         let child = command.spawn().context("cannot start `zcscope sink`")?;
-        let mut sink = SinkChild { child, report, words };
+        let mut sink = SinkChild { child, report, words, address };
         sink.wait_ready()?;
         Ok(sink)
     }
 
     fn wait_ready(&mut self) -> anyhow::Result<()> {
         let start = Instant::now();
-        while !sockets::listens(self.child.id(), PORT).unwrap_or(false) {
+        loop {
+            if let Ok(Some(address)) = sockets::listening(self.child.id()) {
+                self.address = address;
+                return Ok(());
+            }
             if let Some(status) = self.child.try_wait()? {
                 bail!("{status}: {}", self.last_words());
             }
@@ -58,27 +72,34 @@ impl SinkChild {
             }
             std::thread::sleep(PAUSE);
         }
-        Ok(())
     }
 
-    /// Its process id.
-    #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// Asks it to end, and returns its report (`zcscope.sink/1`); `None` when it did not end well.
-    #[must_use]
-    pub fn finish(mut self) -> Option<serde_json::Value> {
-        if matches!(self.child.try_wait(), Ok(None)) {
+    /// Waits until it has read everything, or, when the run `failed`, asks it to end at once; returns its report.
+    ///
+    /// # Errors
+    /// It does not end, or its report is none.
+    pub fn finish(mut self, failed: bool) -> io::Result<SinkReport> {
+        if failed || !self.ends_within(END_WAIT) {
             // Not reaped, so the pid is still its own.
             let _ = kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGINT);
         }
+        if !self.ends_within(GRACE) {
+            return Err(io::Error::other(format!("the sink did not end within {} s", GRACE.as_secs())));
+        }
+        serde_json::from_str(&text_of(&mut self.report)).map_err(|error| {
+            io::Error::other(format!("the sink's report cannot be read ({error}): {}", self.last_words()))
+        })
+    }
+
+    fn ends_within(&mut self, patience: Duration) -> bool {
         let start = Instant::now();
-        while matches!(self.child.try_wait(), Ok(None)) && start.elapsed() < GRACE {
+        while matches!(self.child.try_wait(), Ok(None)) {
+            if start.elapsed() >= patience {
+                return false;
+            }
             std::thread::sleep(PAUSE);
         }
-        serde_json::from_str(&text_of(&mut self.report)).ok()
+        true
     }
 
     fn last_words(&mut self) -> String {

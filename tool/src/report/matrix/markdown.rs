@@ -37,11 +37,11 @@ pub fn render(report: &MatrixReport) -> String {
         "told copied",
         "ENOBUFS",
     ];
-    row(&mut out, heading.map(str::to_owned));
-    row(&mut out, heading.map(|name| if name == "path" { "---" } else { "---:" }.to_owned()));
+    row(&mut out, &heading.map(str::to_owned));
+    row(&mut out, &heading.map(|name| if name == "path" { "---" } else { "---:" }.to_owned()));
     for block in report.cells.chunk_by(|a, b| group(a) == group(b)) {
         for cell in ranked(block) {
-            row(&mut out, fields(cell));
+            row(&mut out, &fields(cell));
         }
     }
     break_even(report, &mut out);
@@ -92,8 +92,8 @@ fn break_even(report: &MatrixReport, out: &mut String) {
         return;
     }
     let _ = writeln!(out, "\nSmallest size that beats `copy`, with its 95 % interval:\n");
-    row(out, ["path", "streams", "depth", "by CPU-s/GB of the machine", "by Gbit/s", ""].map(str::to_owned));
-    row(out, ["---", "---:", "---:", "---", "---", "---"].map(str::to_owned));
+    row(out, &["path", "streams", "depth", "by CPU-s/GB of the machine", "by Gbit/s", ""].map(str::to_owned));
+    row(out, &["---", "---:", "---:", "---", "---", "---"].map(str::to_owned));
     for found in &report.break_even {
         let fields = [
             found.path.clone(),
@@ -103,11 +103,11 @@ fn break_even(report: &MatrixReport, out: &mut String) {
             answers::outcome(&found.gbit_s),
             answers::left_out(found).unwrap_or_default(),
         ];
-        row(out, fields);
+        row(out, &fields);
     }
 }
 
-fn row<const N: usize>(out: &mut String, fields: [String; N]) {
+fn row<const N: usize>(out: &mut String, fields: &[String; N]) {
     let _ = writeln!(out, "| {} |", fields.join(" | "));
 }
 

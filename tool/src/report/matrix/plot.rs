@@ -159,9 +159,11 @@ fn join(canvas: &mut [Vec<char>], axes: &Axes, points: &[&Point<'_>], joint: cha
     sorted.sort_unstable();
     for pair in sorted.windows(2) {
         let [(x0, y0), (x1, y1)] = [pair[0], pair[1]];
-        for x in (x0 + 1)..x1 {
+        let between = |x: usize| {
             let along = (x - x0) as f64 / (x1 - x0) as f64;
-            let y = (y0 as f64 + (y1 as f64 - y0 as f64) * along).round() as usize;
+            ((y0 as f64 + (y1 as f64 - y0 as f64) * along).round() as usize, x)
+        };
+        for (y, x) in ((x0 + 1)..x1).map(between) {
             if canvas[y][x] == ' ' {
                 canvas[y][x] = joint;
             }

@@ -1,5 +1,11 @@
 //! zcscope's own load generator and sink, as traced programs: three counts of the same bytes must agree.
 
+pub(crate) mod engine;
+pub(crate) mod matrix;
+pub(crate) mod paths;
+pub(crate) mod place;
+pub(crate) mod sink;
+
 use std::process::Command;
 use std::time::Duration;
 
