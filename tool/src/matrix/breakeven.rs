@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::plan::Group;
 use super::random::Random;
 use super::result::{CellReport, Class};
 use super::stats::{self, Estimate, MIN_REPETITIONS, Order, central_ranks};
@@ -19,8 +20,9 @@ pub struct BreakEven {
     pub path: String,
     /// Connections.
     pub streams: u64,
-    /// Most sends outstanding per connection.
-    pub depth: u64,
+    /// Most sends outstanding per connection; absent when that follows from the size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub depth: Option<u64>,
     /// By CPU seconds of the whole machine per GB: the first answer.
     pub machine_s_per_gb: Outcome,
     /// By throughput.
@@ -95,9 +97,9 @@ const RATE: Metric =
 /// Of every path that asks for zero-copy. With `functional_only` there is no verdict.
 #[must_use]
 pub fn break_even(cells: &[CellReport], functional_only: bool, seed: u64) -> Vec<BreakEven> {
-    let mut groups: Vec<(&str, u64, u64)> = Vec::new();
+    let mut groups: Vec<(&str, Group)> = Vec::new();
     for cell in cells.iter().filter(|cell| cell.class != Class::Copies) {
-        let group = (cell.key.path.as_str(), cell.key.streams, cell.key.depth);
+        let group = (cell.key.path.as_str(), cell.key.group());
         if !groups.contains(&group) {
             groups.push(group);
         }
@@ -107,19 +109,16 @@ pub fn break_even(cells: &[CellReport], functional_only: bool, seed: u64) -> Vec
 
 fn of_group(
     cells: &[CellReport],
-    (path, streams, depth): (&str, u64, u64),
+    (path, group): (&str, Group),
     functional_only: bool,
     seed: u64,
 ) -> BreakEven {
-    let mut mine: Vec<&CellReport> = cells
-        .iter()
-        .filter(|cell| cell.key.path == path && (cell.key.streams, cell.key.depth) == (streams, depth))
-        .collect();
+    let mut mine: Vec<&CellReport> =
+        cells.iter().filter(|cell| cell.key.path == path && cell.key.group() == group).collect();
     mine.sort_unstable_by_key(|cell| cell.key.size);
     let baseline = |cell: &CellReport| {
         cells.iter().find(|other| {
-            other.key.path == BASELINE
-                && (other.key.size, other.key.streams, other.key.depth) == (cell.key.size, streams, depth)
+            other.key.path == BASELINE && other.key.size == cell.key.size && other.key.group() == group
         })
     };
     let copied = mine.iter().filter(|cell| matches!(cell.verdict, Verdict::Copied { .. }));
@@ -134,8 +133,8 @@ fn of_group(
     };
     BreakEven {
         path: path.to_owned(),
-        streams,
-        depth,
+        streams: group.0,
+        depth: group.1,
         machine_s_per_gb: outcome(CPU),
         gbit_s: outcome(RATE),
         copied_sizes,
@@ -235,7 +234,7 @@ pub fn refine(cells: &[CellReport], found: &BreakEven) -> Option<u64> {
     let sizes = cells
         .iter()
         .filter(|cell| cell.key.path == found.path)
-        .filter(|cell| (cell.key.streams, cell.key.depth) == (found.streams, found.depth))
+        .filter(|cell| cell.key.group() == (found.streams, found.depth))
         .map(|cell| cell.key.size);
     let below = sizes.filter(|other| *other < size).max()?;
     if size as f64 <= below as f64 * NEAR {

@@ -118,7 +118,7 @@ mod tests {
     }
 
     fn key() -> Key {
-        Key { path: "msg_zerocopy".into(), size: 65_536, streams: 1, depth: 16 }
+        Key::sibling("msg_zerocopy", 65_536, (1, Some(16)))
     }
 
     #[test]

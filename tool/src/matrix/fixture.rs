@@ -1,7 +1,7 @@
 //! Constructed matrices for the tests of this room and of the reports.
 
 use super::document::{cell, conclude};
-use super::plan::{Key, cells};
+use super::plan::{Depth, Key, cells};
 use super::result::{
     CellReport, Class, Copied, DeviceFacts, MATRIX_SCHEMA, MatrixReport, Repetition, Setting, Unavailable,
 };
@@ -19,7 +19,7 @@ pub(crate) struct Behaviour {
 
 /// Five runs (or `n`) of a cell that behaves like this.
 pub(crate) fn made(path: &str, class: Class, size: u64, b: Behaviour, n: u64) -> CellReport {
-    let key = Key { path: path.into(), size, streams: 1, depth: 16 };
+    let key = Key::sibling(path, size, (1, Some(16)));
     let runs = (0..n).map(|round| run(round, class, b)).collect();
     cell(key, class, runs, SEED)
 }
@@ -70,8 +70,10 @@ pub(crate) fn cable() -> MatrixReport {
         let b = Behaviour { gbit_s: 2.0 / machine, machine, scatter: 0.01, copied: 0.0 };
         made(&key.path, class, key.size, b, 5)
     };
-    let cells =
-        cells(&names, &[4 << 10, 16 << 10, 64 << 10, 256 << 10], &[1], &[16]).iter().map(of).collect();
+    let cells = cells(&names, &[4 << 10, 16 << 10, 64 << 10, 256 << 10], &[1], &[Depth::Fixed(16)])
+        .iter()
+        .map(of)
+        .collect();
     report(cells)
 }
 

@@ -33,24 +33,29 @@ pub fn repetition(
         Some(Err(why)) => (None, Some(why)),
         None => (None, None),
     };
+    let peer = load.peer.as_ref();
+    let receiver = sink
+        .map(|sink| (sink.bytes, sink.thread_ns))
+        .or_else(|| peer.map(|peer| (peer.bytes, peer.thread_ns)));
     let completions = load.completions.as_ref();
     let latency = completions.and_then(|ends| ends.latency_ns.figures);
-    // By their names in the document: a load without them reports none.
-    let document = serde_json::to_value(load).unwrap_or_default();
-    let per_gb = |key: &str| document.get(key)?.get("per_gb")?.as_f64();
     Repetition {
         round: at.round,
         place: at.place,
-        error: load.error.clone().or_else(|| elsewhere(load)).or_else(|| disagreement(load, sink)),
+        error: load
+            .error
+            .clone()
+            .or_else(|| elsewhere(load))
+            .or_else(|| disagreement(load, receiver.map(|receiver| receiver.0))),
         acked_bytes: load.acked_bytes,
         duration_ns: load.phases.send_ns + load.phases.settle_ns,
         gbit_s: load.gbit_s,
         machine_s_per_gb: load.cpu.machine_s_per_gb,
         thread_s_per_gb: load.cpu.thread_s_per_gb,
         // Per byte the sink received: it may have been warmed up with more than was measured.
-        sink_s_per_gb: sink.and_then(|sink| s_per_gb(sink.thread_ns, sink.bytes)),
-        switches_per_gb: per_gb("switches"),
-        syscalls_per_gb: per_gb("syscalls"),
+        sink_s_per_gb: receiver.and_then(|(bytes, thread_ns)| s_per_gb(thread_ns, bytes)),
+        switches_per_gb: load.switches.per_gb,
+        syscalls_per_gb: load.syscalls.and_then(|calls| calls.per_gb),
         latency_p50_ns: latency.map(|l| l.p50),
         latency_p99_ns: latency.map(|l| l.p99),
         latency_p999_ns: latency.map(|l| l.p999),
@@ -68,7 +73,7 @@ fn elsewhere(load: &LoadReport) -> Option<String> {
 }
 
 /// What load and sink do not agree on.
-fn disagreement(load: &LoadReport, sink: Option<&SinkReport>) -> Option<String> {
-    let sink = sink.filter(|sink| sink.bytes < load.acked_bytes)?;
-    Some(format!("{} bytes were acknowledged, but the sink received only {}", load.acked_bytes, sink.bytes))
+fn disagreement(load: &LoadReport, received: Option<u64>) -> Option<String> {
+    let received = received.filter(|bytes| *bytes < load.acked_bytes)?;
+    Some(format!("{} bytes were acknowledged, but the sink received only {}", load.acked_bytes, received))
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::random::Random;
+use crate::load::knobs::default_depth;
 
 /// What distinguishes a cell.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -17,9 +18,48 @@ pub struct Key {
     pub streams: u64,
     /// Most sends outstanding per connection.
     pub depth: u64,
+    /// Whether that follows from the size, so that every size has as many bytes in flight.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub depth_by_size: bool,
 }
 
+/// Most sends outstanding per connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// So many.
+    Fixed(u64),
+    /// As many as the load takes by itself for a size: equal bytes in flight.
+    BySize,
+}
+
+impl Depth {
+    /// For sends of `size` bytes.
+    #[must_use]
+    pub fn of(self, size: u64) -> u64 {
+        match self {
+            Depth::Fixed(depth) => depth,
+            Depth::BySize => default_depth(size).into(),
+        }
+    }
+}
+
+/// Cells that differ in size and path only: streams, and the depth where it does not follow from the size.
+pub type Group = (u64, Option<u64>);
+
 impl Key {
+    /// What it is compared within.
+    #[must_use]
+    pub fn group(&self) -> Group {
+        (self.streams, (!self.depth_by_size).then_some(self.depth))
+    }
+
+    /// The key of another path and size in the same group.
+    #[must_use]
+    pub fn sibling(path: &str, size: u64, (streams, depth): Group) -> Self {
+        let rule = depth.map_or(Depth::BySize, Depth::Fixed);
+        Self { path: path.into(), size, streams, depth: rule.of(size), depth_by_size: depth.is_none() }
+    }
+
     /// A number that is the same for the same cell, to seed what belongs to it (FNV-1a).
     #[must_use]
     pub fn seed(&self, seed: u64) -> u64 {
@@ -32,12 +72,16 @@ impl Key {
 
 /// All combinations, grouped by depth, streams and size, paths innermost and in the order given.
 #[must_use]
-pub fn cells(paths: &[&str], sizes: &[u64], streams: &[u64], depths: &[u64]) -> Vec<Key> {
+pub fn cells(paths: &[&str], sizes: &[u64], streams: &[u64], depths: &[Depth]) -> Vec<Key> {
     let mut cells = Vec::new();
     for &depth in depths {
         for &streams in streams {
             for &size in sizes {
-                cells.extend(paths.iter().map(|path| Key { path: (*path).to_owned(), size, streams, depth }));
+                let depth = match depth {
+                    Depth::Fixed(depth) => Some(depth),
+                    Depth::BySize => None,
+                };
+                cells.extend(paths.iter().map(|path| Key::sibling(path, size, (streams, depth))));
             }
         }
     }
@@ -82,11 +126,20 @@ mod tests {
 
     #[test]
     fn every_combination_is_a_cell() {
-        let cells = cells(&["copy", "sendfile"], &[1, 2, 3], &[1, 4], &[16]);
+        let cells = cells(&["copy", "sendfile"], &[1, 2, 3], &[1, 4], &[Depth::Fixed(16)]);
         assert_eq!(cells.len(), 12);
         assert_eq!(cells.iter().collect::<BTreeSet<_>>().len(), 12);
         assert_eq!((cells[0].path.as_str(), cells[1].path.as_str()), ("copy", "sendfile"));
         assert_eq!((cells[0].size, cells[2].size), (1, 2));
+    }
+
+    #[test]
+    fn depth_by_size_keeps_the_bytes_in_flight_and_the_group() {
+        let cells = cells(&["copy"], &[16 << 10, 64 << 10], &[2], &[Depth::BySize]);
+        let in_flight: Vec<u64> = cells.iter().map(|key| key.size * key.depth).collect();
+        assert_eq!(in_flight, [1 << 20, 1 << 20]);
+        assert!(cells.iter().all(|key| key.group() == (2, None)));
+        assert_eq!(Key::sibling("copy", 64 << 10, (2, None)), cells[1]);
     }
 
     #[test]
@@ -117,7 +170,10 @@ mod tests {
     #[test]
     fn cells_have_seeds_of_their_own() {
         let seeds: BTreeSet<u64> =
-            cells(&["copy", "sendfile"], &[1, 2], &[1, 2], &[1, 2]).iter().map(|key| key.seed(1)).collect();
+            cells(&["copy", "sendfile"], &[1, 2], &[1, 2], &[Depth::Fixed(1), Depth::Fixed(2)])
+                .iter()
+                .map(|key| key.seed(1))
+                .collect();
         assert_eq!(seeds.len(), 16);
     }
 

@@ -37,7 +37,7 @@ pub struct MatrixReport {
     pub cell_bytes: Option<u64>,
     /// Sending before the figures of each run begin, ns.
     pub warm_up_ns: u64,
-    /// Bytes of buffers each connection rotates through.
+    /// Bytes of buffers all connections together rotate through.
     pub working_set_bytes: u64,
     /// From the first run to the last, ns.
     pub duration_ns: u64,

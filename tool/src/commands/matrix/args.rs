@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::commands::peer_args::PeerArgs;
 use crate::commands::place::PlaceArgs;
+use crate::load::Family;
 use crate::load::engine::{MAX_DEPTH, MAX_SIZE, MAX_STREAMS};
 use crate::load::paths::{PATHS, PathEntry};
 use crate::load::sink::Mode;
+use crate::matrix::plan::Depth;
 use crate::matrix::sizes;
 use crate::probe::Backend;
 use crate::units::{parse_duration, parse_size};
@@ -23,9 +26,10 @@ pub(super) struct MeasureArgs {
     /// Connections, separated by commas.
     #[arg(long, default_value = "1", value_delimiter = ',', value_name = "LIST", value_parser = clap::value_parser!(u64).range(1..=i64::from(MAX_STREAMS) as u64))]
     pub(super) streams: Vec<u64>,
-    /// Buffers per connection and most sends outstanding, separated by commas.
-    #[arg(long, default_value = "16", value_delimiter = ',', value_name = "LIST", value_parser = clap::value_parser!(u64).range(1..=i64::from(MAX_DEPTH) as u64))]
-    pub(super) depth: Vec<u64>,
+    /// Most sends outstanding per connection, separated by commas; auto is so many that size x depth is 1M, between
+    /// 4 and 256. No path has more than size x depth in flight.
+    #[arg(long, default_value = "auto", value_delimiter = ',', value_name = "LIST", value_parser = parse_depth)]
+    pub(super) depth: Vec<Depth>,
     /// Where a sink listens. Without it: a sink of its own over loopback, which shows that the paths work and
     /// nothing about a NIC.
     #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["cable", "veth"])]
@@ -35,6 +39,9 @@ pub(super) struct MeasureArgs {
     pub(super) dev: Option<String>,
     #[command(flatten)]
     pub(super) place: PlaceArgs,
+    /// How the sink of --to is asked.
+    #[command(flatten)]
+    pub(super) peer: PeerArgs,
     /// How the own sink discards.
     #[arg(long, value_enum, default_value_t, conflicts_with = "to", value_name = "MODE")]
     pub(super) sink: Mode,
@@ -82,6 +89,17 @@ pub(super) struct MeasureArgs {
     pub(super) backend: Backend,
 }
 
+impl MeasureArgs {
+    /// The address family asked for.
+    pub(super) const fn family(&self) -> Family {
+        match (self.v4, self.v6) {
+            (true, _) => Family::V4,
+            (_, true) => Family::V6,
+            _ => Family::Any,
+        }
+    }
+}
+
 /// The paths asked for, in table order.
 #[derive(Clone, Debug)]
 pub(super) struct Paths(pub(super) Vec<&'static PathEntry>);
@@ -106,6 +124,15 @@ fn parse_paths(text: &str) -> Result<Paths, String> {
     let named = text.split(',').map(PathEntry::from_name).collect::<Result<Vec<_>, _>>();
     let named = named.map_err(|error| format!("{error}, or all"))?;
     Ok(Paths(PATHS.iter().filter(|entry| named.iter().any(|other| other.name == entry.name)).collect()))
+}
+
+fn parse_depth(text: &str) -> Result<Depth, String> {
+    let most = u64::from(MAX_DEPTH);
+    match text.parse() {
+        Ok(depth) if (1..=most).contains(&depth) => Ok(Depth::Fixed(depth)),
+        _ if text == "auto" => Ok(Depth::BySize),
+        _ => Err(format!("{text:?} is no depth; write a number from 1 to {most}, or auto")),
+    }
 }
 
 fn parse_sizes(text: &str) -> Result<Sizes, String> {
@@ -150,5 +177,7 @@ mod tests {
         assert!(parse_cell_duration("soon").unwrap_err().contains("auto"));
         assert_eq!(parse_warm_up("0"), Ok(Duration::ZERO));
         assert!(parse_sizes("2G").is_err());
+        assert_eq!((parse_depth("auto"), parse_depth("4")), (Ok(Depth::BySize), Ok(Depth::Fixed(4))));
+        assert!(parse_depth("0").is_err() && parse_depth("9999").is_err());
     }
 }

@@ -10,9 +10,11 @@ use super::place::Place;
 use super::progress::Progress;
 use super::truth::{Mark, Truth};
 use crate::load::LoadError;
+use crate::load::control::client::Target;
 use crate::load::engine::{self, Plan, Watcher};
 use crate::load::knobs::SendBuffer;
 use crate::load::paths::{PathEntry, Setup};
+use crate::load::pattern::Poison;
 use crate::load::place::SinkChild;
 use crate::load::result::EndedBy;
 use crate::load::sink::{Mode, Rules};
@@ -24,7 +26,7 @@ use crate::matrix::result::Repetition;
 /// How long a sink outlives the run it was started for, should we not get to end it.
 const SINK_SLACK: Duration = Duration::from_secs(60);
 
-/// Bytes of buffers each connection rotates through: one hot buffer would stay in the cache and flatter the copy.
+/// Bytes of buffers all connections together rotate through: one hot buffer would stay in the cache and flatter the copy.
 pub(super) const WORKING_SET: usize = 16 << 20;
 
 /// One cell while it is measured.
@@ -55,12 +57,18 @@ pub(super) struct Bench<'a> {
     pub(super) mode: Mode,
     pub(super) device: Option<String>,
     pub(super) cc: Option<String>,
+    /// Control port of a sink that is not ours.
+    pub(super) peer: Option<Target>,
+    /// Whether that sink checks every byte.
+    pub(super) verify: Option<Poison>,
     pub(super) duration: Duration,
     pub(super) bytes: Option<u64>,
     pub(super) warm_up: Duration,
     pub(super) progress: Progress,
     /// Congestion control the runs really had.
     pub(super) seen_cc: Option<String>,
+    /// How a sink that was asked really received.
+    pub(super) seen_sink: Option<String>,
 }
 
 impl Bench<'_> {
@@ -122,6 +130,9 @@ impl Bench<'_> {
         if self.seen_cc.is_none() {
             self.seen_cc.clone_from(&load.cc);
         }
+        if self.seen_sink.is_none() {
+            self.seen_sink = load.peer.as_ref().map(|peer| peer.mode.clone());
+        }
         Ok(measure::repetition(at, &load, sink.as_ref(), kernel))
     }
 
@@ -129,6 +140,7 @@ impl Bench<'_> {
     fn plan(&self, cell: &Cell, targets: Vec<SocketAddr>) -> Result<Plan, LoadError> {
         let small =
             |n: u64| usize::try_from(n).map_err(|_| LoadError::Usage(format!("{n} is too large here")));
+        let streams = small(cell.key.streams)?;
         Ok(Plan {
             path: cell.entry,
             targets,
@@ -137,13 +149,16 @@ impl Bench<'_> {
             setup: Setup {
                 size: small(cell.key.size)?,
                 depth: small(cell.key.depth)?,
-                working_set: WORKING_SET,
+                working_set: WORKING_SET / streams.max(1),
+                verify: self.verify,
                 ..Setup::default()
             },
-            streams: small(cell.key.streams)?,
+            streams,
             duration: self.duration,
             bytes: self.bytes,
+            // Copying paths shall have no more in flight than the others.
             sndbuf: SendBuffer::InFlight,
+            peer: self.peer.clone(),
             warm_up: if self.warm_up.is_zero() { WarmUp::None } else { WarmUp::For(self.warm_up) },
             ..Plan::default()
         })

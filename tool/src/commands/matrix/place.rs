@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::args::MeasureArgs;
-use crate::load::{Family, LoadError, place, resolve};
+use crate::load::{LoadError, place, resolve};
 
 /// The two ends.
 pub(super) enum Place {
@@ -25,12 +25,7 @@ impl Place {
     /// Unknown target; no right to make namespaces; devices that cannot be borrowed.
     pub(super) fn new(args: &MeasureArgs) -> Result<Self, LoadError> {
         if let Some(to) = &args.to {
-            let family = match (args.v4, args.v6) {
-                (true, _) => Family::V4,
-                (_, true) => Family::V6,
-                _ => Family::Any,
-            };
-            return Ok(Place::Sink(resolve(to, family)?));
+            return Ok(Place::Sink(resolve(to, args.family())?));
         }
         Ok(match args.place.make()? {
             Some(place) => {

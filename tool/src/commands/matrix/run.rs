@@ -12,6 +12,7 @@ use super::truth::Truth;
 use super::{output, setting};
 use crate::commands::{Failure, Outcome};
 use crate::host::cpu::CpuTime;
+use crate::load::control::client::Target;
 use crate::load::interrupt::Interrupt;
 use crate::load::paths::{self, PathEntry};
 use crate::matrix::breakeven::{BASELINE, break_even, refine};
@@ -37,7 +38,8 @@ pub(super) fn run(args: &MeasureArgs) -> Outcome {
     // Before the first thread: threads inherit which signals are held back.
     let interrupt = Interrupt::new().map_err(anyhow::Error::from)?;
     let place = Place::new(args)?;
-    let session = Session { args, entries, interrupt: &interrupt, place: &place };
+    let peer = asked(args, &place)?;
+    let session = Session { args, entries, interrupt: &interrupt, place: &place, peer };
     let mut report = place.at_near_end(|| session.measure())?;
     report.unavailable = unavailable;
     output::write(&report, args)?;
@@ -54,6 +56,20 @@ fn nothing_came(report: &MatrixReport) -> String {
         (None, Some(why)) => format!("no run was finished: {why}"),
         (None, None) => "no run succeeded".into(),
     }
+}
+
+/// The control port to ask for every run. Only a sink that is not ours has one.
+fn asked(args: &MeasureArgs, place: &Place) -> Result<Option<Target>, Failure> {
+    let peer = args.peer.target(args.family())?;
+    if peer.is_some() && !matches!(place, Place::Sink(_)) {
+        return Err(Failure::Usage("--control asks the sink of --to; name it".into()));
+    }
+    if peer.is_none() && args.peer.verify().is_some() {
+        return Err(Failure::Usage(
+            "--verify needs a sink that tells what it found: use --to with --control".into(),
+        ));
+    }
+    Ok(peer)
 }
 
 /// Those that can be used here, and why the others cannot.
@@ -74,6 +90,7 @@ struct Session<'a> {
     entries: Vec<&'static PathEntry>,
     interrupt: &'a Interrupt,
     place: &'a Place,
+    peer: Option<Target>,
 }
 
 impl Session<'_> {
@@ -106,6 +123,9 @@ impl Session<'_> {
             mode: args.sink,
             device: args.dev.clone(),
             cc: args.cc.clone(),
+            peer: self.peer.clone(),
+            verify: args.peer.verify(),
+            seen_sink: None,
             duration: each,
             bytes: args.cell_bytes,
             warm_up: args.warm_up,
@@ -119,6 +139,7 @@ impl Session<'_> {
         bench.progress.clear();
         setting.steal = setting::steal_since(cpu);
         setting.cc = bench.seen_cc.take().or(setting.cc);
+        setting.sink = bench.seen_sink.take().or(setting.sink);
         let done: usize = cells.iter().map(|cell| cell.runs.len()).sum();
         let partial =
             (!whole).then(|| format!("ended by a signal after {done} of {} runs", runs.max(done as u64)));
@@ -153,8 +174,7 @@ impl Session<'_> {
             let mut wanted: Vec<Key> = Vec::new();
             for found in break_even(&reports, functional, seed) {
                 let Some(size) = refine(&reports, &found) else { continue };
-                let key =
-                    |path: &str| Key { path: path.into(), size, streams: found.streams, depth: found.depth };
+                let key = |path: &str| Key::sibling(path, size, (found.streams, found.depth));
                 wanted.extend([key(BASELINE), key(&found.path)]);
             }
             wanted.sort_unstable();
@@ -179,7 +199,10 @@ impl Session<'_> {
         let ns = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         let mut cells = reports(cells, timing.seed);
         let order = |path: &str| self.entries.iter().position(|entry| entry.name == path);
-        cells.sort_by_key(|cell| (cell.key.depth, cell.key.streams, cell.key.size, order(&cell.key.path)));
+        cells.sort_by_key(|cell| {
+            let (streams, depth) = cell.key.group();
+            (depth, streams, cell.key.size, order(&cell.key.path))
+        });
         let mut report = MatrixReport {
             schema: MATRIX_SCHEMA.into(),
             version: env!("CARGO_PKG_VERSION").into(),

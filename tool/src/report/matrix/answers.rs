@@ -1,11 +1,13 @@
 //! Break-even in words, for all forms.
 
 use crate::matrix::breakeven::{BreakEven, Outcome};
+use crate::matrix::plan::Group;
 use crate::units::size;
 
-/// The group in words, when there is more than one.
-pub(super) fn group(streams: u64, depth: u64) -> String {
+/// A group in words.
+pub(super) fn group((streams, depth): Group) -> String {
     let streams = if streams == 1 { "1 stream".to_owned() } else { format!("{streams} streams") };
+    let depth = depth.map_or_else(|| "by size".to_owned(), |depth| depth.to_string());
     format!("{streams}, depth {depth}")
 }
 

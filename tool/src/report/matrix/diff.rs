@@ -33,7 +33,7 @@ pub fn render(diff: &Diff, threshold: f64, screen: Screen) -> String {
         }
     }
     for (key, which) in &diff.alone {
-        let name = format!("{} {}, {}", key.path, size(key.size), group(key.streams, key.depth));
+        let name = format!("{} {}, {}", key.path, size(key.size), group((key.streams, Some(key.depth))));
         let _ = writeln!(out, "{:<15}{name}: only in {which}", "-");
     }
     let counts: Vec<String> = NAMES.iter().map(|name| format!("{} {name}", diff.count(name))).collect();
@@ -46,7 +46,7 @@ pub fn render(diff: &Diff, threshold: f64, screen: Screen) -> String {
 }
 
 fn title(cell: &CellDiff) -> String {
-    format!("{} {}, {}", cell.key.path, size(cell.key.size), group(cell.key.streams, cell.key.depth))
+    format!("{} {}, {}", cell.key.path, size(cell.key.size), group((cell.key.streams, Some(cell.key.depth))))
 }
 
 fn details(cell: &CellDiff) -> Vec<String> {

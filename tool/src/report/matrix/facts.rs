@@ -24,7 +24,7 @@ pub fn facts(report: &MatrixReport) -> Vec<(&'static str, String)> {
         ("sink", setting.sink.clone().unwrap_or_else(|| "not ours".into())),
         ("traced", traced),
         ("runs", runs(report)),
-        ("buffers", format!("{} per connection, in turn", bytes(report.working_set_bytes))),
+        ("buffers", format!("{} in turn; send queue at most size x depth", bytes(report.working_set_bytes))),
         ("seed", report.seed.to_string()),
         ("steal", share(setting.steal)),
         ("other load", share(setting.other_load)),

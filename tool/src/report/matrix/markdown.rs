@@ -98,7 +98,7 @@ fn break_even(report: &MatrixReport, out: &mut String) {
         let fields = [
             found.path.clone(),
             found.streams.to_string(),
-            found.depth.to_string(),
+            found.depth.map_or_else(|| "by size".into(), |depth| depth.to_string()),
             answers::outcome(&found.machine_s_per_gb),
             answers::outcome(&found.gbit_s),
             answers::left_out(found).unwrap_or_default(),

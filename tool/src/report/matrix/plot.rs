@@ -1,6 +1,7 @@
 //! CPU seconds per GB over the size of a send, one mark per path, drawn with characters. Both axes are logarithmic.
 
 use super::{Screen, answers};
+use crate::matrix::plan::Group;
 use crate::matrix::result::{CellReport, MatrixReport};
 use crate::matrix::verdict::Verdict;
 use crate::units::size;
@@ -25,9 +26,9 @@ const JOIN: [char; 2] = ['.', '·'];
 /// One plot for every number of streams and every depth; nothing where only one size was run.
 #[must_use]
 pub fn plots(report: &MatrixReport, screen: Screen) -> Vec<String> {
-    let mut groups: Vec<(u64, u64)> = Vec::new();
+    let mut groups: Vec<Group> = Vec::new();
     for cell in &report.cells {
-        let group = (cell.key.streams, cell.key.depth);
+        let group = cell.key.group();
         if !groups.contains(&group) {
             groups.push(group);
         }
@@ -35,9 +36,8 @@ pub fn plots(report: &MatrixReport, screen: Screen) -> Vec<String> {
     groups.into_iter().flat_map(|group| plot(report, group, screen)).collect()
 }
 
-fn plot(report: &MatrixReport, group: (u64, u64), screen: Screen) -> Vec<String> {
-    let cells: Vec<&CellReport> =
-        report.cells.iter().filter(|cell| (cell.key.streams, cell.key.depth) == group).collect();
+fn plot(report: &MatrixReport, group: Group, screen: Screen) -> Vec<String> {
+    let cells: Vec<&CellReport> = report.cells.iter().filter(|cell| cell.key.group() == group).collect();
     let points: Vec<Point> = cells.iter().filter_map(|cell| Point::of(cell)).collect();
     let Some(axes) = Axes::around(&points, screen) else { return Vec::new() };
     let mut paths: Vec<&str> = Vec::new();
@@ -58,8 +58,7 @@ fn plot(report: &MatrixReport, group: (u64, u64), screen: Screen) -> Vec<String>
             canvas[y][x] = if free { mark(index, screen) } else { SEVERAL[usize::from(screen.unicode)] };
         }
     }
-    let title =
-        format!("CPU-s/GB of the machine over the size of a send, {}", answers::group(group.0, group.1));
+    let title = format!("CPU-s/GB of the machine over the size of a send, {}", answers::group(group));
     let mut lines = vec![String::new(), title];
     lines.extend(canvas.iter().enumerate().map(|(row, line)| axes.row(row, line, screen)));
     lines.extend(axes.bottom(&points, screen));

@@ -69,7 +69,7 @@ fn blocks(report: &MatrixReport, screen: Screen) -> Vec<String> {
         let title = format!(
             "{} a send, {}",
             size(first.key.size),
-            answers::group(first.key.streams, first.key.depth)
+            answers::group((first.key.streams, Some(first.key.depth)))
         );
         lines.push(String::new());
         lines.push(title);
@@ -163,7 +163,7 @@ fn break_even(report: &MatrixReport) -> Vec<String> {
         } else {
             lines.push(format!("  {:<22}{cpu:<29}{rate}", found.path));
         }
-        let notes = groups.then(|| answers::group(found.streams, found.depth));
+        let notes = groups.then(|| answers::group((found.streams, found.depth)));
         let notes: Vec<String> = notes.into_iter().chain(answers::left_out(found)).collect();
         if !notes.is_empty() {
             lines.push(format!("      {}", notes.join("; ")));
