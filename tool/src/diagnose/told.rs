@@ -91,6 +91,7 @@ fn wrong(path: &PathFigures, c: &Completions, kind: Disagreement, sends: u64) ->
         ],
         fix: steps(words.fix),
         bytes: 0,
+        ..Finding::default()
     }
 }
 
@@ -120,6 +121,7 @@ fn counts_differ(path: &PathFigures, c: &Completions) -> Option<Finding> {
         ],
         fix: steps(merged.fix),
         bytes: 0,
+        ..Finding::default()
     })
 }
 
@@ -147,5 +149,6 @@ pub(super) fn told_more_than_copied(path: &PathFigures) -> Option<Finding> {
         evidence: vec![format!("{} requested", bytes(ledger.requested_bytes))],
         fix: vec!["do not turn zero-copy off because of the flag".into()],
         bytes: copied,
+        ..Finding::default()
     })
 }

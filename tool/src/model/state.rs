@@ -333,6 +333,7 @@ impl Model {
             file_reads: self.files.read(&self.known),
             history: self.points.history(),
             maps: self.maps.clone(),
+            host: std::sync::Arc::default(),
         }
     }
 

@@ -32,6 +32,8 @@ pub struct HostFacts {
     pub taps: Option<Vec<Tap>>,
     /// The machine.
     pub machine: MachineFacts,
+    /// Inode number of zcscope's own network namespace.
+    pub own_netns: Option<u32>,
 }
 
 /// Facts of one network namespace.
@@ -86,12 +88,14 @@ impl HostFacts {
     /// by now stays, as long as they are wanted.
     #[must_use]
     pub fn read(wanted: &[Wanted], before: &HostFacts) -> HostFacts {
-        let mut facts = HostFacts { taps: taps().ok(), machine: machine::read(), ..HostFacts::default() };
+        let own = Namespace::current().and_then(|own| own.inode()).ok().and_then(|own| u32::try_from(own).ok());
+        let (taps, machine) = (taps().ok(), machine::read());
+        let mut facts = HostFacts { taps, machine, own_netns: own, ..HostFacts::default() };
         let mut by_netns: BTreeMap<u32, Vec<&Wanted>> = BTreeMap::new();
         wanted.iter().for_each(|socket| by_netns.entry(socket.netns).or_default().push(socket));
         let names = netns::names();
         for (inode, sockets) in by_netns {
-            let read = namespace(inode, &sockets, &mut facts.sockets);
+            let read = namespace(inode, &sockets, own == Some(inode), &mut facts.sockets);
             let Some(mut space) = read.or_else(|| before.namespaces.get(&inode).cloned()) else { continue };
             space.name = names.iter().find(|(of, _)| *of == inode).map(|(_, name)| name.clone());
             facts.namespaces.insert(inode, space);
@@ -131,13 +135,17 @@ impl HostFacts {
 fn namespace(
     inode: u32,
     sockets: &[&Wanted],
+    own: bool,
     connections: &mut BTreeMap<u64, TcpFacts>,
 ) -> Option<NamespaceFacts> {
-    let (pid, space) = sockets.iter().find_map(|socket| {
-        let space = Namespace::of_process(socket.pid).ok()?;
-        (space.inode().ok()? == u64::from(inode)).then_some((socket.pid, space))
-    })?;
-    let own = Namespace::current().and_then(|own| own.inode()).is_ok_and(|own| own == u64::from(inode));
+    let of_a_process = || {
+        sockets.iter().find_map(|socket| {
+            let space = Namespace::of_process(socket.pid).ok()?;
+            (space.inode().ok()? == u64::from(inode)).then_some((socket.pid, space))
+        })
+    };
+    let here = own.then(|| Some((std::process::id(), Namespace::current().ok()?))).flatten();
+    let (pid, space) = here.or_else(of_a_process)?;
     let inside = space.enter(|| {
         let limits = limits::limits().unwrap_or_default();
         let facts = NamespaceFacts {

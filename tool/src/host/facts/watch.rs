@@ -47,6 +47,12 @@ impl Watcher {
         }
     }
 
+    /// Reads now, and waits for it.
+    #[must_use]
+    pub fn read_now(&self, wanted: &[Wanted]) -> Arc<HostFacts> {
+        Arc::new(HostFacts::read(wanted, &self.latest()))
+    }
+
     /// What was read last; empty before the first reading.
     #[must_use]
     pub fn latest(&self) -> Arc<HostFacts> {
