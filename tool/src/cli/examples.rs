@@ -45,3 +45,9 @@ Examples:
   sudo zcscope demo --link eth1,eth2         two spare devices joined by a cable
 
 Network namespaces and devices of its own are gone when it ends, however it ends.";
+
+pub(super) const EXPLAIN: &str = "\
+Examples:
+  zcscope explain                            all ids: reasons, findings, paths, figures
+  zcscope explain no_scatter_gather
+  zcscope explain silent_copied_bytes 'held p99'";

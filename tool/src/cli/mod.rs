@@ -43,6 +43,9 @@ enum Verb {
     /// Make live traffic in own network namespaces and watch it.
     #[command(after_help = examples::DEMO)]
     Demo(commands::demo::Args),
+    /// What a reason, finding, path or figure means, and what to do about it.
+    #[command(after_help = examples::EXPLAIN)]
+    Explain(commands::explain::Args),
 }
 
 /// Parses the arguments, runs the verb and returns the exit code of the process:
@@ -56,6 +59,7 @@ pub fn run() -> ExitCode {
         Verb::Load(args) => commands::load::run(args),
         Verb::Sink(args) => commands::sink::run(args),
         Verb::Demo(args) => commands::demo::run(args),
+        Verb::Explain(args) => commands::explain::run(args),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),

@@ -39,6 +39,7 @@ fn finding(snapshot: &Snapshot, reason: Reason, shares: &[Share<'_>]) -> Finding
     let about = About {
         paths: shares.iter().map(|share| share.path).collect(),
         devices: devices.iter().map(|dev| (*dev).to_owned()).collect(),
+        told: shares.iter().flat_map(|share| &share.copies).all(|copy| copy.kind.told || copy.kind.clone),
     };
     devices.truncate(MAX_DEVICES);
     let on = if devices.is_empty() { String::new() } else { format!(" on {}", devices.join(", ")) };

@@ -6,10 +6,10 @@ use std::cmp::Reverse;
 use zcscope_common::{Path, Reason};
 
 use super::words::words;
-use super::{About, Finding, Severity, steps};
+use super::{Finding, Severity, steps};
 use crate::host::facts::TcpFacts;
 use crate::model::reason::info;
-use crate::model::snapshot::{PathFigures, Snapshot, SocketFigures};
+use crate::model::snapshot::{PathFigures, Percentiles, Snapshot, SocketFigures};
 use crate::units::{bytes, duration, percent, rate};
 
 /// Rows named in one finding.
@@ -79,7 +79,8 @@ const PACED_PERCENT: u64 = 50;
 /// Flows whose rate is the pace of their congestion control, on a way so short that nothing else limits them.
 pub(super) fn pacing(snapshot: &Snapshot) -> Option<Finding> {
     let mut rows: Vec<_> = connections(snapshot)
-        .filter_map(|(socket, tcp)| is_paced(tcp).then(|| (socket, tcp, tcp.pacing_bytes_per_s.unwrap_or(0))))
+        .filter(|(_, tcp)| is_paced(tcp))
+        .map(|(socket, tcp)| (socket, tcp, tcp.pacing_bytes_per_s.unwrap_or(0)))
         .collect();
     rows.sort_by_key(|(socket, _, pace)| (Reverse(*pace), socket.id));
     let (_, first, _) = rows.first()?;
@@ -96,7 +97,10 @@ pub(super) fn pacing(snapshot: &Snapshot) -> Option<Finding> {
     Some(Finding {
         id: "pacing".into(),
         severity: Severity::Info,
-        title: format!("{} flows run at the pace of {control}: their rate says nothing about copying", rows.len()),
+        title: format!(
+            "{} flows run at the pace of {control}: their rate says nothing about copying",
+            rows.len()
+        ),
         evidence: evidence.collect(),
         fix: fix_of("pacing"),
         ..Finding::default()
@@ -104,7 +108,8 @@ pub(super) fn pacing(snapshot: &Snapshot) -> Option<Finding> {
 }
 
 fn is_paced(tcp: &TcpFacts) -> bool {
-    let pacer = tcp.congestion_control.as_deref().is_some_and(|name| PACERS.iter().any(|of| name.starts_with(of)));
+    let pacer =
+        tcp.congestion_control.as_deref().is_some_and(|name| PACERS.iter().any(|of| name.starts_with(of)));
     let held = tcp.peer_window_us.saturating_add(tcp.send_buffer_us);
     let free = held.saturating_mul(100) < tcp.busy_us.saturating_mul(HELD_PERCENT);
     let full = tcp.pacing_bytes_per_s.is_some_and(|pace| {
@@ -116,45 +121,51 @@ fn is_paced(tcp: &TcpFacts) -> bool {
 /// Fewer sends than this are no habit.
 const MIN_SENDS: u64 = 100;
 
-/// Senders that wait for each send to end before they make the next: about one in flight all the time, never two ended
-/// by one notification.
-pub(super) fn depth_small(snapshot: &Snapshot) -> Option<Finding> {
-    let single = |path: Path| {
-        let of = snapshot.paths.iter().find(|p| p.path == path)?.completions.as_ref()?;
-        of.range_length.filter(|length| length.p99 <= 1)
-    };
-    let rows: Vec<_> = snapshot
-        .sockets
-        .iter()
-        .flat_map(|socket| socket.paths.iter().map(move |path| (socket, path)))
-        .filter(|(_, path)| single(path.path).is_some() && has_one_in_flight(path, snapshot.duration_ns))
-        .collect();
-    let evidence = rows.iter().take(TOP).filter_map(|(socket, path)| {
-        let latency = path.completions.as_ref()?.latency?;
-        let sends = latency.count;
-        Some(format!("{}: {sends} sends, each held {} (p50), one at a time", name(socket), duration(latency.p50)))
-    });
-    let mut paths: Vec<Path> = rows.iter().map(|(_, path)| path.path).collect();
-    paths.sort_unstable();
-    paths.dedup();
-    (!rows.is_empty()).then(|| Finding {
+/// Senders that wait for each send to end before they make the next: one is in flight most of the time, and no
+/// notification ever covers two.
+pub(super) fn depth_small(snapshot: &Snapshot, path: &PathFigures) -> Option<Finding> {
+    let c = path.completions.as_ref()?;
+    let (until_read, range) = (c.app_read_latency?, c.range_length?);
+    let uses = |socket: &&SocketFigures| socket.paths.iter().any(|of| of.path == path.path && of.bytes > 0);
+    let sockets: Vec<_> = snapshot.sockets.iter().map(AsRef::as_ref).filter(uses).collect();
+    let count = u64::try_from(sockets.len()).ok().filter(|count| *count > 0)?;
+    // Little's law for each socket: sends x time held / time.
+    let held = until_read.count.saturating_mul(least_mean(&until_read)) / count;
+    let active = active_ns(snapshot, path.path);
+    let busy = held.saturating_mul(100) >= active.saturating_mul(BUSY_PERCENT) && held <= active;
+    (until_read.count >= MIN_SENDS && range.max <= 1 && busy).then(|| Finding {
         id: "depth_small".into(),
         severity: Severity::Info,
-        title: format!("{} connections wait for each zero-copy send to end before the next", rows.len()),
-        evidence: evidence.collect(),
+        title: format!("{}: senders wait for each send to end before they make the next", path.path.name()),
+        evidence: vec![
+            format!("{} sends on {count} sockets, each notification for one send only", until_read.count),
+            format!(
+                "one in flight for at least {} of the time; until it was read: p50 {}, p99 {}",
+                percent(held, active),
+                duration(until_read.p50),
+                duration(until_read.p99)
+            ),
+        ],
         fix: fix_of("depth_small"),
-        about: About { paths, devices: Vec::new() },
         ..Finding::default()
     })
 }
 
-/// By Little's law, as far as the median stands for the mean: sends x time held / time.
-fn has_one_in_flight(path: &PathFigures, time_ns: u64) -> bool {
-    let Some(latency) = path.completions.as_ref().and_then(|c| c.latency) else { return false };
-    let held = latency.count.saturating_mul(latency.p50);
-    // Half of the time at least: otherwise the sender simply has nothing to send.
-    let one = held.saturating_mul(2) >= time_ns && held.saturating_mul(2) < time_ns.saturating_mul(3);
-    latency.count >= MIN_SENDS && time_ns > 0 && one
+/// Less, and the sender has other things to do than to wait.
+const BUSY_PERCENT: u64 = 40;
+
+/// What the mean cannot be below, ns: every value counts as the lower end of its part of the distribution. Medians hide
+/// the few long waits that take most of the time.
+const fn least_mean(p: &Percentiles) -> u64 {
+    (p.min / 2) + p.p50 / 10 * 4 + p.p90 / 100 * 9 + p.p99 / 1_000 * 9 + p.p999 / 1_000
+}
+
+/// The part of the trace in which bytes were sent on a path, as far as its history tells.
+fn active_ns(snapshot: &Snapshot, path: Path) -> u64 {
+    let rates = snapshot.history.bytes_per_s.get(&path).map_or(&[][..], Vec::as_slice);
+    let points = u64::try_from(rates.len()).unwrap_or(0);
+    let active = u64::try_from(rates.iter().filter(|rate| **rate > 0).count()).unwrap_or(0);
+    snapshot.duration_ns.checked_div(points).map_or(snapshot.duration_ns, |part| part * active)
 }
 
 /// Less than this was sent.
@@ -166,7 +177,8 @@ const SMALL_SPLICE_BYTES: u64 = 16 << 10;
 /// Splices that hand TCP little at a time.
 pub(super) fn splice_small(snapshot: &Snapshot, path: &PathFigures) -> Option<Finding> {
     // Before Linux 6.5 every page is a call of its own, whatever the program does.
-    let splices = matches!(path.path, Path::Splice | Path::Vmsplice) && snapshot.session.knows("splice_frags");
+    let splices =
+        matches!(path.path, Path::Splice | Path::Vmsplice) && snapshot.session.knows("splice_frags");
     let calls = path.good_calls();
     let small = calls >= MIN_SENDS && path.bytes / calls < SMALL_SPLICE_BYTES;
     (splices && small && path.bytes >= MIN_BYTES).then(|| Finding {
@@ -200,7 +212,8 @@ pub(super) fn ktls(snapshot: &Snapshot) -> Option<Finding> {
             evidence.push(line);
         }
     }
-    let dev = snapshot.sockets.iter().map(AsRef::as_ref).find(through).and_then(|socket| socket.dev.as_deref());
+    let dev =
+        snapshot.sockets.iter().map(AsRef::as_ref).find(through).and_then(|socket| socket.dev.as_deref());
     Some(Finding {
         id: Reason::Ktls.name().into(),
         severity: Severity::Info,

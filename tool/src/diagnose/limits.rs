@@ -127,7 +127,15 @@ fn optmem_use(snapshot: &Snapshot) -> Vec<(&SocketFigures, u64, u64)> {
 }
 
 fn optmem_line(s: &SocketFigures, peak: u64, max: u64) -> String {
-    format!("{} {} {}: at most {} of {} ({})", s.pid, s.comm, s.local, bytes(peak), bytes(max), percent(peak, max))
+    format!(
+        "{} {} {}: at most {} of {} ({})",
+        s.pid,
+        s.comm,
+        s.local,
+        bytes(peak),
+        bytes(max),
+        percent(peak, max)
+    )
 }
 
 /// Processes with the pages their user pinned and their limit, bytes, the fullest first.
@@ -150,8 +158,12 @@ fn memlock_line(p: &ProcessFigures, locked: u64, limit: u64) -> String {
 
 /// `net.core.optmem_max` where the namespaces of the traffic differ: raised in one, it stays low in another.
 fn other_namespaces(snapshot: &Snapshot) -> Vec<String> {
-    let spaces: Vec<_> =
-        snapshot.host.namespaces.iter().filter_map(|(inode, space)| Some((inode, space, space.optmem_max?))).collect();
+    let spaces: Vec<_> = snapshot
+        .host
+        .namespaces
+        .iter()
+        .filter_map(|(inode, space)| Some((inode, space, space.optmem_max?)))
+        .collect();
     let differ = spaces.iter().any(|(.., max)| *max != spaces[0].2);
     let name = |inode: &u32, space: &NamespaceFacts| match &space.name {
         Some(name) => name.clone(),
@@ -197,7 +209,7 @@ fn refusal(
             .collect(),
         fix,
         bytes: 0,
-        about: About { paths: refused.iter().map(|(path, _)| path.path).collect(), devices: Vec::new() },
+        about: About { paths: refused.iter().map(|(path, _)| path.path).collect(), ..About::default() },
         ..Finding::default()
     })
 }

@@ -1,6 +1,6 @@
 //! Which finding explains which: the cause comes first, what follows from it stands behind it.
 
-use super::rules::rule_of as rule;
+use super::rules::{SILENT, rule_of as rule};
 use super::{About, Finding};
 
 /// Puts every explained finding behind the one that explains it, and names that one in it. What comes in is sorted;
@@ -32,7 +32,9 @@ pub(super) fn arrange(sorted: Vec<Finding>) -> Vec<Finding> {
 fn cause(findings: &[Finding], at: usize) -> Option<usize> {
     let effect = &findings[at];
     let explains = |cause: &Finding| {
-        rule(&cause.id).is_some_and(|rule| rule.explains.contains(&effect.id.as_str()))
+        let id = effect.id.as_str();
+        rule(&cause.id).is_some_and(|rule| rule.explains.contains(&id))
+            && !(cause.about.told && SILENT.contains(&id))
             && meet(&cause.about, &effect.about)
     };
     (0..findings.len()).find(|other| *other != at && explains(&findings[*other]))
@@ -67,7 +69,7 @@ mod tests {
 
     fn finding(id: &str, severity: Severity, devices: &[&str]) -> Finding {
         let devices = devices.iter().map(|dev| (*dev).to_owned()).collect();
-        let about = About { paths: vec![Path::MsgZerocopy], devices };
+        let about = About { paths: vec![Path::MsgZerocopy], devices, told: false };
         Finding { id: id.into(), severity, about, ..Finding::default() }
     }
 
@@ -99,9 +101,17 @@ mod tests {
             finding("device_features", Severity::Warning, &["eth1"]),
         ]);
         assert!(found.iter().all(|(_, by)| by.is_none()), "{found:?}");
-        let other = About { paths: vec![Path::Sendfile], devices: vec![] };
+        let other = About { paths: vec![Path::Sendfile], ..About::default() };
         let silent = Finding { about: other, ..finding("silent_copies", Severity::Critical, &[]) };
         let found = order(vec![silent, finding("no_scatter_gather", Severity::Critical, &["eth0"])]);
+        assert!(found.iter().all(|(_, by)| by.is_none()), "{found:?}");
+    }
+
+    #[test]
+    fn copies_that_are_told_explain_no_silence() {
+        let mut told = finding("no_tx_checksum", Severity::Critical, &["eth0"]);
+        told.about.told = true;
+        let found = order(vec![told, finding("silent_copies", Severity::Critical, &[])]);
         assert!(found.iter().all(|(_, by)| by.is_none()), "{found:?}");
     }
 }

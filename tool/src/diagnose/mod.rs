@@ -73,6 +73,8 @@ pub struct About {
     pub paths: Vec<Path>,
     /// Devices by name.
     pub devices: Vec<String>,
+    /// Copies that the application is told of, all of them: they explain no silence.
+    pub told: bool,
 }
 
 /// All findings: the most severe first, then those about most bytes; but one that explains another stands before it.

@@ -74,7 +74,9 @@ fn fixed(facts: &DeviceFacts) -> String {
         Some("virtio_net") => format!(
             "the hypervisor does not offer it to {name}: let it (QEMU: a back end with vnet_hdr, not off in -device virtio-net-pci)"
         ),
-        Some(driver) => format!("the driver {driver} cannot turn it on for {name}: use another device or driver"),
+        Some(driver) => {
+            format!("the driver {driver} cannot turn it on for {name}: use another device or driver")
+        }
         None => format!("{name} cannot turn it on: use another device"),
     }
 }
@@ -83,7 +85,9 @@ fn fixed(facts: &DeviceFacts) -> String {
 pub(super) fn device_features(snapshot: &Snapshot) -> Vec<Finding> {
     let mut devices: BTreeMap<(u32, &str), Vec<&SocketFigures>> = BTreeMap::new();
     for socket in &snapshot.sockets {
-        if let (Some(netns), Some(dev), 1..) = (socket.place.netns, socket.dev.as_deref(), asked_bytes(socket)) {
+        if let (Some(netns), Some(dev), 1..) =
+            (socket.place.netns, socket.dev.as_deref(), asked_bytes(socket))
+        {
             devices.entry((netns, dev)).or_default().push(socket);
         }
     }
@@ -95,7 +99,8 @@ pub(super) fn device_features(snapshot: &Snapshot) -> Vec<Finding> {
 
 fn device(host: &HostFacts, netns: u32, facts: &DeviceFacts, sockets: &[&SocketFigures]) -> Option<Finding> {
     let switches = facts.switches.as_ref()?;
-    let needed = [("checksums", "tx", switches.tx_checksum), ("scatter-gather", "sg", switches.scatter_gather)];
+    let needed =
+        [("checksums", "tx", switches.tx_checksum), ("scatter-gather", "sg", switches.scatter_gather)];
     let off: Vec<_> =
         needed.into_iter().filter_map(|(name, word, s)| Some((name, word, s.filter(|s| !s.on)?))).collect();
     let dev = &facts.device.name;
@@ -123,7 +128,11 @@ fn device(host: &HostFacts, netns: u32, facts: &DeviceFacts, sockets: &[&SocketF
         evidence,
         fix,
         bytes: asked,
-        about: About { paths: paths_of(sockets.iter().copied()), devices: vec![dev.clone()] },
+        about: About {
+            paths: paths_of(sockets.iter().copied()),
+            devices: vec![dev.clone()],
+            ..About::default()
+        },
         ..Finding::default()
     })
 }
@@ -132,7 +141,9 @@ fn device(host: &HostFacts, netns: u32, facts: &DeviceFacts, sockets: &[&SocketF
 fn standing(name: &str, switch: Switch) -> String {
     match switch {
         Switch { wanted: true, .. } => {
-            format!("{name}: off [requested on]: something else holds it off (scatter-gather needs checksums, XDP, a lower device)")
+            format!(
+                "{name}: off [requested on]: something else holds it off (scatter-gather needs checksums, XDP, a lower device)"
+            )
         }
         Switch { changeable: true, .. } => format!("{name}: off; whoever has CAP_NET_ADMIN can turn it on"),
         _ => format!("{name}: off [fixed]: the driver does not offer it"),
@@ -162,7 +173,11 @@ pub(super) fn sniffer(snapshot: &Snapshot) -> Option<Finding> {
         }
     });
     let certain = arriving || copied(Reason::PacketTap);
-    let what = if certain { "each zero-copy packet is copied for it" } else { "it may make the kernel copy each zero-copy packet" };
+    let what = if certain {
+        "each zero-copy packet is copied for it"
+    } else {
+        "it may make the kernel copy each zero-copy packet"
+    };
     let mut fix: Vec<String> = named.iter().take(TOP).flat_map(|tap| &tap.holders).map(stop).collect();
     fix.dedup();
     fix.push("or let it set PACKET_IGNORE_OUTGOING, or sample with XDP or traffic control instead".into());
@@ -172,7 +187,7 @@ pub(super) fn sniffer(snapshot: &Snapshot) -> Option<Finding> {
         title: format!("{} captures packets where zero-copy is sent: {what}", holder(first)),
         evidence: named.iter().take(TOP).map(|tap| tap_line(&snapshot.host, tap)).collect(),
         fix,
-        about: About { paths: paths_of(seen.iter().map(|(_, socket)| *socket)), devices: Vec::new() },
+        about: About { paths: paths_of(seen.iter().map(|(_, socket)| *socket)), ..About::default() },
         ..Finding::default()
     })
 }
@@ -218,7 +233,13 @@ pub(super) fn local_peer(snapshot: &Snapshot) -> Option<Finding> {
         senders.filter_map(|socket| Some((socket.as_ref(), where_is(&snapshot.host, socket)?))).collect();
     rows.sort_by_key(|(socket, _)| (std::cmp::Reverse(asked_bytes(socket)), socket.id));
     let row = |(socket, place): &(&SocketFigures, String)| {
-        format!("{} {}: {} is {place}, {} sent to it", socket.pid, socket.comm, socket.remote, bytes(asked_bytes(socket)))
+        format!(
+            "{} {}: {} is {place}, {} sent to it",
+            socket.pid,
+            socket.comm,
+            socket.remote,
+            bytes(asked_bytes(socket))
+        )
     };
     let (first, _) = rows.first()?;
     let paths = paths_of(rows.iter().map(|(socket, _)| *socket));
@@ -227,14 +248,17 @@ pub(super) fn local_peer(snapshot: &Snapshot) -> Option<Finding> {
         id: "local_peer".into(),
         severity: Severity::Info,
         title: match rows.len() {
-            1 => format!("the peer {} is on this host: the kernel copies before it may see the pages", first.remote),
+            1 => format!(
+                "the peer {} is on this host: the kernel copies before it may see the pages",
+                first.remote
+            ),
             n => format!("{n} peers are on this host: the kernel copies before they may see the pages"),
         },
         evidence: rows.iter().take(TOP).map(row).collect(),
         fix: steps(words.map_or("", |words| words.fix)),
         bytes: rows.iter().map(|(socket, _)| asked_bytes(socket)).sum(),
         // The device a copy is charged to is the one the packet arrives at, which has another name.
-        about: About { paths, devices: Vec::new() },
+        about: About { paths, ..About::default() },
         ..Finding::default()
     })
 }
@@ -275,9 +299,13 @@ pub(super) fn wrong_node(snapshot: &Snapshot) -> Option<Finding> {
     Some(Finding {
         id: "wrong_node".into(),
         severity: Severity::Info,
-        title: format!("{comm} ({pid}) may not run on the NUMA node of {dev}: every page crosses between nodes"),
+        title: format!(
+            "{comm} ({pid}) may not run on the NUMA node of {dev}: every page crosses between nodes"
+        ),
         evidence: rows.iter().take(TOP).map(row).collect(),
-        fix: vec![format!("numactl --cpunodebind={node} --membind={node} CMD  # start it on the node of {dev}")],
+        fix: vec![format!(
+            "numactl --cpunodebind={node} --membind={node} CMD  # start it on the node of {dev}"
+        )],
         ..Finding::default()
     })
 }
@@ -286,7 +314,9 @@ pub(super) fn wrong_node(snapshot: &Snapshot) -> Option<Finding> {
 pub(super) fn dma_bounce(snapshot: &Snapshot) -> Option<Finding> {
     let machine = &snapshot.host.machine;
     let why = match (&machine.encrypted_by, machine.swiotlb_forced) {
-        (Some(name), _) => format!("this guest's memory is encrypted ({name}), so devices reach it through bounce buffers"),
+        (Some(name), _) => {
+            format!("this guest's memory is encrypted ({name}), so devices reach it through bounce buffers")
+        }
         (None, true) => "swiotlb=force stands on the kernel command line".to_owned(),
         (None, false) => return None,
     };
@@ -316,6 +346,7 @@ pub(super) fn dma_bounce(snapshot: &Snapshot) -> Option<Finding> {
         about: About {
             paths: paths_of(senders.iter().map(|(socket, _)| *socket)),
             devices: devices.into_iter().collect(),
+            ..About::default()
         },
         ..Finding::default()
     })

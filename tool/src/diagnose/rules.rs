@@ -55,7 +55,7 @@ const fn not_mapped(reason: Reason) -> Rule {
 }
 
 /// What follows when bytes are copied and the kernel does not say so, or only of some packets.
-const SILENT: &[&str] = &["silent_copies", "told_zerocopy_but_copied"];
+pub(super) const SILENT: &[&str] = &["silent_copies", "told_zerocopy_but_copied"];
 /// What follows when the flag is set for hardly a copy, or for somebody else's.
 const FLAGGED: &[&str] = &["told_copied_but_not", "told_more_than_copied"];
 /// Every rule about what the application is told, but for silence, finds its id here.
@@ -65,7 +65,11 @@ const NOTHING: &[&str] = &[];
 /// All rules.
 pub static RULES: &[Rule] = &[
     // Facts of the host, which explain what the traffic shows.
-    rule("device_features", Check::Many(network::device_features), &["no_scatter_gather", "no_tx_checksum", "route_no_sg"]),
+    rule(
+        "device_features",
+        Check::Many(network::device_features),
+        &["no_scatter_gather", "no_tx_checksum", "route_no_sg"],
+    ),
     rule("sniffer", Check::One(network::sniffer), &["packet_tap", "packet_tap_rx"]),
     rule("local_peer", Check::One(network::local_peer), &["loopback", "local_delivery", "rx_mapped_page"]),
     rule("wrong_node", Check::One(network::wrong_node), NOTHING),
@@ -83,7 +87,7 @@ pub static RULES: &[Rule] = &[
     copied(Reason::XdpVeth, SILENT),
     copied(Reason::XdpGeneric, SILENT),
     copied(Reason::TcBpfPull, SILENT),
-    Rule { also: Some(Check::One(network::dma_bounce)), ..copied(Reason::DmaBounce, SILENT) },
+    Rule { also: Some(Check::One(network::dma_bounce)), ..copied(Reason::DmaBounce, NOTHING) },
     copied(Reason::ZerocopyMerge, NOTHING),
     copied(Reason::HeaderPull, FLAGGED),
     copied(Reason::UnknownCaller, SILENT),
@@ -119,7 +123,7 @@ pub static RULES: &[Rule] = &[
     rule("told_more_than_copied", Check::Path(told::told_more_than_copied), NOTHING),
     // Time.
     rule("slow_reader", Check::Path(completions::slow_reader), &["optmem", "enobufs", "optmem_near"]),
-    rule("depth_small", Check::One(flow::depth_small), &["delayed_ack"]),
+    rule("depth_small", Check::PathIn(flow::depth_small), &["delayed_ack"]),
     rule("delayed_ack", Check::Path(completions::delayed_ack), NOTHING),
     rule("swept_retransmit", Check::One(flow::resent), &["memlock", "memlock_near"]),
     rule("pacing", Check::One(flow::pacing), NOTHING),

@@ -14,8 +14,8 @@ use crate::host::taps::{Holder, Tap};
 use crate::model::reason::{ReasonKind, info};
 use crate::model::sample::FileReads;
 use crate::model::snapshot::{
-    Completions, DelayedAcks, GaugeFigures, Ledger, Limit, Lost, Percentiles, Place, ProcessFigures,
-    Session, SpreadFigures,
+    Completions, DelayedAcks, GaugeFigures, Ledger, Limit, Lost, Percentiles, Place, ProcessFigures, Session,
+    SpreadFigures,
 };
 
 const MIB: u64 = 1 << 20;
@@ -148,14 +148,14 @@ fn resent(bytes: u64) -> Snapshot {
     })
 }
 
-/// 1,000 sends a second that are held this long each.
-fn held(p50: u64, longest_range: u64) -> Snapshot {
+/// 1,000 sends a second that are read this long after they were made.
+fn held(all: u64, longest_range: u64) -> Snapshot {
     let mut snapshot = host(MIB, |_| {});
-    let latency = Some(Percentiles { count: 1_000, p50, ..Percentiles::default() });
-    let range_length = Some(SpreadFigures { count: 1_000, p99: longest_range, ..SpreadFigures::default() });
-    let c = Completions { sends: 1_000, latency, range_length, ..Completions::default() };
-    snapshot.paths[0].completions = Some(c.clone());
-    Arc::make_mut(&mut snapshot.sockets[0]).paths[0].completions = Some(c);
+    let (min, p50, p90, p99, p999, max) = (all, all, all, all, all, all);
+    let app_read_latency = Some(Percentiles { count: 1_000, min, p50, p90, p99, p999, max });
+    let range_length = Some(SpreadFigures { count: 1_000, max: longest_range, ..SpreadFigures::default() });
+    let c = Completions { sends: 1_000, app_read_latency, range_length, ..Completions::default() };
+    snapshot.paths[0].completions = Some(c);
     snapshot
 }
 
@@ -218,7 +218,7 @@ fn samples(id: &str) -> Option<(Snapshot, Snapshot)> {
         }
         "splice_copy_read" => (file(100 * MIB, 0), file(2 * MIB, 0)),
         "enobufs" => {
-            let refused = |n| changed(|path| drop(path.errors.insert("ENOBUFS", n)));
+            let refused = |n| changed(|path| path.errors.extend([("ENOBUFS", n)]));
             (refused(7), refused(0))
         }
         "optmem_near" => (optmem(800), optmem(799)),
@@ -338,8 +338,17 @@ fn every_finding_is_whole() {
         let (bad, _) = samples(rule.id).unwrap();
         for finding in findings(&bad) {
             assert!(!finding.title.is_empty() && !finding.evidence.is_empty(), "{finding:?}");
-            assert!(!finding.fix.is_empty() && finding.fix.iter().all(|step| !step.is_empty()), "{finding:?}");
-            assert!(!finding.fix.iter().any(|step| step.contains("  ") && !step.contains("  #") && !step.contains("  //")), "{finding:?}");
+            assert!(
+                !finding.fix.is_empty() && finding.fix.iter().all(|step| !step.is_empty()),
+                "{finding:?}"
+            );
+            assert!(
+                !finding
+                    .fix
+                    .iter()
+                    .any(|step| step.contains("  ") && !step.contains("  #") && !step.contains("  //")),
+                "{finding:?}"
+            );
         }
     }
 }
@@ -409,4 +418,16 @@ fn limits_show_their_use_and_the_namespace_that_is_short() {
         ]
     );
     assert_eq!(finding.fix[1], "ip netns exec blue sysctl -w net.core.optmem_max=1048576");
+}
+
+#[test]
+fn one_send_in_flight_is_told_from_idle_and_from_many() {
+    let small = |snapshot: &Snapshot| has(snapshot, "depth_small");
+    assert!(!small(&held(390_000, 1)), "the sender has other things to do");
+    assert!(small(&held(999_000, 1)));
+    assert!(!small(&held(1_100_000, 1)), "more than one in flight");
+    let mut short = held(200_000, 1);
+    let rates = vec![0, 0, 7, 0];
+    short.history.bytes_per_s.insert(Path::MsgZerocopy, rates);
+    assert!(small(&short), "it sent for a quarter of the trace");
 }

@@ -16,8 +16,12 @@ pub fn wanted(snapshot: &Snapshot) -> Vec<Wanted> {
         let paths = socket.paths.iter().filter(|path| !path.path.receives());
         paths.fold((0, 0), |(asked, all), path| (asked + requested(path), all + path.bytes))
     };
-    let mut sockets: Vec<_> =
-        snapshot.sockets.iter().map(|socket| (sent(socket), socket)).filter(|((_, all), _)| *all > 0).collect();
+    let mut sockets: Vec<_> = snapshot
+        .sockets
+        .iter()
+        .map(|socket| (sent(socket), socket))
+        .filter(|((_, all), _)| *all > 0)
+        .collect();
     sockets.sort_by_key(|((asked, all), socket)| (Reverse(*asked), Reverse(*all), socket.id));
     let wanted = sockets.into_iter().filter_map(|(_, socket)| {
         Some(Wanted {

@@ -88,7 +88,8 @@ impl HostFacts {
     /// by now stays, as long as they are wanted.
     #[must_use]
     pub fn read(wanted: &[Wanted], before: &HostFacts) -> HostFacts {
-        let own = Namespace::current().and_then(|own| own.inode()).ok().and_then(|own| u32::try_from(own).ok());
+        let own =
+            Namespace::current().and_then(|own| own.inode()).ok().and_then(|own| u32::try_from(own).ok());
         let (taps, machine) = (taps().ok(), machine::read());
         let mut facts = HostFacts { taps, machine, own_netns: own, ..HostFacts::default() };
         let mut by_netns: BTreeMap<u32, Vec<&Wanted>> = BTreeMap::new();

@@ -127,19 +127,16 @@ fn facts(response: &InetResponse) -> TcpFacts {
 }
 
 fn upper_layer(nested: &[u8]) -> Option<String> {
-    let name = NlasIterator::new(nested).map_while(Result::ok).find(|nla| nla.kind() == INET_ULP_INFO_NAME)?;
+    let name =
+        NlasIterator::new(nested).map_while(Result::ok).find(|nla| nla.kind() == INET_ULP_INFO_NAME)?;
     let text = name.value().split(|byte| *byte == 0).next().unwrap_or_default();
     Some(String::from_utf8_lossy(text).into_owned())
 }
 
 /// Reads `struct tcp_info` (linux/tcp.h), which only ever grows at its end; what an older kernel lacks is 0.
 fn figures(info: &[u8], before: TcpFacts) -> TcpFacts {
-    let long = |at: usize| {
-        info.get(at..at + 8).and_then(|b| b.try_into().ok()).map_or(0, u64::from_ne_bytes)
-    };
-    let int = |at: usize| {
-        info.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_ne_bytes)
-    };
+    let long = |at: usize| info.get(at..at + 8).and_then(|b| b.try_into().ok()).map_or(0, u64::from_ne_bytes);
+    let int = |at: usize| info.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_ne_bytes);
     TcpFacts {
         // All ones: no limit; 0: not set yet.
         pacing_bytes_per_s: Some(long(104)).filter(|rate| *rate != 0 && *rate != u64::MAX),
@@ -198,7 +195,8 @@ mod tests {
         let near = TcpStream::connect(("127.0.0.1", listener.local_addr().unwrap().port())).unwrap();
         let (far, _) = listener.accept().unwrap();
         assert!(far.local_addr().unwrap().is_ipv6());
-        let of = Wanted { local: near.peer_addr().unwrap(), remote: near.local_addr().unwrap(), ..wanted(&far) };
+        let of =
+            Wanted { local: near.peer_addr().unwrap(), remote: near.local_addr().unwrap(), ..wanted(&far) };
         assert_eq!(read(&[&of]).len(), 1);
     }
 
