@@ -4,7 +4,7 @@ use zcscope_common::{Path, Reason};
 
 use super::words::words;
 use super::{About, Finding, Severity, network, requested, steps};
-use crate::model::reason::{fix_for, info};
+use crate::model::reason::info;
 use crate::model::snapshot::{CopyFigures, PathFigures, Snapshot};
 use crate::units::{bytes, percent};
 
@@ -105,7 +105,7 @@ fn copy_line(copy: &CopyFigures) -> String {
 }
 
 /// Bytes copied without the application being told.
-pub(super) fn silent(path: &PathFigures) -> Option<Finding> {
+pub(super) fn silent(snapshot: &Snapshot, path: &PathFigures) -> Option<Finding> {
     let ledger = path.ledger?;
     let silent = ledger.silent_copied_bytes.filter(|n| *n > 0)?;
     let requested = ledger.requested_bytes;
@@ -120,7 +120,7 @@ pub(super) fn silent(path: &PathFigures) -> Option<Finding> {
     evidence.extend(untold.iter().take(3).map(|copy| copy_line(copy)));
     let mut fix: Vec<String> = Vec::new();
     for copy in untold.iter().take(3) {
-        let new = steps(&fix_for(copy.kind.reason, copy.kind.dev.as_deref()));
+        let new = network::fix_here(snapshot, copy.kind.reason, copy.kind.dev.as_deref());
         fix.extend(new.into_iter().filter(|s| !fix.contains(s)).collect::<Vec<_>>());
     }
     if fix.is_empty() {

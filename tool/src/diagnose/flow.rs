@@ -138,7 +138,7 @@ pub(super) fn depth_small(snapshot: &Snapshot, path: &PathFigures) -> Option<Fin
         severity: Severity::Info,
         title: format!("{}: senders wait for each send to end before they make the next", path.path.name()),
         evidence: vec![
-            format!("{} sends on {count} sockets, each notification for one send only", until_read.count),
+            format!("{} sends, sockets: {count}, each notification for one send only", until_read.count),
             format!(
                 "one in flight for at least {} of the time; until it was read: p50 {}, p99 {}",
                 percent(held, active),

@@ -113,7 +113,7 @@ pub static RULES: &[Rule] = &[
     rule("optmem_near", Check::One(limits::optmem_near), NOTHING),
     rule("memlock_near", Check::One(limits::memlock_near), NOTHING),
     // What the application is told.
-    rule("silent_copies", Check::Path(copies::silent), &["told_zerocopy_but_copied"]),
+    rule("silent_copies", Check::PathIn(copies::silent), &["told_zerocopy_but_copied"]),
     rule("told_zerocopy_but_copied", TOLD, NOTHING),
     rule("told_copied_but_not", TOLD, NOTHING),
     rule("merged_range", TOLD, NOTHING),
