@@ -104,11 +104,15 @@ fn copy_line(copy: &CopyFigures) -> String {
     )
 }
 
+/// Fewer silent bytes than this of a million are headers that a driver pulled; the ledger has them.
+const TINY_PER_MILLION: u64 = 100;
+
 /// Bytes copied without the application being told.
 pub(super) fn silent(snapshot: &Snapshot, path: &PathFigures) -> Option<Finding> {
     let ledger = path.ledger?;
-    let silent = ledger.silent_copied_bytes.filter(|n| *n > 0)?;
     let requested = ledger.requested_bytes;
+    let tiny = |n: u64| n.saturating_mul(1_000_000) < requested.saturating_mul(TINY_PER_MILLION);
+    let silent = ledger.silent_copied_bytes.filter(|n| *n > 0 && !tiny(*n))?;
     let name = path.path.name();
     let mut evidence = vec![format!("{} of {} requested", bytes(silent), bytes(requested))];
     match path.completions.as_ref().and_then(|c| Some((c.told_copied?, c.told_sends?))) {

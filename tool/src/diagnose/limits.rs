@@ -67,14 +67,24 @@ pub(super) fn memlock_near(snapshot: &Snapshot) -> Option<Finding> {
     })
 }
 
+/// Every sender that does not wait finds its socket full now and then; up to this share of its calls is ordinary.
+const FULL_PERCENT: u64 = 1;
+
 /// Calls refused for a reason, over all paths, with the limit they ran into.
 pub(super) fn refused(snapshot: &Snapshot, reason: Reason) -> Option<Finding> {
-    let count = |path: &PathFigures| path.refused.iter().filter(|(r, _)| *r == reason).map(|(_, n)| *n).sum();
+    let count = |path: &PathFigures| -> u64 {
+        path.refused.iter().filter(|(r, _)| *r == reason).map(|(_, n)| *n).sum()
+    };
     let title = format!("{}: {}", reason.name(), info(reason).meaning);
     let fix = match reason {
         Reason::Optmem => optmem_fix(snapshot),
         _ => steps(&fix_for(reason, None)),
     };
+    let often =
+        |path: &PathFigures| count(path).saturating_mul(100) > path.calls.saturating_mul(FULL_PERCENT);
+    if reason == Reason::Aborted && !snapshot.paths.iter().any(often) {
+        return None;
+    }
     let mut finding = refusal(snapshot, reason.name(), title, fix, count)?;
     finding.evidence.extend(usage(snapshot, reason));
     if reason == Reason::Aborted {

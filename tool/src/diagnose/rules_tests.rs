@@ -223,7 +223,7 @@ fn samples(id: &str) -> Option<(Snapshot, Snapshot)> {
         }
         "optmem_near" => (optmem(800), optmem(799)),
         "memlock_near" => (memlock(409_600), memlock(409_601)),
-        "silent_copies" => (one(path(10, 10, vec![])), one(path(10, 0, vec![]))),
+        "silent_copies" => (one(path(100, 100, vec![])), one(path(99, 99, vec![]))),
         "told_zerocopy_but_copied" => wrong(Disagreement::ToldZerocopyButCopied),
         "told_copied_but_not" => wrong(Disagreement::ToldCopiedButNot),
         "merged_range" => wrong(Disagreement::MergedRange),

@@ -56,7 +56,7 @@ rows! {
         fix "numactl --cpunodebind=NODE --membind=NODE CMD", read "numactl(8)";
     "silent_copies": "bytes were copied and the application was not told",
         sees "nothing: told zero-copy, or no notification exists",
-        how "copied bytes of units that the kernel did not flag; without a unit, whatever was copied; critical above 0.1 %",
+        how "copied bytes of units that the kernel did not flag; without a unit, whatever was copied; from 0.01 % of the bytes, critical above 0.1 %",
         on "all that see copies; with tracepoints concluded", fix "look at copies[] for the place; a kernel that allows fentry or kprobes names it",
         read "";
     "told_zerocopy_but_copied": "sends were copied and the application was told zero-copy",
@@ -64,7 +64,7 @@ rows! {
         on "all that see copies and reads", fix "do not take the flag as a proof; the reasons of the copies say what to mend",
         read "Documentation/networking/msg_zerocopy.rst, section Notification Batching";
     "told_copied_but_not": "sends went out without a copy and the application was told copied",
-        sees "SO_EE_CODE_ZEROCOPY_COPIED", how "flag read against copies seen, send by send; a warning from 1 % of the sends \
+        sees "SO_EE_CODE_ZEROCOPY_COPIED", how "flag read against copies seen, send by send; from 1 % of the sends \
         told of", on "all that see copies and reads", fix "do not turn zero-copy off because of the flag", read "";
     "merged_range": "sends have the flag of another send: the kernel merged their notifications",
         sees "one range with one flag", how "the kernel compares ids when it merges, and keeps the first one's flag",
