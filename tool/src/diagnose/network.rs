@@ -72,7 +72,7 @@ fn fixed(facts: &DeviceFacts) -> String {
     let name = &facts.device.name;
     match facts.device.driver.as_deref() {
         Some("virtio_net") => format!(
-            "the hypervisor does not offer it to {name}: let it (QEMU: a back end with vnet_hdr, not off in -device virtio-net-pci)"
+            "the hypervisor does not offer it to {name}: turn it on there (QEMU: a network back end with vnet_hdr)"
         ),
         Some(driver) => {
             format!("the driver {driver} cannot turn it on for {name}: use another device or driver")

@@ -116,7 +116,7 @@ pub static RULES: &[Rule] = &[
     rule("silent_copies", Check::PathIn(copies::silent), &["told_zerocopy_but_copied"]),
     rule("told_zerocopy_but_copied", TOLD, NOTHING),
     rule("told_copied_but_not", Check::PathMany(told::more_than_few), NOTHING),
-    rule("merged_range", TOLD, NOTHING),
+    rule("merged_range", Check::PathMany(told::more_than_few), NOTHING),
     rule("failed_send", TOLD, NOTHING),
     rule("linked_false_positive", TOLD, NOTHING),
     rule("told_disagrees", TOLD, NOTHING),

@@ -154,7 +154,7 @@ pub(super) fn told_more_than_copied(path: &PathFigures) -> Option<Finding> {
 }
 
 /// Disagreements that are more than a few: a driver that pulls header bytes flags a send now and then on every healthy
-/// run, which misleads nobody.
+/// run, and a merge hides or spreads that flag, which misleads nobody.
 pub(super) fn more_than_few(path: &PathFigures) -> Vec<Finding> {
     disagreements(path).into_iter().filter(|finding| finding.severity < Severity::Info).collect()
 }

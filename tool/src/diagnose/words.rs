@@ -67,7 +67,7 @@ rows! {
         sees "SO_EE_CODE_ZEROCOPY_COPIED", how "flag read against copies seen, send by send; from 1 % of the sends \
         told of", on "all that see copies and reads", fix "do not turn zero-copy off because of the flag", read "";
     "merged_range": "sends have the flag of another send: the kernel merged their notifications",
-        sees "one range with one flag", how "the kernel compares ids when it merges, and keeps the first one's flag",
+        sees "one range with one flag", how "the kernel compares ids when it merges, and keeps the first one's flag; from 1 % of the sends told of",
         on "all that see copies and reads", fix "read the error queue after every send, if the flag of each matters", read "";
     "failed_send": "a send of io_uring failed, and its notification says copied",
         sees "an error in the first CQE, then IORING_NOTIF_USAGE_ZC_COPIED", how "result of the request",
