@@ -45,6 +45,8 @@ pub mod sock_flags {
     pub const CLOSING: u32 = 2;
     /// Some call on this socket kept state per thread; without it every call so far was a plain send.
     pub const KEEPS_STATE: u32 = 4;
+    /// Its first zero-copy send went out with the SYN and has no record; it was not before tracing (tracepoints).
+    pub const SENT_WITH_SYN: u32 = 8;
 }
 
 /// One socket: who owns it, where it goes, and the counters of the first path it used.

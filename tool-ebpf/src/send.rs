@@ -208,6 +208,7 @@ fn sent_with_syn(sk: *const u8, bytes: u64) {
     see_zerocopy();
     let Some(entry) = known(sk as u64) else { return };
     let Some(flow) = socket::flow(entry, Path::MsgZerocopy as u32) else { return };
+    entry.flags |= sock_flags::SENT_WITH_SYN;
     add(&mut flow.zc_sends, 1);
     add(&mut flow.completed_sends, 1);
     add(&mut flow.completed_bytes, bytes);

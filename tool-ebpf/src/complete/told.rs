@@ -3,7 +3,7 @@
 use core::ffi::c_void;
 
 use aya_ebpf::helpers::{bpf_ktime_get_ns, bpf_loop};
-use zcscope_common::{LatencyKind, Lost, SendKey, Source, SpreadKind, send_outcome, send_state};
+use zcscope_common::{LatencyKind, Lost, SendKey, Source, SpreadKind, send_outcome, send_state, sock_flags};
 
 use super::{
     MOST_SENDS, PATH, before_tracing, path_wanted,
@@ -62,7 +62,10 @@ pub(super) extern "C" fn zcscope_told(sk: u64, lo: u32, hi: u32, copied: u32, fr
     let Some(flow) = socket::flow(entry, PATH) else { return 0 };
     let len = hi.wrapping_sub(lo).wrapping_add(1);
     // Sends from before the trace are in no figure but their own.
-    let earlier = earlier(lo, len, entry.first_send);
+    let earlier = match entry.flags & sock_flags::SENT_WITH_SYN {
+        0 => earlier(lo, len, entry.first_send),
+        _ => 0,
+    };
     let (lo, len) = (lo.wrapping_add(earlier), len - earlier);
     if len == 0 {
         return 0;

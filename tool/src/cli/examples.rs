@@ -63,3 +63,9 @@ Examples:
 
 Runs are interleaved in random order; figures are medians with 95 % intervals, and nothing is called better
 or worse while intervals overlap. A cell of which more than 1 % was copied is printed as copied.";
+
+pub(super) const EXPLAIN: &str = "\
+Examples:
+  zcscope explain                            all ids: reasons, findings, paths, figures
+  zcscope explain no_scatter_gather
+  zcscope explain silent_copied_bytes 'held p99'";

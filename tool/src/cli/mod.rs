@@ -46,6 +46,9 @@ enum Verb {
     /// Make live traffic in own network namespaces and watch it.
     #[command(after_help = examples::DEMO)]
     Demo(commands::demo::Args),
+    /// What a reason, finding, path or figure means, and what to do about it.
+    #[command(after_help = examples::EXPLAIN)]
+    Explain(commands::explain::Args),
 }
 
 /// Parses the arguments, runs the verb and returns the exit code of the process:
@@ -60,6 +63,7 @@ pub fn run() -> ExitCode {
         Verb::Sink(args) => commands::sink::run(&args),
         Verb::Matrix(args) => commands::matrix::run(args),
         Verb::Demo(args) => commands::demo::run(args),
+        Verb::Explain(args) => commands::explain::run(args),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),

@@ -1,6 +1,7 @@
 //! The verbs. Each module holds its arguments and a `run` that returns the exit code of the process.
 
 pub mod demo;
+pub mod explain;
 pub mod load;
 pub mod matrix;
 pub mod peer_args;
@@ -9,6 +10,26 @@ pub mod sink;
 pub mod stat;
 pub mod top;
 pub mod trace_args;
+
+use crate::diagnose;
+use crate::host::facts::Watcher;
+use crate::model::snapshot::Snapshot;
+
+/// Puts the facts of the host into a snapshot, and asks for newer ones when it is time.
+fn add_facts(watcher: &mut Watcher, snapshot: &mut Snapshot) {
+    if watcher.is_due() {
+        watcher.ask(diagnose::wanted(snapshot));
+    }
+    snapshot.host = watcher.latest();
+}
+
+/// The same for a last snapshot: with facts as they are now, and of what is gone, as they were.
+fn add_last_facts(watcher: &Watcher, snapshot: &mut Snapshot) {
+    let wanted = diagnose::wanted(snapshot);
+    if !wanted.is_empty() {
+        snapshot.host = watcher.read_now(&wanted);
+    }
+}
 
 /// How a verb ends: an exit code (a traced command's own status, or 0), or a failure.
 pub type Outcome = Result<u8, Failure>;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::trace_args::TraceArgs;
 use super::{Failure, Outcome};
+use crate::host::facts::Watcher;
 use crate::model::Model;
 use crate::model::snapshot::Snapshot;
 use crate::probe::Probe;
@@ -39,19 +40,22 @@ pub fn run(args: Args) -> Outcome {
 pub(super) struct ProbeFeed {
     probe: Probe,
     model: Model,
+    facts: Watcher,
 }
 
 impl ProbeFeed {
     /// Starts with an empty model.
     pub(super) fn new(probe: Probe) -> Self {
         let model = Model::new(probe.session());
-        Self { probe, model }
+        Self { probe, model, facts: Watcher::start() }
     }
 }
 
 impl tui::Feed for ProbeFeed {
     fn next(&mut self) -> anyhow::Result<Snapshot> {
         self.model.absorb(self.probe.read()?);
-        Ok(self.model.snapshot())
+        let mut snapshot = self.model.snapshot();
+        super::add_facts(&mut self.facts, &mut snapshot);
+        Ok(snapshot)
     }
 }

@@ -12,7 +12,9 @@ const TOP: usize = 3;
 
 /// Devices that bounced while something was sent without a copy. Whose bytes they were cannot be known.
 pub(super) fn dma_bounce(snapshot: &Snapshot) -> Option<Finding> {
-    let rows: Vec<_> = snapshot.bounces.iter().flatten().filter(|row| row.bytes > 0).collect();
+    // Counted where the kernel tells; else concluded from what causes it.
+    let Some(bounces) = &snapshot.bounces else { return super::network::bounce_cause(snapshot) };
+    let rows: Vec<_> = bounces.iter().filter(|row| row.bytes > 0).collect();
     let total: u64 = rows.iter().map(|row| row.bytes).sum();
     let asked = snapshot
         .paths
@@ -39,5 +41,6 @@ pub(super) fn dma_bounce(snapshot: &Snapshot) -> Option<Finding> {
             .collect(),
         fix: steps(info(Reason::DmaBounce).fix),
         bytes: total,
+        ..Finding::default()
     })
 }

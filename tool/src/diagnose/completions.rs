@@ -45,6 +45,7 @@ pub(super) fn slow_reader(path: &PathFigures) -> Option<Finding> {
         evidence,
         fix: steps(info(Reason::SlowReader).fix),
         bytes: 0,
+        ..Finding::default()
     })
 }
 
@@ -87,6 +88,7 @@ pub(super) fn delayed_ack(path: &PathFigures) -> Option<Finding> {
         ],
         fix: steps(info(Reason::DelayedAck).fix),
         bytes: 0,
+        ..Finding::default()
     })
 }
 
@@ -104,5 +106,6 @@ pub(super) fn lost_ends(path: &PathFigures) -> Option<Finding> {
         evidence: vec![format!("{} sends ended, {} lost their end", c.sends, c.lost_ends)],
         fix: vec!["trace less: -p PID, -i DEV, -P PORT or --path PATH".into()],
         bytes: c.lost_end_bytes,
+        ..Finding::default()
     })
 }

@@ -1,11 +1,10 @@
 //! Findings about copied bytes: one per reason, and one per path whose copies the application is not told of.
 
-use std::collections::BTreeMap;
-
 use zcscope_common::{Path, Reason};
 
-use super::{Finding, Severity, requested, steps};
-use crate::model::reason::{fix_for, info};
+use super::words::words;
+use super::{About, Finding, Severity, network, requested, steps};
+use crate::model::reason::info;
 use crate::model::snapshot::{CopyFigures, PathFigures, Snapshot};
 use crate::units::{bytes, percent};
 
@@ -20,40 +19,36 @@ struct Share<'a> {
     copies: Vec<&'a CopyFigures>,
 }
 
-/// One finding per reason that copied more than 1 % of what was requested on some path.
-pub(super) fn by_reason(snapshot: &Snapshot) -> Vec<Finding> {
-    let mut reasons: BTreeMap<Reason, Vec<Share<'_>>> = BTreeMap::new();
-    for path in snapshot.paths.iter().filter(|p| requested(p) > 0 && !p.path.receives()) {
-        let mut shares: BTreeMap<Reason, Share<'_>> = BTreeMap::new();
-        for copy in &path.copies {
-            let requested = requested(path);
-            let empty = || Share { path: path.path, requested, bytes: 0, copies: Vec::new() };
-            let share = shares.entry(copy.kind.reason).or_insert_with(empty);
-            share.bytes += copy.bytes;
-            share.copies.push(copy);
-        }
-        for (reason, share) in shares {
-            if share.bytes * 100 > share.requested {
-                reasons.entry(reason).or_default().push(share);
-            }
-        }
-    }
-    reasons.into_iter().map(|(reason, shares)| finding(reason, &shares)).collect()
+/// Copies of a reason, when they are more than 1 % of what was requested on some path.
+pub(super) fn of_reason(snapshot: &Snapshot, reason: Reason) -> Option<Finding> {
+    let senders = snapshot.paths.iter().filter(|path| requested(path) > 0 && !path.path.receives());
+    let shares = senders.map(|path| {
+        let copies: Vec<_> = path.copies.iter().filter(|copy| copy.kind.reason == reason).collect();
+        let bytes = copies.iter().map(|copy| copy.bytes).sum();
+        Share { path: path.path, requested: requested(path), bytes, copies }
+    });
+    let shares: Vec<_> = shares.filter(|share| share.bytes.saturating_mul(100) > share.requested).collect();
+    (!shares.is_empty()).then(|| finding(snapshot, reason, &shares))
 }
 
-fn finding(reason: Reason, shares: &[Share<'_>]) -> Finding {
+fn finding(snapshot: &Snapshot, reason: Reason, shares: &[Share<'_>]) -> Finding {
     let mut devices: Vec<&str> =
         shares.iter().flat_map(|s| &s.copies).filter_map(|c| c.kind.dev.as_deref()).collect();
     devices.sort_unstable();
     devices.dedup();
+    let about = About {
+        paths: shares.iter().map(|share| share.path).collect(),
+        devices: devices.iter().map(|dev| (*dev).to_owned()).collect(),
+        told: shares.iter().flat_map(|share| &share.copies).all(|copy| copy.kind.told || copy.kind.clone),
+    };
     devices.truncate(MAX_DEVICES);
     let on = if devices.is_empty() { String::new() } else { format!(" on {}", devices.join(", ")) };
     let bytes = shares.iter().map(|s| s.bytes).sum();
     let mut fix: Vec<String> = Vec::new();
     let named = devices.iter().map(|dev| Some(*dev));
     for dev in named.chain(devices.is_empty().then_some(None)) {
-        let new: Vec<_> = steps(&fix_for(reason, dev)).into_iter().filter(|s| !fix.contains(s)).collect();
-        fix.extend(new);
+        let new = network::fix_here(snapshot, reason, dev);
+        fix.extend(new.into_iter().filter(|step| !fix.contains(step)).collect::<Vec<_>>());
     }
     Finding {
         id: reason.name().into(),
@@ -62,6 +57,8 @@ fn finding(reason: Reason, shares: &[Share<'_>]) -> Finding {
         evidence: shares.iter().flat_map(evidence).collect(),
         fix,
         bytes,
+        about,
+        ..Finding::default()
     }
 }
 
@@ -107,11 +104,15 @@ fn copy_line(copy: &CopyFigures) -> String {
     )
 }
 
+/// Fewer silent bytes than this of a million are headers that a driver pulled; the ledger has them.
+const TINY_PER_MILLION: u64 = 100;
+
 /// Bytes copied without the application being told.
-pub(super) fn silent(path: &PathFigures) -> Option<Finding> {
+pub(super) fn silent(snapshot: &Snapshot, path: &PathFigures) -> Option<Finding> {
     let ledger = path.ledger?;
-    let silent = ledger.silent_copied_bytes.filter(|n| *n > 0)?;
     let requested = ledger.requested_bytes;
+    let tiny = |n: u64| n.saturating_mul(1_000_000) < requested.saturating_mul(TINY_PER_MILLION);
+    let silent = ledger.silent_copied_bytes.filter(|n| *n > 0 && !tiny(*n))?;
     let name = path.path.name();
     let mut evidence = vec![format!("{} of {} requested", bytes(silent), bytes(requested))];
     match path.completions.as_ref().and_then(|c| Some((c.told_copied?, c.told_sends?))) {
@@ -123,8 +124,11 @@ pub(super) fn silent(path: &PathFigures) -> Option<Finding> {
     evidence.extend(untold.iter().take(3).map(|copy| copy_line(copy)));
     let mut fix: Vec<String> = Vec::new();
     for copy in untold.iter().take(3) {
-        let new = steps(&fix_for(copy.kind.reason, copy.kind.dev.as_deref()));
+        let new = network::fix_here(snapshot, copy.kind.reason, copy.kind.dev.as_deref());
         fix.extend(new.into_iter().filter(|s| !fix.contains(s)).collect::<Vec<_>>());
+    }
+    if fix.is_empty() {
+        fix = steps(words("silent_copies").map_or("", |words| words.fix));
     }
     Some(Finding {
         id: "silent_copies".into(),
@@ -136,5 +140,6 @@ pub(super) fn silent(path: &PathFigures) -> Option<Finding> {
         evidence,
         fix,
         bytes: silent,
+        ..Finding::default()
     })
 }

@@ -37,6 +37,7 @@ pub(super) fn small_send(snapshot: &Snapshot, path: &PathFigures) -> Option<Find
         evidence,
         fix: steps(info(Reason::SmallSend).fix),
         bytes: path.bytes,
+        ..Finding::default()
     })
 }
 
@@ -87,5 +88,6 @@ fn finding(path: &PathFigures, reason: Reason, severity: Severity, evidence: Vec
         evidence,
         fix: steps(info(reason).fix),
         bytes: 0,
+        ..Finding::default()
     }
 }

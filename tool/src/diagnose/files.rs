@@ -46,7 +46,8 @@ pub(super) fn sendfile_possible(snapshot: &Snapshot) -> Option<Finding> {
     });
     Some(Finding {
         id: "sendfile_possible".into(),
-        severity: Severity::Warning,
+        // Nobody asked for zero-copy, and whether the bytes are the same is not known: advice, no fault.
+        severity: Severity::Info,
         title: format!("{who} about as many bytes plainly: this server could use sendfile"),
         evidence: evidence.collect(),
         fix: vec![
@@ -55,6 +56,7 @@ pub(super) fn sendfile_possible(snapshot: &Snapshot) -> Option<Finding> {
                 .into(),
         ],
         bytes: rows.iter().map(|(.., both)| both).sum(),
+        ..Finding::default()
     })
 }
 
@@ -102,6 +104,7 @@ pub(super) fn splice_copy_read(snapshot: &Snapshot) -> Option<Finding> {
         evidence: named(&rows, "read into new pages"),
         fix: steps(info(Reason::SpliceCopyRead).fix),
         bytes: copied,
+        ..Finding::default()
     })
 }
 
@@ -124,5 +127,6 @@ pub(super) fn page_cache_miss(snapshot: &Snapshot) -> Option<Finding> {
             "blockdev --setra SECTORS DISK  # read ahead further".into(),
         ],
         bytes: missed,
+        ..Finding::default()
     })
 }

@@ -1,24 +1,36 @@
-//! Findings: what a snapshot means, with evidence, severity and what to do. Pure: a snapshot in, a list out.
+//! Findings: what a snapshot means, with evidence, severity and what to do. Pure: a snapshot (which carries the facts
+//! of the host) in, a list out. Every finding is a row of [`rules::RULES`].
 
 mod bounces;
 mod completions;
 mod copies;
 mod cost;
 mod files;
+mod flow;
 mod limits;
+mod links;
+mod network;
 mod receive;
+pub mod rules;
 mod told;
+mod wanted;
+pub mod words;
+
+use zcscope_common::Path;
 
 use crate::model::snapshot::{PathFigures, Snapshot};
 
+pub use self::wanted::wanted;
+
 /// How much a finding matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// Zero-copy does not happen, or the application is misled.
     Critical,
     /// Some of the gain is lost.
     Warning,
     /// By design, or small.
+    #[default]
     Info,
 }
 
@@ -35,9 +47,9 @@ impl Severity {
 }
 
 /// One thing worth telling.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Finding {
-    /// Stable id: the name of a reason, or one of [`OTHER_IDS`].
+    /// Stable id: that of a rule.
     pub id: String,
     /// How much it matters.
     pub severity: Severity,
@@ -49,76 +61,29 @@ pub struct Finding {
     pub fix: Vec<String>,
     /// Bytes concerned, 0 where the finding is not about bytes.
     pub bytes: u64,
+    /// Id of the finding that explains this one, and stands before it.
+    pub explained_by: Option<&'static str>,
+    /// What it is about: paths and devices; empty is all of them.
+    pub about: About,
 }
 
-/// Ids of findings that are no reasons.
-pub const OTHER_IDS: [&str; 14] = [
-    "silent_copies",
-    "told_zerocopy_but_copied",
-    "told_copied_but_not",
-    "merged_range",
-    "failed_send",
-    "told_disagrees",
-    "told_more_than_copied",
-    "enobufs",
-    "optmem_near",
-    "memlock_near",
-    "sendfile_possible",
-    "page_cache_miss",
-    "lost_ends",
-    "lost",
-];
+/// What a finding is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// Paths.
+    pub paths: Vec<Path>,
+    /// Devices by name.
+    pub devices: Vec<String>,
+    /// Copies that the application is told of, all of them: they explain no silence.
+    pub told: bool,
+}
 
-/// All findings, the most severe first, then those about most bytes.
+/// All findings: the most severe first, then those about most bytes; but one that explains another stands before it.
 #[must_use]
 pub fn findings(snapshot: &Snapshot) -> Vec<Finding> {
-    let mut all = copies::by_reason(snapshot);
-    for path in &snapshot.paths {
-        all.extend(copies::silent(path));
-        all.extend(told::disagreements(path));
-        all.extend(told::told_more_than_copied(path));
-        all.extend(completions::slow_reader(path));
-        all.extend(completions::delayed_ack(path));
-        all.extend(completions::lost_ends(path));
-        all.extend(cost::small_send(snapshot, path));
-        all.extend(cost::frag_limit(path));
-        all.extend(cost::mixed_socket(path));
-        all.extend(receive::not_mapped(path));
-    }
-    all.extend(limits::refusals(snapshot));
-    all.extend(limits::optmem_near(snapshot));
-    all.extend(limits::memlock_near(snapshot));
-    all.extend(files::sendfile_possible(snapshot));
-    all.extend(files::page_cache_miss(snapshot));
-    all.extend(bounces::dma_bounce(snapshot));
-    all.extend(lost(snapshot));
-    add_files(&mut all, files::splice_copy_read(snapshot));
+    let mut all: Vec<Finding> = rules::RULES.iter().flat_map(|rule| rule.apply(snapshot)).collect();
     all.sort_by(|a, b| (a.severity, b.bytes, &a.id).cmp(&(b.severity, a.bytes, &b.id)));
-    all
-}
-
-/// The files behind `splice_copy_read`: a finding of their own, unless their copies already made one.
-fn add_files(all: &mut Vec<Finding>, files: Option<Finding>) {
-    let Some(files) = files else { return };
-    match all.iter_mut().find(|finding| finding.id == files.id) {
-        Some(same) => same.evidence.extend(files.evidence),
-        None => all.push(files),
-    }
-}
-
-fn lost(snapshot: &Snapshot) -> Option<Finding> {
-    if snapshot.lost.total == 0 {
-        return None;
-    }
-    let evidence = snapshot.lost.by_cause.iter().map(|(cause, n)| format!("{cause}: {n}")).collect();
-    Some(Finding {
-        id: "lost".into(),
-        severity: Severity::Warning,
-        title: format!("{} events could not be counted where they belong", snapshot.lost.total),
-        evidence,
-        fix: vec!["trace less: -p PID, -i DEV, -P PORT or --path PATH".into()],
-        bytes: 0,
-    })
+    links::arrange(all)
 }
 
 /// Bytes asked for without a copy, 0 on paths that never asked.
@@ -131,6 +96,8 @@ fn steps(fix: &str) -> Vec<String> {
     fix.lines().map(str::to_owned).collect()
 }
 
+#[cfg(test)]
+mod rules_tests;
 #[cfg(test)]
 #[path = "tests.rs"]
 mod tests;

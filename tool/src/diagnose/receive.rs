@@ -46,6 +46,7 @@ pub(super) fn not_mapped(path: &PathFigures) -> Vec<Finding> {
             ],
             fix: steps(&fix_for(reason, dev)),
             bytes: not_mapped,
+            ..Finding::default()
         })
     };
     reasons.into_iter().filter_map(finding).collect()

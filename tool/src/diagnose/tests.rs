@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use zcscope_common::{Disagreement, Path, Reason};
 
 use super::*;
-use crate::model::reason;
 use crate::model::sample::CopyKind;
 use crate::model::sample::{BounceSample, FileReads, FileSample};
 use crate::model::snapshot::{
@@ -13,7 +12,7 @@ use crate::model::snapshot::{
     ProcessFigures, Session, SocketFigures, WrongSends,
 };
 
-fn copy(reason: Reason, bytes: u64, told: bool, clone: bool) -> CopyFigures {
+pub(super) fn copy(reason: Reason, bytes: u64, told: bool, clone: bool) -> CopyFigures {
     let kind = CopyKind {
         reason,
         site: "skb_segment".into(),
@@ -26,7 +25,7 @@ fn copy(reason: Reason, bytes: u64, told: bool, clone: bool) -> CopyFigures {
     CopyFigures { kind: kind.into(), count: 3, bytes, bytes_per_s: 0 }
 }
 
-fn path(copied: u64, silent: u64, copies: Vec<CopyFigures>) -> PathFigures {
+pub(super) fn path(copied: u64, silent: u64, copies: Vec<CopyFigures>) -> PathFigures {
     PathFigures {
         calls: 50,
         errors: BTreeMap::from([("ENOBUFS", 0)]),
@@ -303,7 +302,7 @@ fn every_refusal_is_named_and_abort_is_ordinary() {
     assert_eq!(refused(Reason::Aborted), [("aborted".to_owned(), Severity::Info)]);
 }
 
-fn socket_with(gauges: GaugeFigures) -> SocketFigures {
+pub(super) fn socket_with(gauges: GaugeFigures) -> SocketFigures {
     SocketFigures {
         id: 1,
         cookie: None,
@@ -320,7 +319,7 @@ fn socket_with(gauges: GaugeFigures) -> SocketFigures {
     }
 }
 
-fn process(paths: Vec<PathFigures>) -> ProcessFigures {
+pub(super) fn process(paths: Vec<PathFigures>) -> ProcessFigures {
     ProcessFigures {
         pid: 7,
         comm: "app".into(),
@@ -387,7 +386,7 @@ fn a_server_that_reads_and_sends_could_use_sendfile() {
     assert!(server(2 * MIB, 2 * MIB, Path::Sendfile).is_empty(), "it does already");
 }
 
-fn file(copied: u64, missed: u64) -> Snapshot {
+pub(super) fn file(copied: u64, missed: u64) -> Snapshot {
     let row = FileSample {
         pid: 7,
         comm: "app".into(),
@@ -445,15 +444,6 @@ fn received_bytes_that_were_not_mapped_have_reasons() {
     assert_eq!(received(9_000, Reason::RxUnaligned), [("rx_unaligned".to_owned(), Severity::Warning)]);
     assert_eq!(received(9_000, Reason::RxMappedPage), [("rx_mapped_page".to_owned(), Severity::Info)]);
     assert_eq!(received(100, Reason::RxSmallQueue), [], "1 % of what was offered");
-}
-
-#[test]
-fn ids_are_documented() {
-    let text = include_str!("../../../docs/json.md");
-    for id in OTHER_IDS {
-        assert!(text.contains(&format!("`{id}`")), "docs/json.md names {id}");
-        assert!(reason::TABLE.iter().all(|row| row.reason.name() != id), "{id} is a reason");
-    }
 }
 
 #[test]

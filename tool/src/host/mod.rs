@@ -5,6 +5,7 @@ pub mod cgroup;
 pub mod cpu;
 pub mod device;
 mod ethtool;
+pub mod facts;
 mod free;
 pub mod identity;
 pub mod limits;

@@ -45,6 +45,14 @@ impl Namespace {
         Ok(Namespace { fd: Arc::new(File::open(OWN)?.into()) })
     }
 
+    /// The namespace of a process.
+    ///
+    /// # Errors
+    /// The process is gone, or belongs to someone else.
+    pub fn of_process(pid: u32) -> io::Result<Namespace> {
+        Ok(Namespace { fd: Arc::new(File::open(format!("/proc/{pid}/ns/net"))?.into()) })
+    }
+
     /// Its inode number, which is how the kernel identifies it.
     ///
     /// # Errors

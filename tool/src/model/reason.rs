@@ -238,6 +238,79 @@ pub fn fix_for(reason: Reason, dev: Option<&str>) -> String {
     }
 }
 
+/// Reasons that not every kernel has; the others are the same from Linux 5.15 on.
+const KERNELS: &[(Reason, &str)] = &[
+    (Reason::NetnsForward, "seen on Linux 6.1 and 6.12, gone in 6.18"),
+    (Reason::XdpVeth, "all; seen with fentry and kprobes only"),
+    (Reason::DmaBounce, "all; told by its cause, never per packet"),
+    (
+        Reason::RouteNoSg,
+        "all, but rare: TCP takes scatter-gather for granted wherever it can segment in software",
+    ),
+    (Reason::Mptcp, "Linux 5.6 and later"),
+    (
+        Reason::SpliceCopyRead,
+        "all; copy_splice_read is a function of its own since Linux 6.5, before O_DIRECT tells",
+    ),
+    (
+        Reason::Optmem,
+        "all; the default limit is 20 KiB on Linux 6.1 and 128 KiB on 6.12, where it is per network namespace",
+    ),
+    (Reason::UringMemlock, "Linux 6.0 and later"),
+    (Reason::DevmemBinding, "Linux 6.16 and later"),
+    (Reason::LinkedFalsePositive, "Linux 6.10 and later"),
+    (Reason::RxUnaligned, "Linux 4.18 and later"),
+    (Reason::RxMappedPage, "Linux 4.18 and later"),
+    (Reason::RxMapFull, "Linux 4.18 and later"),
+    (Reason::ZcrxCopyFallback, "Linux 6.15 and later"),
+];
+
+const MSG_ZEROCOPY_RST: &str = "Documentation/networking/msg_zerocopy.rst";
+
+/// Where to read on about a reason.
+const READING: &[(Reason, &str)] = &[
+    (Reason::Loopback, "Documentation/networking/msg_zerocopy.rst, section Loopback"),
+    (Reason::LocalDelivery, "Documentation/networking/msg_zerocopy.rst, section Loopback"),
+    (Reason::TunTap, "Documentation/networking/tuntap.rst"),
+    (Reason::PacketTap, "packet(7), PACKET_IGNORE_OUTGOING"),
+    (Reason::PacketTapRx, "packet(7)"),
+    (Reason::NoScatterGather, "ethtool(8); Documentation/networking/segmentation-offloads.rst"),
+    (Reason::NoTxChecksum, "ethtool(8); Documentation/networking/checksum-offloads.rst"),
+    (Reason::DriverLimit, "Documentation/networking/segmentation-offloads.rst"),
+    (Reason::Xfrm, "Documentation/networking/xfrm_device.rst"),
+    (Reason::XdpVeth, "ip-link(8)"),
+    (Reason::XdpGeneric, "ip-link(8)"),
+    (Reason::TcBpfPull, "bpf-helpers(7), bpf_skb_pull_data"),
+    (Reason::DmaBounce, "Documentation/core-api/swiotlb.rst"),
+    (Reason::SoZerocopyUnset, MSG_ZEROCOPY_RST),
+    (Reason::Fastopen, "tcp(7), TCP_FASTOPEN"),
+    (Reason::Mptcp, "Documentation/networking/mptcp.rst"),
+    (Reason::Ktls, "Documentation/networking/tls.rst; Documentation/networking/tls-offload.rst"),
+    (Reason::SpliceCopyRead, "splice(2); open(2), O_DIRECT"),
+    (Reason::Optmem, MSG_ZEROCOPY_RST),
+    (Reason::Memlock, "getrlimit(2), RLIMIT_MEMLOCK"),
+    (Reason::UringMemlock, "io_uring_register(2), RLIMIT_MEMLOCK"),
+    (Reason::Invalid, "io_uring_enter(2), IORING_OP_SEND_ZC"),
+    (Reason::DevmemBinding, "Documentation/networking/devmem.rst"),
+    (Reason::SmallSend, MSG_ZEROCOPY_RST),
+    (Reason::SlowReader, MSG_ZEROCOPY_RST),
+    (Reason::DelayedAck, "tcp(7), TCP_QUICKACK"),
+    (Reason::RxHeaderSplitMissing, "ethtool(8), --set-ring"),
+    (Reason::ZcrxCopyFallback, "Documentation/networking/iou-zcrx.rst"),
+];
+
+/// On which kernels a reason is met.
+#[must_use]
+pub fn kernels(reason: Reason) -> &'static str {
+    KERNELS.iter().find(|(of, _)| *of == reason).map_or("all", |(_, kernels)| kernels)
+}
+
+/// Where to read on: a manual page, or a file of the kernel's source. Empty where there is nothing better.
+#[must_use]
+pub fn reading(reason: Reason) -> &'static str {
+    READING.iter().find(|(of, _)| *of == reason).map_or("", |(_, reading)| reading)
+}
+
 /// The reason table as Markdown: the text of `docs/reasons.md`.
 #[must_use]
 pub fn markdown() -> String {
@@ -248,12 +321,18 @@ pub fn markdown() -> String {
     for kind in ReasonKind::ALL {
         out.push_str(&format!("\n## {}\n", kind.title()));
         for row in TABLE.iter().filter(|row| row.kind == kind) {
+            let more = match reading(row.reason) {
+                "" => String::new(),
+                reading => format!("- Read on: {reading}.\n"),
+            };
             out.push_str(&format!(
-                "\n### `{}`\n\n{}.\n\n- The application sees: {}.\n- How we know: {}.\n\n```\n{}\n```\n",
+                "\n### `{}`\n\n{}.\n\n- The application sees: {}.\n- How we know: {}.\n- Kernels: {}.\n{}\n```\n{}\n```\n",
                 row.reason.name(),
                 capital(row.meaning),
                 row.app_sees,
                 row.how,
+                kernels(row.reason),
+                more,
                 row.fix
             ));
         }

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use zcscope_common::{Disagreement, Path, Reason};
 
+use crate::host::facts::HostFacts;
+
 use super::sample::{BounceSample, CopyKind, FileReads, FileSample, MapSample};
 
 /// The state of the world at one moment.
@@ -39,6 +41,8 @@ pub struct Snapshot {
     pub history: History,
     /// How full the source's tables are, as last told.
     pub maps: Vec<MapSample>,
+    /// Facts of the host, as last read: filled in by whoever shows the snapshot, empty from the model.
+    pub host: Arc<HostFacts>,
 }
 
 /// Facts that do not change while tracing.

@@ -338,6 +338,7 @@ impl Model {
             bounces: self.known.dma_bounce.then(|| self.bounces.clone()),
             history: self.points.history(),
             maps: self.maps.clone(),
+            host: std::sync::Arc::default(),
         }
     }
 

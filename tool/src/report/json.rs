@@ -274,6 +274,9 @@ pub struct FindingDoc {
     pub fix: Vec<String>,
     /// Bytes concerned.
     pub bytes: u64,
+    /// Id of the finding that explains this one; it stands before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explained_by: Option<String>,
 }
 
 /// The document of a snapshot. `command` is the traced command with its arguments, empty when there was none.
@@ -396,6 +399,7 @@ fn finding(f: &Finding) -> FindingDoc {
         evidence: f.evidence.clone(),
         fix: f.fix.clone(),
         bytes: f.bytes,
+        explained_by: f.explained_by.map(str::to_owned),
     }
 }
 

@@ -75,6 +75,7 @@ fn finding_blocks(findings: &[Finding]) -> Vec<String> {
         lines.push(String::new());
         let label = finding.severity.name().to_uppercase();
         lines.extend(wrap(&format!("{label}  {}", finding.title), "", "    "));
+        lines.extend(finding.explained_by.map(|id| format!("    explained by {id} above")));
         lines.extend(finding.evidence.iter().flat_map(|text| wrap(text, "    ", "      ")));
         // Commands are not wrapped: they are there to be copied.
         lines.extend(finding.fix.iter().map(|text| format!("    fix: {text}")));

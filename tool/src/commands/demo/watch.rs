@@ -6,7 +6,8 @@ use anyhow::Context;
 
 use super::ending::{Ended, Ending};
 use super::traffic::Traffic;
-use crate::commands::Failure;
+use crate::commands::{Failure, add_facts};
+use crate::host::facts::Watcher;
 use crate::model::snapshot::Snapshot;
 use crate::probe::Probe;
 
@@ -21,13 +22,14 @@ pub(super) struct Watch {
     traffic: Traffic,
     probe: Probe,
     model: Model,
+    facts: Watcher,
     ending: Ending,
 }
 
 impl Watch {
     pub(super) fn new(probe: Probe, traffic: Traffic, ending: Ending) -> Watch {
         let model = Model::new(probe.session());
-        Watch { traffic, probe, model, ending }
+        Watch { traffic, probe, model, facts: Watcher::start(), ending }
     }
 
     /// Shows the dashboard until it is quit, or the demo ends.
@@ -48,10 +50,13 @@ impl Watch {
                 std::thread::sleep(Duration::from_millis(10));
             }
         }
+        // Of the connections while there are any.
+        let facts = self.facts.read_now(&diagnose::wanted(&self.model.snapshot()));
         // First the end of the traffic, then the last reading: so nothing is in flight, and nothing is left out.
         self.traffic.stop();
         self.read()?;
-        let snapshot = self.model.snapshot();
+        let mut snapshot = self.model.snapshot();
+        snapshot.host = facts;
         print(&render(&snapshot, json)?).context("cannot write the report").map_err(Failure::from)
     }
 
@@ -66,7 +71,9 @@ impl tui::Feed for Watch {
     fn next(&mut self) -> anyhow::Result<Snapshot> {
         self.ending.check()?;
         self.read()?;
-        Ok(self.model.snapshot())
+        let mut snapshot = self.model.snapshot();
+        add_facts(&mut self.facts, &mut snapshot);
+        Ok(snapshot)
     }
 }
 

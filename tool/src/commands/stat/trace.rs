@@ -11,7 +11,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, sleep_until};
 
 use super::output::ReadyFile;
-use crate::commands::Failure;
+use crate::commands::{Failure, add_last_facts};
+use crate::diagnose;
+use crate::host::facts::Watcher;
 use crate::model::Model;
 use crate::model::sample::{MapSample, Sample};
 use crate::model::snapshot::{Session, Snapshot};
@@ -61,6 +63,21 @@ pub(super) struct Plan<'a> {
     pub(super) command: &'a [String],
     /// File that exists while everything is attached.
     pub(super) ready_file: Option<&'a Path>,
+}
+
+/// What was seen so far.
+struct Seen {
+    model: Model,
+    facts: Watcher,
+}
+
+impl Seen {
+    /// The final snapshot.
+    fn last(&mut self) -> Snapshot {
+        let mut snapshot = self.model.snapshot();
+        add_last_facts(&self.facts, &mut snapshot);
+        snapshot
+    }
 }
 
 /// How it ended.
@@ -120,7 +137,7 @@ async fn drive(
     let mut signals =
         Signals::new().map_err(|e| Failure::Failed(format!("signals cannot be received: {e}")))?;
     let _ready = plan.ready_file.map(ReadyFile::create).transpose()?;
-    let mut model = Model::new(tracer.session());
+    let mut model = Seen { model: Model::new(tracer.session()), facts: Watcher::start() };
     let mut child = match spawn(tracer, plan.command)? {
         None => None,
         Some(Ok(child)) => Some(child),
@@ -132,12 +149,12 @@ async fn drive(
         Ok(Left::Exited(status)) => {
             drain(tracer, &mut model).await?;
             read_maps(tracer, &mut model)?;
-            report(&model.snapshot());
+            report(&model.last());
             Ok(Ending::Status(status))
         }
         Ok(Left::Asked) => {
             read_maps(tracer, &mut model)?;
-            report(&model.snapshot());
+            report(&model.last());
             stop(child, &mut signals).await
         }
         Err(failure) => {
@@ -159,7 +176,7 @@ fn spawn(tracer: &mut impl Tracer, command: &[String]) -> Result<Option<std::io:
 /// Reads on every tick until the end, and once more at the end.
 async fn watch(
     tracer: &mut impl Tracer,
-    model: &mut Model,
+    model: &mut Seen,
     child: &mut Option<Child>,
     signals: &mut Signals,
     deadline: Option<Instant>,
@@ -194,20 +211,24 @@ fn ticks() -> Interval {
     ticks
 }
 
-fn read(tracer: &mut impl Tracer, model: &mut Model) -> Result<(), Failure> {
-    model.absorb(tracer.read().map_err(|e| cannot_trace(&e))?);
+fn read(tracer: &mut impl Tracer, model: &mut Seen) -> Result<(), Failure> {
+    model.model.absorb(tracer.read().map_err(|e| cannot_trace(&e))?);
+    // Facts of connections can only be read while there are any.
+    if model.facts.is_due() {
+        model.facts.ask(diagnose::wanted(&model.model.snapshot()));
+    }
     Ok(())
 }
 
 /// The last reading, with how full the maps are.
-fn read_maps(tracer: &mut impl Tracer, model: &mut Model) -> Result<(), Failure> {
+fn read_maps(tracer: &mut impl Tracer, model: &mut Seen) -> Result<(), Failure> {
     let sample = tracer.read().map_err(|e| cannot_trace(&e))?;
-    model.absorb(Sample { maps: tracer.maps(), ..sample });
+    model.model.absorb(Sample { maps: tracer.maps(), ..sample });
     Ok(())
 }
 
 /// The command has ended; what it sent last may still wait for the peer's ACK.
-async fn drain(tracer: &mut impl Tracer, model: &mut Model) -> Result<(), Failure> {
+async fn drain(tracer: &mut impl Tracer, model: &mut Seen) -> Result<(), Failure> {
     let until = Instant::now() + DRAIN;
     while Instant::now() < until && has_open_sends(model) {
         sleep(DRAIN_TICK).await;
@@ -216,8 +237,8 @@ async fn drain(tracer: &mut impl Tracer, model: &mut Model) -> Result<(), Failur
     Ok(())
 }
 
-fn has_open_sends(model: &mut Model) -> bool {
-    model.snapshot().paths.iter().filter_map(|path| path.in_flight).any(|open| open.sends > 0)
+fn has_open_sends(model: &mut Seen) -> bool {
+    model.model.snapshot().paths.iter().filter_map(|path| path.in_flight).any(|open| open.sends > 0)
 }
 
 /// Ends a command that is still running: SIGTERM, and SIGKILL if the user loses patience.

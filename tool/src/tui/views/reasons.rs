@@ -95,7 +95,8 @@ fn others(scene: Scene<'_>, rows: &[Row<'_>], width: usize) -> Vec<Line<'static>
             Severity::Warning => scene.theme.warn,
             Severity::Info => scene.theme.dim,
         };
-        Line::from(Span::styled(text::cut(&format!("! {}", finding.title), width).0, style))
+        let mark = if finding.explained_by.is_some() { "  ↳" } else { "!" };
+        Line::from(Span::styled(text::cut(&format!("{mark} {}", finding.title), width).0, style))
     };
     shown.map(line).collect()
 }

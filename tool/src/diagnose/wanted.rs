@@ -1,0 +1,38 @@
+//! Which connections' facts the rules would look at: those that ask for no copy first, then those that send most.
+
+use std::cmp::Reverse;
+
+use super::requested;
+use crate::host::facts::Wanted;
+use crate::model::snapshot::{Snapshot, SocketFigures};
+
+/// Connections asked about at most: each costs a question to the kernel.
+const MOST: usize = 32;
+
+/// The connections whose facts [`super::findings`] can use.
+#[must_use]
+pub fn wanted(snapshot: &Snapshot) -> Vec<Wanted> {
+    let sent = |socket: &SocketFigures| {
+        let paths = socket.paths.iter().filter(|path| !path.path.receives());
+        paths.fold((0, 0), |(asked, all), path| (asked + requested(path), all + path.bytes))
+    };
+    let mut sockets: Vec<_> = snapshot
+        .sockets
+        .iter()
+        .map(|socket| (sent(socket), socket))
+        .filter(|((_, all), _)| *all > 0)
+        .collect();
+    sockets.sort_by_key(|((asked, all), socket)| (Reverse(*asked), Reverse(*all), socket.id));
+    let wanted = sockets.into_iter().filter_map(|(_, socket)| {
+        Some(Wanted {
+            id: socket.id,
+            cookie: socket.cookie,
+            pid: socket.pid,
+            netns: socket.place.netns?,
+            local: socket.local,
+            remote: socket.remote,
+            dev: socket.dev.clone(),
+        })
+    });
+    wanted.take(MOST).collect()
+}
