@@ -112,6 +112,8 @@ pub struct SockEntry {
     pub first_send: u64,
     /// Id of the latest send released, plus one (modulo 2^32); 0 before the first.
     pub last_released: u64,
+    /// End of the sends from before tracing that have been released, as an id, plus 2^32; 0 while none has.
+    pub earlier_end: u64,
     /// When the socket was destroyed with sends in flight, `CLOCK_MONOTONIC` ns; 0 while it lives.
     pub closing_ns: u64,
     /// `id` of the first owner's entry: the same for all owners of one life of the socket, and no other socket's.
@@ -129,7 +131,7 @@ pub struct OwnerKey {
 }
 
 const _: () = assert!(
-    size_of::<SockEntry>() == 9 * 8 + 6 * 4 + size_of::<Gauges>() + 16 + 40 + size_of::<FlowCounters>() + 96
+    size_of::<SockEntry>() == 9 * 8 + 6 * 4 + size_of::<Gauges>() + 16 + 40 + size_of::<FlowCounters>() + 104
 );
 
 /// What a socket holds, as last seen on a send or at a completion.

@@ -37,7 +37,7 @@ pub(super) extern "C" fn zcscope_settle(
     }
     let Some(flow) = socket::flow(entry, PATH) else { return 0 };
     if sum.before != 0 {
-        add(&mut flow.before_attach_sends, sum.before);
+        add(&mut flow.before_attach_sends, new_of_earlier(&mut entry.earlier_end, sum));
         if sum.sends == 0 {
             return 0;
         }
@@ -89,6 +89,21 @@ pub(super) extern "C" fn zcscope_settle(
     }
     book(entry, &own, wire, clone, copied);
     sum.finished
+}
+
+/// How many of the range's sends from before tracing are new: a report of a merged notification (tracepoints) covers
+/// sends that were reported before.
+#[inline(always)]
+fn new_of_earlier(ended: &mut u64, sum: &Range) -> u64 {
+    let end = sum.lo.wrapping_add(sum.before as u32);
+    let fresh = match *ended {
+        0 => sum.before,
+        ended => u64::from((end.wrapping_sub(ended as u32) as i32).max(0) as u32).min(sum.before),
+    };
+    if fresh != 0 {
+        *ended = u64::from(end) | 1 << 32;
+    }
+    fresh
 }
 
 /// Adds one owner's share of a unit to its counters.
