@@ -33,7 +33,7 @@ pub(super) const QUESTIONS: &[(&str, &str)] = &[
         "`slow_reader`, `range_length`, `unread_notifications`",
     ),
     (
-        "Do I lose or mis-order completions, does the id wrap?",
+        "Do I lose completions or see them out of order, does the id wrap?",
         "`told_sends` against `sends`, `unread_sends`; the load counts completions that fit no send. Limit: what a program does with an id it has \
       read is not seen",
     ),

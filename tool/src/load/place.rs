@@ -17,6 +17,7 @@ use super::sink::result::SinkReport;
 use crate::host::device::{Device, DeviceKind};
 use crate::host::link::{self, End};
 use crate::privilege;
+use crate::units::exact;
 
 /// Two ends of a wire, each in a network namespace of its own. Dropping it undoes everything.
 #[derive(Debug)]
@@ -174,16 +175,23 @@ impl PlaceFigures {
         }
     }
 
-    /// In words, one line.
+    /// In words, a line for the wire and one for the sink.
     #[must_use]
     pub fn text(&self) -> String {
         let Self { near, far, .. } = self;
         let wire = if self.wire == Wire::Cable { "cable" } else { "veth pair" };
-        if self.functional_only {
+        let mut text = if self.functional_only {
             format!("{wire} {near} to {far}: FUNCTIONAL ONLY, the kernel copies by design on one host")
         } else {
             format!("{wire} {near} to {far}, each in a network namespace of its own")
+        };
+        if let Some(sink) = &self.sink {
+            text.push_str(&format!("\nthe sink ({}) received {} B", sink.mode, exact(sink.bytes)));
+            if let Some(right) = sink.figures.verified_bytes {
+                text.push_str(&format!(", {} B of them compared and right", exact(right)));
+            }
         }
+        text
     }
 }
 
