@@ -31,6 +31,30 @@ pub(crate) const ALL: &[Procedure] = &[
     ("load_sendfile", |bench| one_path(bench, "sendfile", "sendfile")),
 ];
 
+/// All procedures about the generator.
+pub(crate) fn all() -> impl Iterator<Item = &'static Procedure> {
+    [ALL, paths::ALL, engine::ALL, sink::ALL, matrix::ALL, place::ALL].into_iter().flatten()
+}
+
+/// Those that need what only guests have (network cards, kernel TLS), or show that another kernel counts the same. The
+/// others test our own program more than the kernel: one kernel is enough, and guests are slow.
+const IN_GUESTS: [&str; 9] = [
+    "load_cable_nic",
+    "load_cable_kill",
+    "load_splice",
+    "load_uring_fixed",
+    "load_ktls",
+    "load_ktls_sendfile",
+    "sink_tls",
+    "matrix_cable_vmxnet3",
+    "matrix_cable_virtio_net",
+];
+
+/// Whether a scenario is one of the generator's that one kernel is enough for.
+pub(crate) fn is_once(name: &str) -> bool {
+    all().any(|(own, _)| *own == name) && !IN_GUESTS.contains(&name)
+}
+
 /// What is used of the report `zcscope.load/1`.
 #[derive(Debug, Deserialize)]
 struct Load {

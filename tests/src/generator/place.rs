@@ -25,7 +25,7 @@ pub(crate) const ALL: &[Procedure] = &[
     ("load_veth", veth),
     ("load_cable_term", |bench| cable_of_veth(bench, "-TERM")),
     ("load_cable_hup", |bench| cable_of_veth(bench, "-HUP")),
-    ("load_device_down", device_down),
+    ("load_interface_down", device_down),
     ("load_cable_nic", cable_of_nics),
     ("load_cable_kill", killed),
 ];

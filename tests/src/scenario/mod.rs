@@ -114,7 +114,7 @@ const TABLES: &[&[row::Row]] =
 const LATER: [&str; 4] = ["bpftrace", "veth_esp", "uring_lo_bundles", "dma_bounce"];
 
 /// What differs from another row in nothing that depends on the kernel: left out where two kernels share the table.
-const ONCE: [&str; 7] = [
+const ONCE: [&str; 16] = [
     "notices_acks_at_once",
     "notices_merged_told_first",
     "waiting_closed_by_force",
@@ -122,11 +122,20 @@ const ONCE: [&str; 7] = [
     "select_containers",
     "veth_sent_again",
     "veth_sent_again_sendfile",
+    "misuse_unknown_device",
+    "misuse_unknown_pid",
+    "misuse_unknown_netns",
+    "misuse_unknown_cgroup",
+    "misuse_unknown_path",
+    "misuse_no_such_command",
+    "sink_port_in_use",
+    "load_no_sink",
+    "foreign_iperf3_parallel",
 ];
 
 /// True when a scenario belongs to this half of the table, or to any, when no half is wanted.
 fn is_shared(name: &str, share: Option<&str>) -> bool {
-    share.is_none_or(|share| share == share_of(name) && !ONCE.contains(&name))
+    share.is_none_or(|share| share == share_of(name) && !ONCE.contains(&name) && !generator::is_once(name))
 }
 
 /// The half of the table a scenario is in.
@@ -148,12 +157,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
     let rows: Vec<_> = TABLES.iter().copied().flatten().filter(|row| wanted(row.name)).collect();
     let procedures: Vec<_> = misuse::ALL
         .iter()
-        .chain(generator::ALL)
-        .chain(generator::place::ALL)
-        .chain(generator::paths::ALL)
-        .chain(generator::engine::ALL)
-        .chain(generator::sink::ALL)
-        .chain(generator::matrix::ALL)
+        .chain(generator::all())
         .chain(foreign::ALL)
         .chain(bpftrace::ALL)
         .chain(files::ALL)
