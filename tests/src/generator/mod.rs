@@ -5,6 +5,7 @@ pub(crate) mod matrix;
 pub(crate) mod paths;
 pub(crate) mod place;
 pub(crate) mod sink;
+pub(crate) mod verified;
 
 use std::process::Command;
 use std::time::Duration;
@@ -33,12 +34,12 @@ pub(crate) const ALL: &[Procedure] = &[
 
 /// All procedures about the generator.
 pub(crate) fn all() -> impl Iterator<Item = &'static Procedure> {
-    [ALL, paths::ALL, engine::ALL, sink::ALL, matrix::ALL, place::ALL].into_iter().flatten()
+    [ALL, paths::ALL, engine::ALL, sink::ALL, matrix::ALL, place::ALL, verified::ALL].into_iter().flatten()
 }
 
 /// Those that need what only guests have (network cards, kernel TLS), or show that another kernel counts the same. The
 /// others test our own program more than the kernel: one kernel is enough, and guests are slow.
-const IN_GUESTS: [&str; 9] = [
+const IN_GUESTS: [&str; 10] = [
     "load_cable_nic",
     "load_cable_kill",
     "load_splice",
@@ -48,6 +49,7 @@ const IN_GUESTS: [&str; 9] = [
     "sink_tls",
     "matrix_cable_vmxnet3",
     "matrix_cable_virtio_net",
+    "verified_cable",
 ];
 
 /// Whether a scenario is one of the generator's that one kernel is enough for.

@@ -250,7 +250,7 @@ fn sent(netns: &Netns, device: &str) -> u64 {
 }
 
 /// The two ports of the emulated cable, in the first namespace.
-fn ports() -> Option<(String, String)> {
+pub(super) fn ports() -> Option<(String, String)> {
     let mut found = nic::of_driver("vmxnet3").into_iter();
     Some((found.next()?, found.next()?))
 }

@@ -163,16 +163,8 @@ impl PlaceFigures {
         let Some(sink) = &self.sink else {
             return verify.then(|| "the sink ended without a report, so nothing was verified".to_owned());
         };
-        let wrong = sink.figures.mismatches.unwrap_or(0);
-        let first = sink.connections.iter().find_map(|connection| connection.first_mismatch.as_ref());
-        match (wrong, first) {
-            (0, _) if verify && sink.figures.verified_bytes != Some(sink.bytes) => {
-                Some("the sink did not verify all it received".into())
-            }
-            (0, _) => None,
-            (wrong, Some(first)) => Some(format!("the sink received {wrong} wrong bytes; {first}")),
-            (wrong, None) => Some(format!("the sink received {wrong} wrong bytes")),
-        }
+        let unchecked = verify && sink.figures.mismatches.is_none();
+        sink.complaint().or_else(|| unchecked.then(|| "the sink did not verify what it received".into()))
     }
 
     /// In words, a line for the wire and one for the sink.

@@ -46,7 +46,8 @@ pub fn repetition(
             .error
             .clone()
             .or_else(|| elsewhere(load))
-            .or_else(|| disagreement(load, receiver.map(|receiver| receiver.0))),
+            .or_else(|| disagreement(load, receiver.map(|receiver| receiver.0)))
+            .or_else(|| sink.and_then(SinkReport::complaint)),
         acked_bytes: load.acked_bytes,
         duration_ns: load.phases.send_ns + load.phases.settle_ns,
         gbit_s: load.gbit_s,

@@ -8,7 +8,6 @@ use crate::commands::place::PlaceArgs;
 use crate::load::Family;
 use crate::load::engine::{MAX_DEPTH, MAX_SIZE, MAX_STREAMS};
 use crate::load::paths::{PATHS, PathEntry};
-use crate::load::sink::Mode;
 use crate::matrix::plan::Depth;
 use crate::matrix::sizes;
 use crate::probe::Backend;
@@ -39,12 +38,9 @@ pub(super) struct MeasureArgs {
     pub(super) dev: Option<String>,
     #[command(flatten)]
     pub(super) place: PlaceArgs,
-    /// How the sink of --to is asked.
+    /// How the sink is asked, or, when it is our own, started.
     #[command(flatten)]
     pub(super) peer: PeerArgs,
-    /// How the own sink discards.
-    #[arg(long, value_enum, default_value_t, conflicts_with = "to", value_name = "MODE")]
-    pub(super) sink: Mode,
     /// Congestion control [default: the system's].
     #[arg(long, value_name = "NAME")]
     pub(super) cc: Option<String>,

@@ -17,7 +17,7 @@ use crate::load::paths::{PathEntry, Setup};
 use crate::load::pattern::Poison;
 use crate::load::place::SinkChild;
 use crate::load::result::EndedBy;
-use crate::load::sink::{Mode, Rules};
+use crate::load::sink::Rules;
 use crate::load::warmup::WarmUp;
 use crate::matrix::measure::{self, Place as At};
 use crate::matrix::plan::{self, Key};
@@ -54,7 +54,8 @@ pub(super) struct Bench<'a> {
     pub(super) place: &'a Place,
     pub(super) truth: Option<Truth>,
     pub(super) stop: BorrowedFd<'a>,
-    pub(super) mode: Mode,
+    /// How our own sink receives.
+    pub(super) rules: Rules,
     pub(super) device: Option<String>,
     pub(super) cc: Option<String>,
     /// Control port of a sink that is not ours.
@@ -106,7 +107,7 @@ impl Bench<'_> {
     fn try_run(&mut self, cell: &Cell, at: At) -> Result<Repetition, String> {
         let path = cell.entry.path;
         let own = self.place.own_sink().map_err(|error| error.to_string())?;
-        let rules = Rules { mode: self.mode, verify: false, tls: path == zcscope_common::Path::Ktls };
+        let rules = Rules { tls: path == zcscope_common::Path::Ktls, ..self.rules };
         let longest = self.duration + self.warm_up + SINK_SLACK;
         let sink = own.map(|(command, ip)| SinkChild::start(command, ip, rules, longest));
         let sink = sink.transpose().map_err(|error| format!("cannot start the sink: {error:#}"))?;

@@ -64,9 +64,10 @@ fn asked(args: &MeasureArgs, place: &Place) -> Result<Option<Target>, Failure> {
     if peer.is_some() && !matches!(place, Place::Sink(_)) {
         return Err(Failure::Usage("--control asks the sink of --to; name it".into()));
     }
-    if peer.is_none() && args.peer.verify().is_some() {
+    let strange = peer.is_none() && matches!(place, Place::Sink(_));
+    if strange && (args.peer.verify().is_some() || !args.peer.can_tell_the_sink()) {
         return Err(Failure::Usage(
-            "--verify needs a sink that tells what it found: use --to with --control".into(),
+            "--verify and --sink-mode need a sink that can be told: use --control beside --to".into(),
         ));
     }
     Ok(peer)
@@ -112,7 +113,7 @@ impl Session<'_> {
             Ok(truth) => (Some(truth), None),
             Err(why) => (None, Some(why)),
         };
-        let mut setting = setting::setting(self.place, args.dev.as_deref(), args.sink);
+        let mut setting = setting::setting(self.place, args.dev.as_deref(), args.peer.rules(false).mode);
         setting.traced = truth.as_ref().map(Truth::backend);
         setting.not_traced = not_traced;
         setting.other_load = setting::other_load();
@@ -120,7 +121,7 @@ impl Session<'_> {
             place: self.place,
             truth,
             stop: self.interrupt.as_fd(),
-            mode: args.sink,
+            rules: args.peer.rules(false),
             device: args.dev.clone(),
             cc: args.cc.clone(),
             peer: self.peer.clone(),

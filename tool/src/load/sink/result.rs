@@ -47,6 +47,17 @@ pub struct SinkReport {
     pub refused_controls: u64,
 }
 
+impl SinkReport {
+    /// The bytes it found wrong, in one sentence; `None` when it found none, or did not look.
+    #[must_use]
+    pub fn complaint(&self) -> Option<String> {
+        let wrong = self.figures.mismatches.filter(|n| *n > 0)?;
+        let first = self.connections.iter().find_map(|connection| connection.first_mismatch.as_ref());
+        let first = first.map(|first| format!("; {first}")).unwrap_or_default();
+        Some(format!("the sink received {wrong} wrong bytes{first}"))
+    }
+}
+
 /// Most connections (and loads) listed one by one; the sums hold all of them.
 pub const MAX_LISTED: usize = 20_000;
 
