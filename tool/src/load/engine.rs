@@ -278,7 +278,8 @@ fn run_streams(
                 slot: &slots[index],
                 bell: &bell,
             };
-            let thread = std::thread::Builder::new().stack_size(STACK).name(format!("load-{index}"));
+            // Without a name of its own: tracers show the thread's, and this program's is the one people look for.
+            let thread = std::thread::Builder::new().stack_size(STACK);
             thread.spawn_scoped(scope, move || stream::run(&job)).map_err(|error| {
                 LoadError::Failed(format!(
                     "cannot start sending thread {} of {}: {error}; lower --streams",
