@@ -97,6 +97,8 @@ impl Bench {
                 command.args(["--size", &size, "--streams", &streams, "--duration", &format!("{seconds}s")]);
                 command.args(["--depth", "1", "--working-set", &buffers, "--sndbuf", "system"]);
                 command.args(["--warm-up", "none", "--no-pin", "--no-trace", "--json"]);
+                // iperf3 sends a file it makes there, too. A memory file lends single pages, a file system larger ones.
+                command.arg("--source").arg(std::env::temp_dir());
                 command
             }
             Side::Iperf3 => {
