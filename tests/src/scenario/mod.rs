@@ -329,7 +329,7 @@ mod tests {
         let halves = |name: &str| [Some("1/2"), Some("2/2"), None].map(|share| is_shared(name, share));
         assert_eq!(halves("dma_bounce"), [false, true, true]);
         assert_eq!(halves("select_containers"), [false, false, true]);
-        let [first, second, all] = halves("lo_mixed_copy");
+        let [first, second, all] = halves("lo_sendfile_sockets");
         assert!(all && first != second);
     }
 
