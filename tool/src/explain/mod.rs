@@ -15,6 +15,7 @@ use zcscope_common::Reason;
 use crate::diagnose::rules::rule_of;
 use crate::diagnose::words::WORDS;
 use crate::model::reason::{self, ReasonInfo};
+use crate::units::capital;
 
 /// What an id names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -215,12 +216,6 @@ pub fn list() -> String {
         "`zcscope explain ID` says what one means. Names on screen do as well: explain 'held p99'.\n",
     );
     out
-}
-
-/// The text with a capital first letter.
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use zcscope_common::Source;
 
 use super::facts::FACTS;
 use super::plan::{Fact, Hook, Way, When, source_name};
+use crate::units::capital;
 
 /// Back ends in the order of the columns.
 const SOURCES: [Source; 3] = [Source::Fentry, Source::Kprobe, Source::Tracepoint];
@@ -187,11 +188,6 @@ fn kernels(when: When) -> Option<String> {
 /// True when `session` can still list this fact as missing.
 fn stands_in_session(fact: &str) -> bool {
     include_str!("mod.rs").contains(&format!("fact: \"{fact}\""))
-}
-
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
 #[test]
