@@ -77,13 +77,13 @@ fn model_cost(active: u64) -> anyhow::Result<()> {
 }
 
 fn frame_cost() -> anyhow::Result<()> {
-    let snapshot: model::snapshot::Snapshot = fixtures::many(SOCKETS);
+    let shown = tui::Shown::of(fixtures::many(SOCKETS));
     let app = tui::App::new(tui::Theme::default());
     let mut terminal = Terminal::new(TestBackend::new(200, 60))?;
     let mut times = Vec::new();
     for _ in 0..200 {
         let start = Instant::now();
-        terminal.draw(|frame| tui::draw(frame, &app, &snapshot))?;
+        terminal.draw(|frame| tui::draw(frame, &app, &shown))?;
         times.push(start.elapsed());
     }
     times.sort();

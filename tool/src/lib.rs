@@ -14,5 +14,6 @@ pub mod model;
 pub mod privilege;
 pub mod probe;
 pub mod report;
+pub mod timeline;
 pub mod tui;
 pub mod units;

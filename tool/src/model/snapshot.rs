@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use zcscope_common::{Disagreement, Path, Reason};
+use zcscope_common::{Disagreement, Hist, LatencyKind, Path, Reason};
 
 use crate::host::facts::HostFacts;
 
@@ -39,10 +39,23 @@ pub struct Snapshot {
     pub bounces: Option<Vec<BounceSample>>,
     /// Throughput per path over time.
     pub history: History,
+    /// Durations of all traffic since tracing began, per path and kind, only those known and not empty.
+    pub latency: Vec<LatencyFigures>,
     /// How full the source's tables are, as last told.
     pub maps: Vec<MapSample>,
     /// Facts of the host, as last read: filled in by whoever shows the snapshot, empty from the model.
     pub host: Arc<HostFacts>,
+}
+
+/// One histogram of durations.
+#[derive(Clone, Debug)]
+pub struct LatencyFigures {
+    /// Path.
+    pub path: Path,
+    /// Which interval of a send's life.
+    pub kind: LatencyKind,
+    /// Durations in ns since tracing began.
+    pub hist: Arc<Hist>,
 }
 
 /// Facts that do not change while tracing.

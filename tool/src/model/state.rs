@@ -2,6 +2,7 @@
 //! what changed, so an idle socket costs one comparison, and a socket whose detail is let go leaves its bytes behind.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use zcscope_common::{FlowCounters, Gauges, Hist, LatencyKind, Path, Spread, SpreadKind};
 
@@ -17,7 +18,9 @@ use super::known::Known;
 use super::ledger::{self, Sums};
 use super::places::{PlaceIds, Places};
 use super::sample::{BounceSample, CopySample, MapSample, Sample, SocketLatency, SocketSample};
-use super::snapshot::{DeviceFigures, Limit, Lost, PathFigures, ProcessFigures, Session, Snapshot};
+use super::snapshot::{
+    DeviceFigures, LatencyFigures, Limit, Lost, PathFigures, ProcessFigures, Session, Snapshot,
+};
 use super::sockets::{Socket, Sockets};
 
 /// Processes, and devices, kept in detail; those with living sockets always are.
@@ -43,7 +46,7 @@ pub struct Model {
     nobodys: Vec<Row>,
     /// Copy rows of sockets not seen yet (or lost), with the sample they were last in.
     strangers: ById<(u64, Vec<Row>)>,
-    latency: BTreeMap<(Path, LatencyKind), Box<Hist>>,
+    latency: BTreeMap<(Path, LatencyKind), Arc<Hist>>,
     spreads: BTreeMap<(Path, SpreadKind), Box<Spread>>,
     files: Files,
     bounces: Vec<BounceSample>,
@@ -111,7 +114,7 @@ impl Model {
             self.absorb_copy(copy);
         }
         for latency in sample.latency {
-            self.latency.insert((latency.path, latency.kind), latency.hist);
+            self.latency.insert((latency.path, latency.kind), latency.hist.into());
         }
         for spread in sample.spreads {
             self.spreads.insert((spread.path, spread.kind), spread.spread);
@@ -338,28 +341,49 @@ impl Model {
             bounces: self.known.dma_bounce.then(|| self.bounces.clone()),
             history: self.points.history(),
             maps: self.maps.clone(),
-            host: std::sync::Arc::default(),
+            latency: self.latencies(),
+            host: Arc::default(),
         }
+    }
+
+    /// True when durations of this kind are known on this path.
+    fn measures(&self, path: Path, kind: LatencyKind) -> bool {
+        let known = &self.known;
+        match kind {
+            LatencyKind::SendCall => known.send_time,
+            LatencyKind::Release => known.releases_of(path),
+            LatencyKind::Queue => known.releases_of(path) && known.queue_latency,
+            LatencyKind::Read => known.told && known.read_latency,
+            LatencyKind::AppRead => known.told && known.app_read_latency,
+        }
+    }
+
+    fn latencies(&self) -> Vec<LatencyFigures> {
+        let known =
+            self.latency.iter().filter(|((path, kind), hist)| hist.count > 0 && self.measures(*path, *kind));
+        known
+            .map(|((path, kind), hist)| LatencyFigures { path: *path, kind: *kind, hist: hist.clone() })
+            .collect()
     }
 
     /// What is kept per path only: latencies and distributions.
     fn fill_distributions(&self, figures: &mut PathFigures) {
         let (path, known) = (figures.path, &self.known);
-        let hist = |kind| self.latency.get(&(path, kind)).map(Box::as_ref);
-        let latency = |known: bool, kind| hist(kind).filter(|_| known).and_then(percentiles);
+        let hist =
+            |kind| self.latency.get(&(path, kind)).map(Arc::as_ref).filter(|_| self.measures(path, kind));
+        let latency = |kind| hist(kind).and_then(percentiles);
         let spread = |known: bool, kind| {
             self.spreads.get(&(path, kind)).filter(|_| known).and_then(|spread| spread_figures(spread))
         };
         figures.frags_per_skb = spread(known.frags_of(path), SpreadKind::FragsPerSkb);
         figures.bytes_per_frag = spread(known.frags_of(path), SpreadKind::BytesPerFrag);
-        figures.send_ns = latency(known.send_time, LatencyKind::SendCall);
+        figures.send_ns = latency(LatencyKind::SendCall);
         if let Some(c) = &mut figures.completions {
-            let releases = known.releases_of(path);
-            c.latency = latency(releases, LatencyKind::Release);
-            c.delayed_acks = hist(LatencyKind::Release).filter(|_| releases).map(delayed_acks);
-            c.queue_latency = latency(releases && known.queue_latency, LatencyKind::Queue);
-            c.read_latency = latency(known.told && known.read_latency, LatencyKind::Read);
-            c.app_read_latency = latency(known.told && known.app_read_latency, LatencyKind::AppRead);
+            c.latency = latency(LatencyKind::Release);
+            c.delayed_acks = hist(LatencyKind::Release).map(delayed_acks);
+            c.queue_latency = latency(LatencyKind::Queue);
+            c.read_latency = latency(LatencyKind::Read);
+            c.app_read_latency = latency(LatencyKind::AppRead);
             c.range_length = spread(known.told, SpreadKind::RangeLength);
         }
     }

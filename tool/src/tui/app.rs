@@ -2,84 +2,75 @@
 
 use std::cell::Cell;
 
+use super::shown::Shown;
 use super::theme::Theme;
+use super::views::{States, View};
 
-/// What a key asks for.
+/// What a key asks for. A view is asked first; what it leaves is done by [`App`] itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Intent {
     /// Leave.
     Quit,
-    /// Freeze or thaw the view.
-    Pause,
     /// Show or hide the help.
     Help,
-    /// Hide the help.
+    /// Close what is open, one thing at a time: overlay, input, page.
     Close,
-    /// Focus the next panel.
+    /// Show this view.
+    Show(View),
+    /// Show the next view.
+    NextView,
+    /// Show the view before.
+    PreviousView,
+    /// Focus the next panel of the view.
     NextPanel,
     /// Focus the panel before.
     PreviousPanel,
-    /// Next order of the socket table.
-    Sort,
-    /// Move the focused panel (or the help) by rows; the extreme values mean first and last.
+    /// Move the selection (or the help) by rows; the extreme values mean first and last.
     Scroll(isize),
-}
-
-/// Panels that can be focused: scrolled, and on small screens shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Panel {
-    /// One row per socket.
-    Sockets,
-    /// Reasons of copies, with the fix.
-    Reasons,
-    /// Ends of sends: told and kernel view, latency.
-    Completions,
-    /// Throughput per path.
-    Throughput,
-}
-
-impl Panel {
-    /// In the order of Tab.
-    pub(super) const ALL: [Panel; 4] =
-        [Panel::Sockets, Panel::Reasons, Panel::Completions, Panel::Throughput];
-
-    const fn index(self) -> usize {
-        self as usize
-    }
-}
-
-/// Order of the socket table; always most first, except pid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sort {
-    /// Rate, then bytes.
-    Rate,
-    /// Bytes.
-    Bytes,
-    /// Copied bytes.
-    Copied,
-    /// Process id, ascending.
-    Pid,
-}
-
-impl Sort {
-    const fn next(self) -> Self {
-        match self {
-            Sort::Rate => Sort::Bytes,
-            Sort::Bytes => Sort::Copied,
-            Sort::Copied => Sort::Pid,
-            Sort::Pid => Sort::Rate,
-        }
-    }
-
-    /// As shown in the panel's title.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Sort::Rate => "rate",
-            Sort::Bytes => "bytes",
-            Sort::Copied => "copied",
-            Sort::Pid => "pid",
-        }
-    }
+    /// Open the page of the selected row.
+    Open,
+    /// Sort by the next column.
+    Sort,
+    /// Turn the order round.
+    Reverse,
+    /// Next grouping of rows.
+    Group,
+    /// Rows as a tree, or flat.
+    Tree,
+    /// Write a filter.
+    Filter,
+    /// Say what the selected column or figure means.
+    Explain,
+    /// Freeze the screen, or let it follow again; data keeps flowing behind it.
+    Freeze,
+    /// Move the cursor in time by so many columns of the window.
+    Seek(isize),
+    /// Back to the newest data.
+    Newest,
+    /// Show a shorter time.
+    ZoomIn,
+    /// Show a longer time.
+    ZoomOut,
+    /// Bits or bytes per second.
+    Units,
+    /// Show changes since now, or since tracing began again.
+    Baseline,
+    /// Copy the selected row as text.
+    CopyRow,
+    /// Copy the whole screen as text.
+    CopyScreen,
+    /// Save the snapshot as text and JSON.
+    Save,
+    /// Begin or end a recording.
+    Record,
+    /// A replay: faster.
+    Faster,
+    /// A replay: slower.
+    Slower,
+    /// Start what the view can start, or stop it.
+    Toggle,
+    /// Change the selected setting by a step.
+    Adjust(isize),
 }
 
 /// A scroll position. Drawing alone knows how many rows there are and how many fit, so it keeps the position
@@ -88,7 +79,7 @@ impl Sort {
 pub(super) struct Scroll(Cell<usize>);
 
 impl Scroll {
-    fn by(&self, rows: isize) {
+    pub(super) fn by(&self, rows: isize) {
         self.0.set(self.0.get().saturating_add_signed(rows));
     }
 
@@ -100,6 +91,11 @@ impl Scroll {
     }
 }
 
+/// Time windows the charts can show, ns.
+const WINDOWS_S: [u64; 6] = [10, 30, 60, 120, 300, 600];
+/// The one at the start.
+const FIRST_WINDOW: usize = 2;
+
 /// State of the screen.
 #[derive(Clone, Debug)]
 pub struct App {
@@ -107,14 +103,14 @@ pub struct App {
     pub(super) quit: bool,
     pub(super) paused: bool,
     pub(super) help: bool,
-    pub(super) focus: Panel,
-    pub(super) sort: Sort,
     pub(super) help_scroll: Scroll,
-    scrolls: [Scroll; Panel::ALL.len()],
+    pub(super) view: View,
+    pub(super) states: States,
+    window: usize,
 }
 
 impl App {
-    /// At the start: running, sockets focused, sorted by rate.
+    /// At the start: the overview, following.
     #[must_use]
     pub fn new(theme: Theme) -> Self {
         Self {
@@ -122,34 +118,46 @@ impl App {
             quit: false,
             paused: false,
             help: false,
-            focus: Panel::Sockets,
-            sort: Sort::Rate,
             help_scroll: Scroll::default(),
-            scrolls: Default::default(),
+            view: View::Overview,
+            states: States::default(),
+            window: FIRST_WINDOW,
         }
+    }
+
+    /// The time that charts show, ns; it ends at the cursor.
+    pub(super) const fn window_ns(&self) -> u64 {
+        WINDOWS_S[self.window] * 1_000_000_000
     }
 
     /// Does what a key asked for.
-    pub fn handle(&mut self, intent: Intent) {
+    pub fn handle(&mut self, intent: Intent, shown: &Shown) {
+        if self.help {
+            return self.handle_help(intent);
+        }
+        if (self.view.entry().handle)(self, shown, intent) {
+            return;
+        }
         match intent {
             Intent::Quit => self.quit = true,
-            Intent::Pause => self.paused = !self.paused,
-            Intent::Help => self.help = !self.help,
-            Intent::Close => self.help = false,
-            Intent::NextPanel => self.move_focus(1),
-            Intent::PreviousPanel => self.move_focus(Panel::ALL.len() - 1),
-            Intent::Sort => self.sort = self.sort.next(),
-            Intent::Scroll(rows) if self.help => self.help_scroll.by(rows),
-            Intent::Scroll(rows) => self.scroll(self.focus).by(rows),
+            Intent::Freeze => self.paused = !self.paused,
+            Intent::Help => self.help = true,
+            Intent::Show(view) => self.view = view,
+            Intent::NextView => self.view = self.view.step(1),
+            Intent::PreviousView => self.view = self.view.step(-1),
+            Intent::ZoomIn => self.window = self.window.saturating_sub(1),
+            Intent::ZoomOut => self.window = (self.window + 1).min(WINDOWS_S.len() - 1),
+            _ => {}
         }
     }
 
-    fn move_focus(&mut self, steps: usize) {
-        self.focus = Panel::ALL[(self.focus.index() + steps) % Panel::ALL.len()];
-    }
-
-    pub(super) const fn scroll(&self, panel: Panel) -> &Scroll {
-        &self.scrolls[panel.index()]
+    fn handle_help(&mut self, intent: Intent) {
+        match intent {
+            Intent::Quit => self.quit = true,
+            Intent::Help | Intent::Close => self.help = false,
+            Intent::Scroll(rows) => self.help_scroll.by(rows),
+            _ => {}
+        }
     }
 }
 
@@ -158,49 +166,35 @@ mod tests {
     use super::*;
 
     fn after(intents: &[Intent]) -> App {
-        let mut app = App::new(Theme::mono());
-        intents.iter().for_each(|intent| app.handle(*intent));
+        let (mut app, shown) = (App::new(Theme::mono()), Shown::default());
+        intents.iter().for_each(|intent| app.handle(*intent, &shown));
         app
     }
 
     #[test]
-    fn panels_are_indexed_in_tab_order() {
-        for (i, panel) in Panel::ALL.iter().enumerate() {
-            assert_eq!(panel.index(), i);
-        }
-    }
-
-    #[test]
-    fn tab_goes_round_both_ways() {
-        assert_eq!(after(&[Intent::NextPanel]).focus, Panel::Reasons);
-        assert_eq!(after(&[Intent::NextPanel; 4]).focus, Panel::Sockets);
-        assert_eq!(after(&[Intent::PreviousPanel]).focus, Panel::Throughput);
-    }
-
-    #[test]
-    fn arrows_scroll_the_focused_panel_or_the_help() {
-        let app = after(&[Intent::NextPanel, Intent::Scroll(3), Intent::Help, Intent::Scroll(2)]);
-        assert_eq!(app.scroll(Panel::Reasons).clamp(100, 10), 3);
-        assert_eq!(app.scroll(Panel::Sockets).clamp(100, 10), 0);
+    fn arrows_scroll_the_help_while_it_is_open() {
+        let app = after(&[Intent::Help, Intent::Scroll(2)]);
         assert_eq!(app.help_scroll.clamp(100, 10), 2);
     }
 
     #[test]
     fn scrolling_stays_inside() {
-        let app = after(&[Intent::Scroll(isize::MAX)]);
-        assert_eq!(app.scroll(Panel::Sockets).clamp(100, 10), 90);
-        let mut app = app;
-        app.handle(Intent::Scroll(1));
-        assert_eq!(app.scroll(Panel::Sockets).clamp(100, 10), 90);
-        app.handle(Intent::Scroll(isize::MIN));
-        assert_eq!(app.scroll(Panel::Sockets).clamp(100, 10), 0);
-        app.handle(Intent::Scroll(-1));
-        assert_eq!(app.scroll(Panel::Sockets).clamp(5, 10), 0);
+        let scroll = Scroll::default();
+        scroll.by(isize::MAX);
+        assert_eq!(scroll.clamp(100, 10), 90);
+        scroll.by(1);
+        assert_eq!(scroll.clamp(100, 10), 90);
+        scroll.by(isize::MIN);
+        assert_eq!(scroll.clamp(100, 10), 0);
+        scroll.by(-1);
+        assert_eq!(scroll.clamp(5, 10), 0);
     }
 
     #[test]
-    fn sort_goes_round() {
-        assert_eq!(after(&[Intent::Sort]).sort, Sort::Bytes);
-        assert_eq!(after(&[Intent::Sort; 4]).sort, Sort::Rate);
+    fn views_go_round_and_windows_stop_at_the_ends() {
+        assert_eq!(after(&[Intent::NextView]).view, View::Flows);
+        assert_eq!(after(&[Intent::PreviousView]).view, View::Events);
+        assert_eq!(after(&[Intent::ZoomIn; 9]).window_ns(), 10_000_000_000);
+        assert_eq!(after(&[Intent::ZoomOut; 9]).window_ns(), 600_000_000_000);
     }
 }

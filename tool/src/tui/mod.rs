@@ -4,9 +4,9 @@ mod app;
 #[cfg(test)]
 mod fixtures;
 mod keys;
-mod layout;
 #[cfg(test)]
 mod screens;
+mod shown;
 mod table;
 mod terminal;
 mod text;
@@ -24,10 +24,11 @@ use futures_core::Stream as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, MissedTickBehavior};
 
-pub use app::{App, Intent, Panel, Sort};
+pub use app::{App, Intent};
+pub use shown::Shown;
 pub use terminal::{NotATerminal, require as require_terminal};
 pub use theme::Theme;
-pub use views::draw;
+pub use views::{View, draw};
 
 use crate::model::snapshot::Snapshot;
 use terminal::Screen;
@@ -88,16 +89,16 @@ enum Wake {
 struct Live<'a> {
     feed: &'a mut dyn Feed,
     app: App,
-    view: View,
+    held: Held,
     screen: Screen,
 }
 
 impl<'a> Live<'a> {
     /// Takes the terminal and draws the first frame.
     fn start(feed: &'a mut dyn Feed, options: &Options) -> anyhow::Result<Self> {
-        let view = View::new(feed.next()?);
+        let held = Held::new(feed.next()?);
         let screen = Screen::take().context("the terminal cannot be taken over")?;
-        let mut live = Self { feed, app: App::new(options.theme), view, screen };
+        let mut live = Self { feed, app: App::new(options.theme), held, screen };
         live.draw()?;
         Ok(live)
     }
@@ -106,7 +107,7 @@ impl<'a> Live<'a> {
         while !self.app.quit {
             match waits.next().await {
                 Wake::Stop => return Ok(()),
-                Wake::Tick => self.view.offer(self.feed.next()?, self.app.paused),
+                Wake::Tick => self.held.offer(self.feed.next()?, self.app.paused),
                 Wake::Input(Event::Key(key)) => match keys::intent(key) {
                     Some(intent) => self.handle(intent),
                     None => continue,
@@ -124,9 +125,9 @@ impl<'a> Live<'a> {
     }
 
     fn handle(&mut self, intent: Intent) {
-        self.app.handle(intent);
+        self.app.handle(intent, &self.held.shown);
         if !self.app.paused {
-            self.view.catch_up();
+            self.held.catch_up();
         }
     }
 
@@ -134,8 +135,8 @@ impl<'a> Live<'a> {
         if self.app.quit {
             return Ok(());
         }
-        let (app, view) = (&self.app, &self.view);
-        match self.screen.draw(|frame| draw(frame, app, &view.shown)) {
+        let (app, held) = (&self.app, &self.held);
+        match self.screen.draw(|frame| draw(frame, app, &held.shown)) {
             // The signal that says so is on its way.
             Err(error) if terminal::is_gone(&error) => self.app.quit = true,
             other => other.context("the terminal cannot be written")?,
@@ -144,31 +145,30 @@ impl<'a> Live<'a> {
     }
 }
 
-/// The snapshot on screen, and the newest one while the screen is frozen.
-struct View {
-    shown: Snapshot,
-    newest: Option<Snapshot>,
+/// What is on screen, and what came while it was frozen.
+struct Held {
+    shown: Shown,
+    waiting: Vec<Snapshot>,
 }
 
-impl View {
-    fn new(shown: Snapshot) -> Self {
-        Self { shown, newest: None }
+impl Held {
+    fn new(snapshot: Snapshot) -> Self {
+        Self { shown: Shown::of(snapshot), waiting: Vec::new() }
     }
 
     /// Takes in a new snapshot; the screen keeps the old one while paused.
     fn offer(&mut self, snapshot: Snapshot, paused: bool) {
         if paused {
-            self.newest = Some(snapshot);
+            self.waiting.push(snapshot);
         } else {
-            self.shown = snapshot;
-            self.newest = None;
+            self.shown.advance(snapshot);
         }
     }
 
     /// Shows the newest.
     fn catch_up(&mut self) {
-        if let Some(newest) = self.newest.take() {
-            self.shown = newest;
+        for snapshot in std::mem::take(&mut self.waiting) {
+            self.shown.advance(snapshot);
         }
     }
 }
@@ -241,15 +241,15 @@ mod tests {
 
     #[test]
     fn pause_freezes_and_resume_shows_the_newest() {
-        let mut view = View::new(at_second(1));
+        let mut view = Held::new(at_second(1));
         view.offer(at_second(2), false);
-        assert_eq!(view.shown.duration_ns, 2_000_000_000);
+        assert_eq!(view.shown.now_ns(), 2_000_000_000);
         view.offer(at_second(3), true);
         view.offer(at_second(4), true);
-        assert_eq!(view.shown.duration_ns, 2_000_000_000);
+        assert_eq!(view.shown.now_ns(), 2_000_000_000);
         view.catch_up();
-        assert_eq!(view.shown.duration_ns, 4_000_000_000);
+        assert_eq!(view.shown.now_ns(), 4_000_000_000);
         view.catch_up();
-        assert_eq!(view.shown.duration_ns, 4_000_000_000);
+        assert_eq!(view.shown.now_ns(), 4_000_000_000);
     }
 }

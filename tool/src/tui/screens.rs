@@ -3,8 +3,10 @@
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
-use super::app::{App, Intent, Panel};
+use super::app::{App, Intent};
+use super::shown::Shown;
 use super::theme::Theme;
+use super::views::overview::Panel;
 use super::{draw, fixtures};
 use crate::model::snapshot::Snapshot;
 
@@ -12,13 +14,16 @@ const SIZES: [(u16, u16); 5] = [(80, 24), (120, 40), (200, 60), (40, 12), (20, 5
 
 fn screen(app: &App, snapshot: &Snapshot, width: u16, height: u16) -> TestBackend {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a test terminal");
-    terminal.draw(|frame| draw(frame, app, snapshot)).expect("a test terminal never fails");
+    terminal
+        .draw(|frame| draw(frame, app, &Shown::of(snapshot.clone())))
+        .expect("a test terminal never fails");
     terminal.backend().clone()
 }
 
 fn app(intents: &[Intent]) -> App {
     let mut app = App::new(Theme::colour());
-    intents.iter().for_each(|intent| app.handle(*intent));
+    let shown = Shown::default();
+    intents.iter().for_each(|intent| app.handle(*intent, &shown));
     app
 }
 
@@ -49,7 +54,7 @@ fn panels_of_the_smaller_layouts() {
     let snapshot = fixtures::copied();
     for panel in [Panel::Reasons, Panel::Completions, Panel::Throughput] {
         let mut app = app(&[]);
-        app.focus = panel;
+        app.states.overview.focus = panel;
         insta::assert_snapshot!(format!("{panel:?}_80x24"), screen(&app, &snapshot, 80, 24));
         insta::assert_snapshot!(format!("{panel:?}_40x12"), screen(&app, &snapshot, 40, 12));
     }
@@ -73,8 +78,8 @@ fn every_size_is_drawn_without_a_panic() {
     for snapshot in &snapshots {
         for panel in Panel::ALL {
             for help in [false, true] {
-                let mut app = app(&[Intent::Scroll(5), Intent::Pause]);
-                app.focus = panel;
+                let mut app = app(&[Intent::Scroll(5), Intent::Freeze]);
+                app.states.overview.focus = panel;
                 app.help = help;
                 for (width, height) in
                     (1..=220).step_by(13).flat_map(|w| (1..=70).step_by(5).map(move |h| (w, h)))
@@ -88,7 +93,7 @@ fn every_size_is_drawn_without_a_panic() {
 
 #[test]
 fn pause_loss_and_missing_facts_stay_visible_on_the_smallest_screen() {
-    let paused = app(&[Intent::Pause]);
+    let paused = app(&[Intent::Freeze]);
     let lines = text(&paused, &fixtures::copied(), 20, 5);
     let header = lines.lines().next().expect("a header").to_owned();
     assert!(header.contains("PAUSED") && header.contains("LOST"), "{header}");

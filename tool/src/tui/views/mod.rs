@@ -1,56 +1,141 @@
-//! One file per panel. Each draws what the snapshot says and decides nothing else.
+//! The views: one table, one module each. Each answers one question, draws what is shown, and decides nothing else.
 
-mod chart;
-mod completions;
+pub(super) mod copies;
+pub(super) mod events;
+pub(super) mod flows;
 mod footer;
 mod header;
 mod help;
-mod ledger;
+pub(super) mod host;
+pub(super) mod latency;
+pub(super) mod load;
+pub(super) mod overview;
 mod panel;
-mod reasons;
-mod sockets;
-mod throughput;
+pub(super) mod pinning;
+pub(super) mod receive;
+mod tabs;
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Constraint, Layout, Rect};
 
-use super::app::{App, Panel};
-use super::layout::Layout;
+use super::app::{App, Intent};
+use super::shown::Shown;
 use super::theme::Theme;
 use crate::model::snapshot::Snapshot;
 
-/// What every view gets.
-#[derive(Clone, Copy)]
-struct Scene<'a> {
-    app: &'a App,
-    theme: &'a Theme,
-    snapshot: &'a Snapshot,
-    boxed: bool,
+/// A view, in the order of its key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the table says what each answers")]
+pub enum View {
+    #[default]
+    Overview,
+    Flows,
+    Copies,
+    Latency,
+    Pinning,
+    Receive,
+    Load,
+    Host,
+    Events,
 }
 
-/// Draws one panel.
-type View = fn(Scene<'_>, Rect, &mut Buffer);
+/// One row of the table of views.
+pub(super) struct Entry {
+    pub(super) view: View,
+    /// Name on its tab.
+    pub(super) name: &'static str,
+    /// What it answers.
+    pub(super) question: &'static str,
+    draw: Draw,
+    /// Does what was asked; true when it was the view's business.
+    pub(super) handle: fn(&mut App, &Shown, Intent) -> bool,
+}
 
-/// Draws the whole screen. The same state and snapshot always give the same screen.
-pub fn draw(frame: &mut Frame<'_>, app: &App, snapshot: &Snapshot) {
+/// Draws on a rectangle.
+type Draw = fn(Scene<'_>, Rect, &mut Buffer);
+
+macro_rules! views {
+    ($($view:ident $module:ident $name:literal $question:literal;)*) => {
+        /// Every view, in the order of the keys 1 to 9.
+        pub(super) const VIEWS: &[Entry] = &[$(Entry {
+            view: View::$view,
+            name: $name,
+            question: $question,
+            draw: $module::draw,
+            handle: $module::handle,
+        }),*];
+
+        /// What each view remembers.
+        #[derive(Clone, Debug, Default)]
+        #[allow(dead_code, reason = "a view need not remember anything")]
+        pub(super) struct States {
+            $(pub(super) $module: $module::State,)*
+        }
+    };
+}
+
+views! {
+    Overview overview "Overview" "is zero-copy working here, now?";
+    Flows flows "Flows" "who sends, and how?";
+    Copies copies "Copies" "why are bytes copied?";
+    Latency latency "Latency" "how long are my buffers held?";
+    Pinning pinning "Pinning" "what do I hold?";
+    Receive receive "Receive" "what arrives without a copy?";
+    Load load "Load" "what can this path do?";
+    Host host "Host" "what can be known and done here?";
+    Events events "Events" "what happened?";
+}
+
+impl View {
+    /// Its row of the table.
+    pub(super) const fn entry(self) -> &'static Entry {
+        &VIEWS[self as usize]
+    }
+
+    /// The view so many tabs away.
+    pub(super) const fn step(self, by: isize) -> Self {
+        let count = VIEWS.len() as isize;
+        VIEWS[(self as isize + by).rem_euclid(count) as usize].view
+    }
+}
+
+/// What every view gets.
+#[derive(Clone, Copy)]
+pub(super) struct Scene<'a> {
+    pub(super) app: &'a App,
+    pub(super) theme: &'a Theme,
+    pub(super) shown: &'a Shown,
+    /// `shown.snapshot`.
+    pub(super) snapshot: &'a Snapshot,
+    /// Full boxes around panels, or only a rule with the title above them.
+    pub(super) boxed: bool,
+}
+
+/// From this height on there are tabs and hints.
+const WITH_TABS: u16 = 10;
+const WITH_HINTS: u16 = 8;
+
+/// Draws the whole screen. The same state and data always give the same screen.
+pub fn draw(frame: &mut Frame<'_>, app: &App, shown: &Shown) {
     let area = frame.area();
-    let layout = Layout::new(area, app.focus);
-    let scene = Scene { app, theme: &app.theme, snapshot, boxed: layout.boxed };
-    let views: [(Rect, View); 8] = [
-        (layout.header, header::draw),
-        (layout.summary, ledger::draw_summary),
-        (layout.throughput, throughput::draw),
-        (layout.ledger, ledger::draw),
-        (layout.reasons, reasons::draw),
-        (layout.completions, completions::draw),
-        (layout.sockets, sockets::draw),
-        (layout.footer, footer::draw),
-    ];
+    let rows = [1, u16::from(area.height >= WITH_TABS), 0, u16::from(area.height >= WITH_HINTS)];
+    let mut rows = rows.map(Constraint::Length);
+    rows[2] = Constraint::Fill(1);
+    let [header, tabs, body, footer] = Layout::vertical(rows).areas(area);
+    let scene = Scene {
+        app,
+        theme: &app.theme,
+        shown,
+        snapshot: &shown.snapshot,
+        boxed: area.width >= 120 && area.height >= 30,
+    };
+    let parts: [(Rect, Draw); 4] =
+        [(header, header::draw), (tabs, tabs::draw), (body, app.view.entry().draw), (footer, footer::draw)];
     let buf = frame.buffer_mut();
-    for (rect, view) in views {
+    for (rect, draw) in parts {
         if !rect.is_empty() {
-            view(scene, rect, buf);
+            draw(scene, rect, buf);
         }
     }
     if app.help {
@@ -58,12 +143,14 @@ pub fn draw(frame: &mut Frame<'_>, app: &App, snapshot: &Snapshot) {
     }
 }
 
-/// The panel's name, as in its title.
-const fn name(panel: Panel) -> &'static str {
-    match panel {
-        Panel::Sockets => "Sockets",
-        Panel::Reasons => "Why bytes were copied",
-        Panel::Completions => "Completions",
-        Panel::Throughput => "Throughput",
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn views_are_indexed_in_table_order() {
+        for (i, entry) in VIEWS.iter().enumerate() {
+            assert_eq!(entry.view as usize, i);
+        }
     }
 }

@@ -7,13 +7,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Borders, Widget as _};
 
 use super::Scene;
-use crate::tui::app::Panel;
 use crate::tui::text;
-
-/// Draws the frame of a panel that can be focused and returns the room inside.
-pub(super) fn focusable(scene: Scene<'_>, panel: Panel, note: &str, area: Rect, buf: &mut Buffer) -> Rect {
-    frame(scene, super::name(panel), note, scene.app.focus == panel, area, buf)
-}
 
 /// Draws a frame with a title and, dimmed at the right, a note; returns the room inside.
 pub(super) fn frame(

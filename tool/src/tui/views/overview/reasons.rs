@@ -9,12 +9,11 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use zcscope_common::{Path, Reason};
 
-use super::{Scene, panel};
-use crate::diagnose::{self, Finding, Severity};
+use super::{Panel, Scene, panel};
+use crate::diagnose::{Finding, Severity};
 use crate::model::reason;
 use crate::model::sample::CopyKind;
 use crate::model::snapshot::PathFigures;
-use crate::tui::app::Panel;
 use crate::tui::table::{Column, Table, figures, hungry, names};
 use crate::tui::text;
 use crate::tui::totals::Totals;
@@ -63,9 +62,9 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let room = usize::from(area.height.saturating_sub(borders + 1));
     // One line stays for the fix of the first row shown.
     let shown = room - usize::from(room >= 2 && rows.len() >= room);
-    let first = scene.app.scroll(Panel::Reasons).clamp(rows.len(), shown);
+    let first = scene.app.states.overview.scroll(Panel::Reasons).clamp(rows.len(), shown);
     let note = panel::position(first, shown, rows.len());
-    let inner = panel::focusable(scene, Panel::Reasons, &note, area, buf);
+    let inner = super::focusable(scene, Panel::Reasons, &note, area, buf);
     if rows.is_empty() {
         draw_empty(scene, inner, buf);
         return;
@@ -86,7 +85,7 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
 
 /// Findings that no row shows (loss stands in the header), one line each, the most severe first.
 fn others(scene: Scene<'_>, rows: &[Row<'_>], width: usize) -> Vec<Line<'static>> {
-    let found = diagnose::findings(scene.snapshot);
+    let found = &scene.shown.findings;
     let has_row = |id: &str| id == "lost" || rows.iter().any(|row| row.reason().name() == id);
     let shown = found.iter().filter(|finding| !has_row(&finding.id));
     let line = |finding: &Finding| {
@@ -278,8 +277,8 @@ fn steps(fix: &str, width: usize, max_lines: usize) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::fixtures;
     use super::*;
+    use crate::tui::fixtures;
 
     #[test]
     fn kinds_are_summed_over_paths_and_refusals_follow() {
@@ -301,13 +300,13 @@ mod tests {
 
     #[test]
     fn the_last_row_can_be_reached() {
-        use crate::tui::{App, Intent, Theme, draw};
+        use crate::tui::{App, Intent, Shown, Theme, draw};
         use ratatui::{Terminal, backend::TestBackend};
-        let mut app = App::new(Theme::mono());
-        [Intent::NextPanel, Intent::Scroll(isize::MAX)].iter().for_each(|intent| app.handle(*intent));
+        let (mut app, shown) = (App::new(Theme::mono()), Shown::of(fixtures::copied()));
+        [Intent::NextPanel, Intent::Scroll(isize::MAX)].iter().for_each(|intent| app.handle(*intent, &shown));
         for height in [7, 8, 12, 24] {
             let mut terminal = Terminal::new(TestBackend::new(90, height)).expect("a test terminal");
-            terminal.draw(|frame| draw(frame, &app, &fixtures::copied())).expect("a test terminal");
+            terminal.draw(|frame| draw(frame, &app, &shown)).expect("a test terminal");
             assert!(terminal.backend().to_string().contains("optmem"), "at {height} lines");
         }
     }

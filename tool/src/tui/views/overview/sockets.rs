@@ -6,11 +6,10 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
-use super::{Scene, panel};
+use super::{Panel, Scene, Sort, panel};
 use std::sync::Arc;
 
 use crate::model::snapshot::{PathFigures, SocketFigures};
-use crate::tui::app::{Panel, Sort};
 use crate::tui::table::{Column, Table, figures, hungry, names};
 use crate::tui::text;
 use crate::tui::totals::{Totals, main_path};
@@ -36,15 +35,19 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let sockets = &scene.snapshot.sockets;
     let borders = if scene.boxed { 2 } else { 1 };
     let visible = usize::from(area.height.saturating_sub(borders + 1));
-    let first = scene.app.scroll(Panel::Sockets).clamp(sockets.len(), visible);
-    let note = format!("{} · by {}", panel::position(first, visible, sockets.len()), scene.app.sort.name());
-    let inner = panel::focusable(scene, Panel::Sockets, &note, area, buf);
+    let first = scene.app.states.overview.scroll(Panel::Sockets).clamp(sockets.len(), visible);
+    let note = format!(
+        "{} · by {}",
+        panel::position(first, visible, sockets.len()),
+        scene.app.states.overview.sort.name()
+    );
+    let inner = super::focusable(scene, Panel::Sockets, &note, area, buf);
     if sockets.is_empty() {
         panel::centred("no socket has sent anything yet", scene.theme.dim, inner, buf);
         return;
     }
     let table = Table::new(COLUMNS, inner.width);
-    let shown = ordered(sockets, scene.app.sort, first, visible);
+    let shown = ordered(sockets, scene.app.states.overview.sort, first, visible);
     let rows = shown.iter().map(|&i| row(scene, &table, &sockets[i]));
     panel::lines(std::iter::once(table.heading(scene.theme.heading)).chain(rows), inner, buf);
 }
@@ -157,8 +160,8 @@ fn top_reason(paths: &[PathFigures]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::fixtures;
     use super::*;
+    use crate::tui::fixtures;
 
     #[test]
     fn every_window_equals_the_fully_sorted_list() {

@@ -6,9 +6,8 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Line;
 
-use super::{Scene, panel};
+use super::{Panel, Scene, panel};
 use crate::model::snapshot::{PathFigures, Percentiles};
-use crate::tui::app::Panel;
 use crate::tui::table::{Column, Table, figures, names};
 use crate::tui::totals::{Sends, kernel_sends, told_sends};
 use crate::units;
@@ -37,7 +36,7 @@ struct Row {
 }
 
 pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
-    let inner = panel::focusable(
+    let inner = super::focusable(
         scene,
         Panel::Completions,
         "copied: kernel's flag, then what the app read",
@@ -51,7 +50,7 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
         return;
     }
     let table = Table::new(COLUMNS, inner.width);
-    let first = scene.app.scroll(Panel::Completions).clamp(rows.len(), visible);
+    let first = scene.app.states.overview.scroll(Panel::Completions).clamp(rows.len(), visible);
     let shown = rows.iter().skip(first).take(visible).map(|row| line(scene, &table, row));
     panel::lines(std::iter::once(table.heading(scene.theme.heading)).chain(shown), inner, buf);
 }
@@ -60,7 +59,7 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
 fn rows(scene: Scene<'_>, visible: usize) -> Vec<Row> {
     let paths = || scene.snapshot.paths.iter().filter(|p| p.path.has_completion());
     let all: Vec<Row> = paths().flat_map(path_rows).collect();
-    if all.len() <= visible || scene.app.focus == Panel::Completions {
+    if all.len() <= visible || scene.app.states.overview.focus == Panel::Completions {
         return all;
     }
     all.into_iter().filter(|row| !row.stage).collect()

@@ -2,7 +2,7 @@
 
 use ratatui::layout::{Constraint, Layout as Split, Rect};
 
-use super::app::Panel;
+use super::Panel;
 
 /// How much there is to draw on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,6 @@ impl Size {
 /// Where everything goes; an empty rectangle is not drawn.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Layout {
-    pub(super) header: Rect,
     /// The ledger in one or two lines, where its panel has no room.
     pub(super) summary: Rect,
     pub(super) throughput: Rect,
@@ -37,7 +36,6 @@ pub(super) struct Layout {
     pub(super) reasons: Rect,
     pub(super) completions: Rect,
     pub(super) sockets: Rect,
-    pub(super) footer: Rect,
     /// Full boxes around panels, or only a rule with the title above them.
     pub(super) boxed: bool,
 }
@@ -58,21 +56,11 @@ impl Layout {
 
     fn three_across(area: Rect) -> Self {
         let reasons = (area.height / 4).clamp(7, 16);
-        let [header, top, reasons, sockets, footer] = rows(area, [1, 14, reasons, 0, 1], 3);
+        let [top, reasons, sockets] = rows(area, [14, reasons, 0], 2);
         let [throughput, ledger, completions] =
             Split::horizontal([Constraint::Fill(1), Constraint::Length(40), Constraint::Length(83)])
                 .areas(top);
-        Self {
-            header,
-            throughput,
-            ledger,
-            completions,
-            reasons,
-            sockets,
-            footer,
-            boxed: true,
-            ..Self::default()
-        }
+        Self { throughput, ledger, completions, reasons, sockets, boxed: true, ..Self::default() }
     }
 
     fn wide(area: Rect) -> Self {
@@ -80,30 +68,19 @@ impl Layout {
         let top = if roomy { 13 } else { 10 };
         let reasons = (area.height / 5).clamp(6, 14);
         let completions = if roomy { 7 } else { 5 };
-        let [header, top, reasons, completions, sockets, footer] =
-            rows(area, [1, top, reasons, completions, 0, 1], 4);
+        let [top, reasons, completions, sockets] = rows(area, [top, reasons, completions, 0], 3);
         let [throughput, ledger] =
             Split::horizontal([Constraint::Fill(1), Constraint::Length(44)]).areas(top);
-        Self {
-            header,
-            throughput,
-            ledger,
-            completions,
-            reasons,
-            sockets,
-            footer,
-            boxed: true,
-            ..Self::default()
-        }
+        Self { throughput, ledger, completions, reasons, sockets, boxed: true, ..Self::default() }
     }
 
     fn medium(area: Rect, focus: Panel) -> Self {
         let reasons = (area.height / 5).clamp(5, 12);
-        let [header, top, reasons, bottom, footer] = rows(area, [1, 9, reasons, 0, 1], 3);
+        let [top, reasons, bottom] = rows(area, [9, reasons, 0], 2);
         let [throughput, _, ledger] =
             Split::horizontal([Constraint::Fill(1), Constraint::Length(2), Constraint::Length(33)])
                 .areas(top);
-        let mut layout = Self { header, throughput, ledger, reasons, footer, ..Self::default() };
+        let mut layout = Self { throughput, ledger, reasons, ..Self::default() };
         match focus {
             Panel::Sockets | Panel::Throughput => layout.sockets = bottom,
             Panel::Completions => layout.completions = bottom,
@@ -119,9 +96,8 @@ impl Layout {
             10..12 => 2,
             _ => 3,
         };
-        let footer = u16::from(area.height >= 8);
-        let [header, summary, panel, footer] = rows(area, [1, summary, 0, footer], 2);
-        let mut layout = Self { header, summary, footer, ..Self::default() };
+        let [summary, panel] = rows(area, [summary, 0], 1);
+        let mut layout = Self { summary, ..Self::default() };
         match focus {
             Panel::Sockets => layout.sockets = panel,
             Panel::Reasons => layout.reasons = panel,
@@ -170,16 +146,7 @@ mod tests {
             for focus in Panel::ALL {
                 let area = Rect::new(0, 0, w, h);
                 let l = Layout::new(area, focus);
-                let all = [
-                    l.header,
-                    l.summary,
-                    l.throughput,
-                    l.ledger,
-                    l.reasons,
-                    l.completions,
-                    l.sockets,
-                    l.footer,
-                ];
+                let all = [l.summary, l.throughput, l.ledger, l.reasons, l.completions, l.sockets];
                 let shown: Vec<Rect> = all.into_iter().filter(|r| !r.is_empty()).collect();
                 for (i, a) in shown.iter().enumerate() {
                     assert_eq!(a.intersection(area), *a, "{w}x{h}");

@@ -6,9 +6,8 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::chart::{self, Stacked};
-use super::{Scene, panel};
+use super::{Panel, Scene, panel};
 use crate::model::snapshot::{History, PathFigures};
-use crate::tui::app::Panel;
 use crate::tui::table::{Column, Table, figures, names};
 use crate::tui::totals::Totals;
 use crate::units;
@@ -33,7 +32,7 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
         Some(received) if area.width >= BOTH_RATES => format!("{sent}, received {}", units::rate(received)),
         _ => sent,
     };
-    let inner = panel::focusable(scene, Panel::Throughput, &note, area, buf);
+    let inner = super::focusable(scene, Panel::Throughput, &note, area, buf);
     if snapshot.paths.is_empty() {
         panel::centred("waiting for the first send", scene.theme.dim, inner, buf);
         return;
@@ -42,7 +41,7 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let visible = usize::from(inner.height.saturating_sub(1));
     let rows = rows(scene, &table);
     let count = rows.len();
-    let first = scene.app.scroll(Panel::Throughput).clamp(count, visible);
+    let first = scene.app.states.overview.scroll(Panel::Throughput).clamp(count, visible);
     let shown = rows.into_iter().skip(first).take(visible);
     panel::lines(std::iter::once(table.heading(scene.theme.heading)).chain(shown), inner, buf);
 
