@@ -2,7 +2,7 @@
 
 mod account;
 mod copies;
-mod distributions;
+pub(crate) mod distributions;
 mod files;
 mod gauges;
 mod groups;
