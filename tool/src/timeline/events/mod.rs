@@ -12,6 +12,8 @@ mod sockets;
 mod tests;
 mod traffic;
 
+use serde::{Deserialize, Serialize};
+
 use crate::diagnose::{Finding, Severity};
 use crate::model::snapshot::Snapshot;
 
@@ -19,7 +21,7 @@ pub(super) use fold::append;
 pub use fold::{Episode, episodes};
 
 /// Something that happened once and is worth telling.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     /// When it was noticed, ns since tracing began.
     pub at_ns: u64,
@@ -38,7 +40,8 @@ pub struct Event {
 }
 
 /// Sorts of events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum EventKind {
     /// A path carries traffic for the first time.
     Path,
