@@ -6,15 +6,19 @@ mod fixtures;
 #[cfg(test)]
 mod fixtures_timeline;
 mod keys;
+mod order;
 mod regions;
 #[cfg(test)]
 mod screens;
+mod selection;
 mod shown;
 mod table;
 mod terminal;
 mod text;
 mod theme;
 mod totals;
+#[cfg(test)]
+mod view_tests;
 mod views;
 
 use std::future::poll_fn;
