@@ -73,7 +73,7 @@ pub struct LatencyFigures {
 }
 
 /// Facts that do not change while tracing.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Session {
     /// Host name.
