@@ -15,6 +15,7 @@ pub mod reason;
 pub mod sample;
 pub mod snapshot;
 mod sockets;
+pub mod sparse;
 mod state;
 
 pub use state::Model;

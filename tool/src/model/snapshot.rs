@@ -10,6 +10,7 @@ use zcscope_common::{Disagreement, Hist, LatencyKind, Path, Reason};
 use crate::host::facts::HostFacts;
 
 use super::sample::{BounceSample, CopyKind, FileReads, FileSample, MapSample};
+use super::sparse::SparseHist;
 
 /// The state of the world at one moment.
 #[derive(Clone, Debug, Default)]
@@ -247,6 +248,8 @@ pub struct Completions {
     pub range_length: Option<SpreadFigures>,
     /// Accepted -> released; over all traffic and per socket.
     pub latency: Option<Percentiles>,
+    /// The durations behind `latency`; only per socket, and only of sockets that found room.
+    pub release: Option<Arc<SparseHist>>,
     /// Of those, releases as late as a delayed ACK makes them; only over all traffic.
     pub delayed_acks: Option<DelayedAcks>,
     /// Released -> notification queued; only over all traffic.
