@@ -20,6 +20,13 @@ pub struct Field {
     pub(super) get: Get,
 }
 
+impl Field {
+    /// True for what is compared, false for what is named.
+    pub(super) const fn is_figure(&self) -> bool {
+        matches!(self.get, Get::Figure { .. })
+    }
+}
+
 /// How a field is read.
 #[derive(Debug)]
 pub(super) enum Get {

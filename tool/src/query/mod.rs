@@ -14,7 +14,7 @@ mod lex;
 mod parse;
 mod values;
 
-pub use self::complete::{Completion, complete};
+pub use self::complete::{Completion, complete, field_at};
 pub use self::fields::{FIELDS, Field};
 
 use std::fmt;
