@@ -43,17 +43,15 @@ impl Shown {
 
     /// Takes in the next snapshot and what moved since the one shown.
     pub fn advance(&mut self, snapshot: Snapshot) {
-        let point = match self.whole {
+        if self.whole.is_some() {
             // The findings at hand are about the change since the baseline.
-            Some(_) => Point::told(self.whole(), &snapshot),
-            None => {
-                let events =
-                    events::between(&self.snapshot, &snapshot, &self.findings, &diagnose::findings(&snapshot));
-                Point { events, ..Point::between(&self.snapshot, &snapshot) }
-            }
-        };
-        self.timeline.push(point);
+            self.timeline.push(Point::told(self.whole(), &snapshot));
+            return self.put(snapshot);
+        }
+        let (before, findings) = (std::mem::take(&mut self.snapshot), std::mem::take(&mut self.findings));
         self.put(snapshot);
+        let events = events::between(&before, &self.snapshot, &findings, &self.findings);
+        self.timeline.push(Point { events, ..Point::between(&before, &self.snapshot) });
     }
 
     /// The cursor, ns since tracing began: charts end here.

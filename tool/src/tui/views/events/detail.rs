@@ -20,7 +20,8 @@ pub(super) fn draw(scene: Scene<'_>, row: &Episode<'_>, area: Rect, buf: &mut Bu
 
 /// The page: scrolled.
 pub(super) fn draw_page(scene: Scene<'_>, row: &Episode<'_>, area: Rect, buf: &mut Buffer) {
-    let inner = panel::frame(scene, title(row), "Esc: back", true, area, buf);
+    let note = if row.socket.is_some() { "Enter: its flow · Esc: back" } else { "Esc: back" };
+    let inner = panel::frame(scene, title(row), note, true, area, buf);
     let lines = lines(scene, row, usize::from(inner.width));
     let first = scene.app.states.events.page_scroll.clamp(lines.len(), usize::from(inner.height));
     panel::lines(lines.into_iter().skip(first), inner, buf);

@@ -10,7 +10,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 
 use super::input::Input;
-use super::{Scene, panel};
+use super::{Scene, View, panel};
 use crate::diagnose::Severity;
 use crate::timeline::events::{Episode, EventKind, episodes};
 use crate::tui::app::{App, Intent, Scroll};
@@ -145,7 +145,7 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
 }
 
 pub(super) fn handle(app: &mut App, shown: &Shown, intent: Intent) -> bool {
-    if app.states.events.page && handle_page(app, intent) {
+    if app.states.events.page && handle_page(app, shown, intent) {
         return true;
     }
     let rows = rows(app, shown);
@@ -172,11 +172,21 @@ pub(super) fn handle(app: &mut App, shown: &Shown, intent: Intent) -> bool {
     true
 }
 
-fn handle_page(app: &mut App, intent: Intent) -> bool {
-    let state = &mut app.states.events;
+fn handle_page(app: &mut App, shown: &Shown, intent: Intent) -> bool {
     match intent {
-        Intent::Scroll(by) | Intent::Wheel { rows: by, .. } => state.page_scroll.by(by),
-        Intent::Close | Intent::Open => state.page = false,
+        Intent::Scroll(by) | Intent::Wheel { rows: by, .. } => app.states.events.page_scroll.by(by),
+        Intent::Close => app.states.events.page = false,
+        Intent::Open => {
+            let rows = rows(app, shown);
+            let socket = rows.get(app.states.events.at(&rows)).and_then(|row| row.socket);
+            match socket.filter(|id| shown.snapshot.sockets.iter().any(|socket| socket.id == *id)) {
+                Some(id) => {
+                    app.states.flows.open_socket(id);
+                    app.view = View::Flows;
+                }
+                None => app.states.events.page = false,
+            }
+        }
         _ => return false,
     }
     true

@@ -13,7 +13,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use zcscope_common::Reason;
 
-use super::Scene;
+use super::{Scene, View};
 use crate::model::snapshot::{PathFigures, Snapshot};
 use crate::tui::app::{App, Intent, Scroll};
 use crate::tui::shown::Shown;
@@ -182,6 +182,12 @@ pub(super) fn handle(app: &mut App, shown: &Shown, intent: Intent) -> bool {
             scroll(state, shown, rows);
         }
         Intent::Scroll(rows) => scroll(state, shown, rows),
+        Intent::Open if state.focus == Panel::Gauges && state.by == By::Socket => {
+            let at = fill::place(&shown.snapshot, state.by, state.selected);
+            let Some(id) = fill::id_at(&shown.snapshot, state.by, at) else { return false };
+            app.states.flows.open_socket(id);
+            app.view = View::Flows;
+        }
         Intent::Pick { panel, row } => {
             state.focus = Panel::ALL[panel.min(2)];
             match state.focus {
