@@ -8,6 +8,7 @@ pub mod peer_args;
 pub mod place;
 pub mod sink;
 pub mod stat;
+mod tables;
 pub mod top;
 pub mod trace_args;
 

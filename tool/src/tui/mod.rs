@@ -9,9 +9,9 @@ mod fixtures;
 mod fixtures_timeline;
 mod keys;
 mod order;
-mod regions;
 mod past;
 mod player;
+mod regions;
 mod run;
 #[cfg(test)]
 mod screens;
