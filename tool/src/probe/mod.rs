@@ -3,6 +3,7 @@
 mod attach;
 mod bounces;
 mod btf;
+mod canary;
 mod classify;
 mod ended;
 mod facts;
@@ -14,6 +15,7 @@ mod names;
 mod offsets;
 mod pipes;
 mod plan;
+mod programs;
 mod raw;
 mod read;
 mod samples;
@@ -32,6 +34,7 @@ use zcscope_common::{Config, Filter as KernelFilter, Path, Range, Source};
 
 use self::btf::Btf;
 use self::plan::Kernel;
+pub use self::programs::Program;
 use crate::host::symbols::Symbols;
 use crate::model::sample::{MapSample, Sample};
 use crate::model::snapshot::{Missing, Session};
@@ -146,7 +149,13 @@ impl Probe {
             (read_btf(options), symbols.join().unwrap_or_default())
         });
         let types = types?;
-        let kernel = Kernel { btf: &types.ours, symbols: symbols.as_ref(), paths: &options.filter.paths };
+        let tries_fentry = matches!(options.backend, Backend::Auto | Backend::Fentry);
+        let kernel = Kernel {
+            btf: &types.ours,
+            symbols: symbols.as_ref(),
+            paths: &options.filter.paths,
+            fentry_refused: tries_fentry.then(|| canary::fentry_refused(&types.ours)).flatten(),
+        };
         let config = configure(&kernel, &options.filter)?;
         let attached = attach::attach(&kernel, &types.ayas, &config, options).map_err(CannotTrace)?;
         let session = session(&attached, &kernel);
@@ -180,6 +189,12 @@ impl Probe {
     #[must_use]
     pub fn maps(&self) -> Vec<MapSample> {
         self.reader.maps()
+    }
+
+    /// The programs that are loaded, as the kernel describes them.
+    #[must_use]
+    pub fn programs(&self) -> Vec<Program> {
+        programs::programs(&self.ebpf)
     }
 
     /// From now on (or no longer) a process forked by zcscope itself is traced. Only with [`Filter::children`].
