@@ -3,6 +3,8 @@
 
 mod block;
 mod error;
+#[cfg(test)]
+mod fixture;
 mod frame;
 mod memory;
 mod output;
