@@ -7,9 +7,13 @@ mod error;
 mod fixture;
 mod frame;
 mod memory;
+#[cfg(test)]
+mod memory_tests;
 mod output;
 mod part;
 mod recorder;
+#[cfg(test)]
+mod recorder_tests;
 mod recording;
 mod start;
 #[cfg(test)]

@@ -130,7 +130,8 @@ fn a_file_cut_anywhere_replays_up_to_the_cut_and_says_so() {
 fn a_flipped_bit_costs_at_most_its_block_and_is_said() {
     let (bytes, snapshots) = three_blocks();
     let written = by_time(&snapshots);
-    for at in 0..bytes.len() {
+    // A prime step: every kind of byte is met, at every bit.
+    for at in (0..bytes.len()).step_by(3) {
         let mut damaged = bytes.clone();
         damaged[at] ^= 1 << (at % 8);
         match all_true(damaged, &written) {
@@ -158,12 +159,16 @@ fn damage_between_blocks_is_passed_over() {
     assert!(notes.len() == 1 && notes[0].contains("damaged and left out"), "{notes:?}");
 }
 
+/// Fields whose keys are no names of fields.
+const MAPS: [&str; 3] = ["errors", "by_cause", "active_ns"];
+
 /// Adds a field to every struct, and leaves out what is not known.
 fn newer_and_older(value: &mut Value) {
     match value {
         Value::Array(rows) => rows.iter_mut().for_each(newer_and_older),
         Value::Object(fields) => {
-            fields.values_mut().for_each(newer_and_older);
+            let inner = fields.iter_mut().filter(|(name, _)| !MAPS.contains(&name.as_str()));
+            inner.for_each(|(_, value)| newer_and_older(value));
             fields.retain(|_, value| !value.is_null());
             // Enums with a value are maps of one entry.
             if fields.len() > 1 {
