@@ -23,7 +23,8 @@ pub(super) const STAT: &str = "\
 Examples:
   sudo zcscope stat --duration 10s -p 1234
   sudo zcscope stat --json -o report.json -- ./server --once
-  sudo zcscope stat --fail-if 'copied>1%' --fail-if 'silent>0' -- ./benchmark";
+  sudo zcscope stat --fail-if 'copied>1%' --fail-if 'silent>0' -- ./benchmark
+  zcscope stat --from run.zcr --json         the report of a recording";
 
 pub(super) const LOAD: &str = "\
 Examples:
@@ -63,6 +64,21 @@ Examples:
 
 Runs are interleaved in random order; figures are medians with 95 % intervals, and nothing is called better
 or worse while intervals overlap. A cell of which more than 1 % was copied is printed as copied.";
+
+pub(super) const RECORD: &str = "\
+Examples:
+  sudo zcscope record -o night.zcr --max-size 200M
+  sudo zcscope record -o run.zcr -- ./benchmark
+  sudo zcscope record --duration 10m --interval 500ms -p 1234
+
+`zcscope replay FILE` shows it, `zcscope stat --from FILE` reports it: both anywhere, without rights.
+When half of --max-size is full, FILE becomes FILE.1 and a new FILE begins; replay reads both.";
+
+pub(super) const REPLAY: &str = "\
+Examples:
+  zcscope replay run.zcr
+  zcscope replay run.zcr --from 2m --speed 4
+  zcscope stat --from run.zcr --at 2m        the report of that moment";
 
 pub(super) const EXPLAIN: &str = "\
 Examples:

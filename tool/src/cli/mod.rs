@@ -46,6 +46,12 @@ enum Verb {
     /// Make live traffic in own network namespaces and watch it.
     #[command(after_help = examples::DEMO)]
     Demo(commands::demo::Args),
+    /// Trace into a file that can be replayed.
+    #[command(after_help = examples::RECORD)]
+    Record(commands::record::Args),
+    /// Show a recording in the dashboard; needs no rights.
+    #[command(after_help = examples::REPLAY)]
+    Replay(commands::replay::Args),
     /// What a reason, finding, path or figure means, and what to do about it.
     #[command(after_help = examples::EXPLAIN)]
     Explain(commands::explain::Args),
@@ -63,6 +69,8 @@ pub fn run() -> ExitCode {
         Verb::Sink(args) => commands::sink::run(&args),
         Verb::Matrix(args) => commands::matrix::run(args),
         Verb::Demo(args) => commands::demo::run(args),
+        Verb::Record(args) => commands::record::run(args),
+        Verb::Replay(args) => commands::replay::run(&args),
         Verb::Explain(args) => commands::explain::run(args),
     };
     match outcome {

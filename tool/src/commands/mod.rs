@@ -6,6 +6,8 @@ pub mod load;
 pub mod matrix;
 pub mod peer_args;
 pub mod place;
+pub mod record;
+pub mod replay;
 pub mod sink;
 pub mod stat;
 pub mod top;
@@ -57,6 +59,12 @@ impl Failure {
             Failure::Usage(_) => 2,
             Failure::CannotTrace(_) => 3,
         }
+    }
+}
+
+impl From<crate::record::Error> for Failure {
+    fn from(error: crate::record::Error) -> Self {
+        Failure::Failed(error.to_string())
     }
 }
 

@@ -1,20 +1,23 @@
 //! The verb `stat`: traces for a time, or for the life of one command, and reports once.
 
 mod fail_if;
-mod output;
-mod trace;
+mod from;
+pub(super) mod keep;
+pub(super) mod output;
+pub(super) mod trace;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use self::fail_if::Check;
 use self::output::Destination;
-use self::trace::{Ending, Plan, Tracer};
+use self::trace::{Ending, Keep, Plan, Tracer};
 use super::trace_args::TraceArgs;
 use super::{Failure, Outcome};
 use crate::diagnose::findings;
 use crate::model::snapshot::Snapshot;
 use crate::probe::Probe;
+use crate::record::{self, Recorder};
 use crate::report::{json, table};
 use crate::units::parse_duration;
 
@@ -37,6 +40,15 @@ pub struct Args {
     /// repeated).
     #[arg(long, value_name = "CHECK", value_parser = fail_if::parse)]
     pub fail_if: Vec<Check>,
+    /// Record into this file, too, for `replay` and `stat --from`.
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+    /// Report what is in a recording, instead of tracing. Needs no rights.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["duration", "ready_file", "record", "TraceArgs", "command"])]
+    pub from: Option<PathBuf>,
+    /// With --from: report this moment, since tracing began (90s, 2m), instead of the end.
+    #[arg(long, value_name = "TIME", requires = "from", value_parser = parse_duration)]
+    pub at: Option<Duration>,
     /// What to trace.
     #[command(flatten)]
     pub trace: TraceArgs,
@@ -51,6 +63,9 @@ pub struct Args {
 /// See [`Failure`].
 #[allow(clippy::needless_pass_by_value, reason = "every verb takes its arguments the same way")]
 pub fn run(args: Args) -> Outcome {
+    if let Some(file) = &args.from {
+        return from::run(file, &args);
+    }
     let mut options = args.trace.options()?;
     options.filter.children = !args.command.is_empty();
     let probe = Probe::start(&options).map_err(|error| Failure::CannotTrace(error.to_string()))?;
@@ -61,8 +76,11 @@ pub fn run(args: Args) -> Outcome {
 fn run_with(mut tracer: impl Tracer, args: &Args) -> Outcome {
     let ready_file = args.ready_file.as_deref();
     let plan = Plan { duration: args.duration, command: &args.command, ready_file };
+    let options = record::Options { command: args.command.clone(), ..record::Options::default() };
+    let recorder = args.record.as_deref().map(|file| Recorder::create(file, 0, &options)).transpose()?;
+    let mut keep = Keep::beside(recorder);
     let mut judged = Ok(None);
-    let ending = trace::run(&mut tracer, plan, |snapshot| {
+    let ending = trace::run(&mut tracer, plan, &mut keep, |snapshot| {
         judged = write_report(snapshot, args).and_then(|()| verdict(snapshot, &args.fail_if));
     })?;
     if let Ending::NotStarted(why) = &ending {
@@ -74,7 +92,7 @@ fn run_with(mut tracer: impl Tracer, args: &Args) -> Outcome {
         eprintln!("zcscope: {sentence}");
     }
     Ok(match ending.code() {
-        0 if violated.is_some() => 1,
+        0 if violated.is_some() || keep.failed() => 1,
         code => code,
     })
 }
@@ -90,7 +108,9 @@ fn write_report(snapshot: &Snapshot, args: &Args) -> Result<(), Failure> {
     } else {
         table::render(snapshot, &findings, &args.command)
     };
-    Destination::of(args.output.as_deref(), !args.command.is_empty()).write(&text)
+    // A recorded command is gone, and its standard output with it.
+    let running = !args.command.is_empty() && args.from.is_none();
+    Destination::of(args.output.as_deref(), running).write(&text)
 }
 
 /// The sentence of the first check that holds, `None` when none does.

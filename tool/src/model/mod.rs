@@ -13,6 +13,7 @@ mod ledger;
 mod places;
 pub mod reason;
 pub mod sample;
+pub(crate) mod serial;
 pub mod snapshot;
 mod sockets;
 mod state;

@@ -10,4 +10,4 @@ mod table_lists;
 mod table_path;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;

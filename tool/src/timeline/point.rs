@@ -1,12 +1,15 @@
 //! What moved between two snapshots.
 
+use serde::{Deserialize, Serialize};
 use zcscope_common::{LatencyKind, Path};
 
 use crate::diagnose::Severity;
+use crate::model::serial;
 use crate::model::snapshot::{PathFigures, Snapshot};
 
 /// What moved in an interval, and when it ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Point {
     /// End of the interval, ns since tracing began.
     pub at_ns: u64,
@@ -25,9 +28,10 @@ pub struct Point {
 }
 
 /// What moved on one path, all traffic. `None` is not known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the names are those of the snapshot's ledger and completions")]
 pub struct PathPoint {
+    #[serde(with = "serial::path")]
     pub path: Path,
     pub calls: u64,
     pub bytes: u64,
@@ -45,18 +49,20 @@ pub struct PathPoint {
 }
 
 /// Durations of one kind on one path that ended in an interval.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LatencyPoint {
     /// Path.
+    #[serde(with = "serial::path")]
     pub path: Path,
     /// Which interval of a send's life.
+    #[serde(with = "serial::latency")]
     pub kind: LatencyKind,
     /// Bucket of `zcscope_common::Hist` and how many fell into it, ascending, only those above 0.
     pub buckets: Vec<(u16, u64)>,
 }
 
 /// Something that happened once and is worth telling.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     /// When it was noticed, ns since tracing began.
     pub at_ns: u64,

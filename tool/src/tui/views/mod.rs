@@ -112,6 +112,13 @@ pub(super) struct Scene<'a> {
     pub(super) boxed: bool,
 }
 
+impl Scene<'_> {
+    /// A rate in bytes per second, in the unit chosen: at most 11 columns.
+    pub(super) fn rate(&self, bytes_per_s: u64) -> String {
+        self.app.units.rate(bytes_per_s)
+    }
+}
+
 /// From this height on there are tabs and hints.
 const WITH_TABS: u16 = 10;
 const WITH_HINTS: u16 = 8;
