@@ -13,6 +13,7 @@ pub mod matrix;
 pub mod model;
 pub mod privilege;
 pub mod probe;
+pub mod query;
 pub mod record;
 pub mod report;
 pub mod timeline;
