@@ -212,6 +212,10 @@ pub struct CopyFigures {
     pub bytes: u64,
     /// Bytes per second over the last interval.
     pub bytes_per_s: u64,
+    /// End of the first interval it was seen in, ns since tracing began.
+    pub first_ns: u64,
+    /// End of the last one.
+    pub last_ns: u64,
 }
 
 /// Ends of zero-copy sends.

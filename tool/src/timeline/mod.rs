@@ -5,7 +5,7 @@
 
 mod point;
 
-pub use point::{Event, LatencyPoint, PathPoint, Point};
+pub use point::{CopyPoint, Event, LatencyPoint, PathPoint, Point};
 
 use std::collections::VecDeque;
 
