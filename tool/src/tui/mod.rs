@@ -6,6 +6,7 @@ mod fixtures;
 mod keys;
 #[cfg(test)]
 mod screens;
+mod series;
 mod shown;
 mod table;
 mod terminal;

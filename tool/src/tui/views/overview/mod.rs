@@ -1,79 +1,52 @@
 //! The view Overview: is zero-copy working here, now? One file per panel.
 
-mod chart;
-mod completions;
+pub(in crate::tui) mod chart;
+pub(in crate::tui) mod findings;
+mod flows;
+mod latency;
 mod layout;
 mod ledger;
-mod reasons;
-mod sockets;
 mod throughput;
+pub(in crate::tui) mod verdict;
+#[cfg(test)]
+#[path = "overview_tests.rs"]
+mod view_tests;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::Scene;
-use super::panel;
+use super::{Scene, View, panel};
 use crate::tui::app::{App, Intent, Scroll};
+use crate::tui::series::Window;
 use crate::tui::shown::Shown;
 use layout::Layout;
 
 /// Panels that can be focused: scrolled, and on small screens shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::tui) enum Panel {
-    /// One row per socket.
+    /// Throughput per path, and over time.
     #[default]
-    Sockets,
-    /// Reasons of copies, with the fix.
-    Reasons,
-    /// Ends of sends: told and kernel view, latency.
-    Completions,
-    /// Throughput per path.
     Throughput,
+    /// What to know and what to do.
+    Findings,
+    /// How long buffers are held; told beside what the kernel did.
+    Latency,
+    /// The sockets that send most.
+    Flows,
 }
 
 impl Panel {
     /// In the order of Tab.
     pub(in crate::tui) const ALL: [Panel; 4] =
-        [Panel::Sockets, Panel::Reasons, Panel::Completions, Panel::Throughput];
+        [Panel::Throughput, Panel::Findings, Panel::Latency, Panel::Flows];
 
     /// The name, as in its title.
     const fn name(self) -> &'static str {
         match self {
-            Panel::Sockets => "Sockets",
-            Panel::Reasons => "Why bytes were copied",
-            Panel::Completions => "Completions",
             Panel::Throughput => "Throughput",
-        }
-    }
-}
-
-/// Order of the socket table; always most first, except pid.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Sort {
-    #[default]
-    Rate,
-    Bytes,
-    Copied,
-    Pid,
-}
-
-impl Sort {
-    const fn next(self) -> Self {
-        match self {
-            Sort::Rate => Sort::Bytes,
-            Sort::Bytes => Sort::Copied,
-            Sort::Copied => Sort::Pid,
-            Sort::Pid => Sort::Rate,
-        }
-    }
-
-    /// As shown in the panel's title.
-    const fn name(self) -> &'static str {
-        match self {
-            Sort::Rate => "rate",
-            Sort::Bytes => "bytes",
-            Sort::Copied => "copied",
-            Sort::Pid => "pid",
+            Panel::Findings => "Findings",
+            Panel::Latency => "Ends of sends",
+            Panel::Flows => "Top flows",
         }
     }
 }
@@ -82,7 +55,6 @@ impl Sort {
 #[derive(Clone, Debug, Default)]
 pub(in crate::tui) struct State {
     pub(in crate::tui) focus: Panel,
-    sort: Sort,
     scrolls: [Scroll; Panel::ALL.len()],
 }
 
@@ -99,13 +71,14 @@ impl State {
 pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let layout = Layout::new(area, scene.app.states.overview.focus);
     let scene = Scene { boxed: layout.boxed, ..scene };
-    let panels: [(Rect, super::Draw); 6] = [
+    let panels: [(Rect, super::Draw); 7] = [
+        (layout.verdict, verdict::draw),
         (layout.summary, ledger::draw_summary),
         (layout.throughput, throughput::draw),
         (layout.ledger, ledger::draw),
-        (layout.reasons, reasons::draw),
-        (layout.completions, completions::draw),
-        (layout.sockets, sockets::draw),
+        (layout.findings, findings::draw),
+        (layout.latency, latency::draw),
+        (layout.flows, flows::draw),
     ];
     for (rect, draw) in panels {
         if !rect.is_empty() {
@@ -119,11 +92,15 @@ pub(super) fn handle(app: &mut App, _shown: &Shown, intent: Intent) -> bool {
     match intent {
         Intent::NextPanel => state.move_focus(1),
         Intent::PreviousPanel => state.move_focus(Panel::ALL.len() - 1),
-        Intent::Sort => state.sort = state.sort.next(),
         Intent::Scroll(rows) => state.scroll(state.focus).by(rows),
         _ => return false,
     }
     true
+}
+
+/// The time the charts show.
+fn window(scene: Scene<'_>) -> Window<'_> {
+    Window::new(scene.shown, scene.app.window_ns())
 }
 
 /// Draws the frame of a panel and returns the room inside.
@@ -151,21 +128,15 @@ mod tests {
 
     #[test]
     fn tab_goes_round_both_ways() {
-        assert_eq!(after(&[Intent::NextPanel]).focus, Panel::Reasons);
-        assert_eq!(after(&[Intent::NextPanel; 4]).focus, Panel::Sockets);
-        assert_eq!(after(&[Intent::PreviousPanel]).focus, Panel::Throughput);
+        assert_eq!(after(&[Intent::NextPanel]).focus, Panel::Findings);
+        assert_eq!(after(&[Intent::NextPanel; 4]).focus, Panel::Throughput);
+        assert_eq!(after(&[Intent::PreviousPanel]).focus, Panel::Flows);
     }
 
     #[test]
     fn arrows_scroll_the_focused_panel() {
         let state = after(&[Intent::NextPanel, Intent::Scroll(3)]);
-        assert_eq!(state.scroll(Panel::Reasons).clamp(100, 10), 3);
-        assert_eq!(state.scroll(Panel::Sockets).clamp(100, 10), 0);
-    }
-
-    #[test]
-    fn sort_goes_round() {
-        assert_eq!(after(&[Intent::Sort]).sort, Sort::Bytes);
-        assert_eq!(after(&[Intent::Sort; 4]).sort, Sort::Rate);
+        assert_eq!(state.scroll(Panel::Findings).clamp(100, 10), 3);
+        assert_eq!(state.scroll(Panel::Flows).clamp(100, 10), 0);
     }
 }
