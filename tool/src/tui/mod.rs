@@ -4,6 +4,7 @@ mod app;
 #[cfg(test)]
 mod fixtures;
 mod keys;
+mod regions;
 #[cfg(test)]
 mod screens;
 mod series;
@@ -28,7 +29,8 @@ use tokio::time::{Instant, MissedTickBehavior};
 pub use app::{App, Intent};
 pub use shown::Shown;
 pub use terminal::{NotATerminal, require as require_terminal};
-pub use theme::Theme;
+pub use theme::{Depth, Environment, Meaning, Named, Theme};
+pub use views::input::Typed;
 pub use views::{View, draw};
 
 use crate::model::snapshot::Snapshot;
