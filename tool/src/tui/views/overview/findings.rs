@@ -2,7 +2,6 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::{Panel, Scene, panel};
@@ -35,15 +34,6 @@ fn note(findings: &[Finding], first: usize) -> String {
     let words = counts.iter().filter(|(n, _)| *n > 0).map(|(n, name)| format!("{n} {name}"));
     let counts = words.collect::<Vec<_>>().join(", ");
     if first == 0 { counts } else { format!("from {} of {}: {counts}", first + 1, findings.len()) }
-}
-
-/// The sign of a severity: colour is never the only one.
-pub(in crate::tui) const fn sign(severity: Severity, theme: &Theme) -> (&'static str, Style) {
-    match severity {
-        Severity::Critical => ("✗ ", theme.alarm),
-        Severity::Warning => ("! ", theme.warn),
-        Severity::Info => ("· ", theme.text),
-    }
 }
 
 /// The lines of each finding by importance: title, fix, evidence.
@@ -90,13 +80,14 @@ impl<'a> Lines<'a> {
     }
 
     fn title(&self, finding: &Finding) -> Line<'static> {
-        let (sign, style) = sign(finding.severity, self.theme);
-        let lead = if finding.explained_by.is_some() { "  ↳ " } else { "" };
-        let room = self.width.saturating_sub(2 + text::width(lead));
-        Line::from(vec![
-            Span::styled(sign, style),
-            Span::styled(format!("{lead}{}", text::cut(&finding.title, room).0), style),
-        ])
+        let (sign, style) = self.theme.severity(finding.severity);
+        let branch = format!("  {} ", self.theme.symbols.last_branch);
+        let lead = if finding.explained_by.is_some() { branch.as_str() } else { " " };
+        let room = self.width.saturating_sub(text::width(sign) + text::width(lead));
+        let title = text::cut(&finding.title, room).0;
+        // What is by design is told, not alarmed about; its title is read all the same.
+        let text = if finding.severity == Severity::Info { self.theme.text } else { style };
+        Line::from(vec![Span::styled(sign, style), Span::styled(format!("{lead}{title}"), text)])
     }
 
     /// A finding that another one explains goes away with it: its own fix says nothing more.
@@ -114,9 +105,11 @@ impl<'a> Lines<'a> {
     }
 
     fn evidence(&self, finding: &Finding) -> Vec<Line<'static>> {
-        let lines = finding.evidence.iter().take(FIX_LINES).map(|line| {
-            Line::styled(text::cut(&format!("    {line}"), self.width).0, self.theme.dim)
-        });
+        let lines = finding
+            .evidence
+            .iter()
+            .take(FIX_LINES)
+            .map(|line| Line::styled(text::cut(&format!("    {line}"), self.width).0, self.theme.dim));
         lines.collect()
     }
 }
@@ -148,7 +141,7 @@ mod tests {
     fn every_title_is_there_when_there_is_room() {
         let findings = Shown::of(fixtures::copied()).findings;
         let all = lines(&findings, 60);
-        let titles = all.iter().filter(|line| ["✗ ", "! ", "· "].iter().any(|s| line.starts_with(s)));
+        let titles = all.iter().filter(|line| !line.starts_with(' '));
         assert_eq!(titles.count(), findings.len());
     }
 }

@@ -40,13 +40,7 @@ struct Row {
 }
 
 pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
-    let inner = super::focusable(
-        scene,
-        Panel::Latency,
-        &note(scene),
-        area,
-        buf,
-    );
+    let inner = super::focusable(scene, Panel::Latency, &note(scene), area, buf);
     let visible = usize::from(inner.height.saturating_sub(1));
     let rows = rows(scene, visible);
     if rows.is_empty() {
@@ -108,8 +102,7 @@ fn path_rows(scene: Scene<'_>, figures: &PathFigures) -> Vec<Row> {
     };
     let get = |of: fn(&Completions) -> Option<Percentiles>| completions.and_then(of);
     let stage = |until, kind, whole| Row { stage: true, ..row("", until, None, kind, Some(whole)) };
-    let mut rows =
-        vec![row(figures.path.name(), "kernel", kernel, LatencyKind::Release, get(|c| c.latency))];
+    let mut rows = vec![row(figures.path.name(), "kernel", kernel, LatencyKind::Release, get(|c| c.latency))];
     rows.extend(get(|c| c.queue_latency).map(|whole| stage("+ queued", LatencyKind::Queue, whole)));
     rows.extend(get(|c| c.read_latency).map(|whole| stage("+ read", LatencyKind::Read, whole)));
     rows.push(row("", "app read", told, LatencyKind::AppRead, get(|c| c.app_read_latency)));

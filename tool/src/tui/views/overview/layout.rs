@@ -167,8 +167,7 @@ mod tests {
             for focus in Panel::ALL {
                 let area = Rect::new(0, 0, w, h);
                 let l = Layout::new(area, focus);
-                let all =
-                    [l.verdict, l.summary, l.throughput, l.ledger, l.findings, l.latency, l.flows];
+                let all = [l.verdict, l.summary, l.throughput, l.ledger, l.findings, l.latency, l.flows];
                 let shown: Vec<Rect> = all.into_iter().filter(|r| !r.is_empty()).collect();
                 for (i, a) in shown.iter().enumerate() {
                     assert_eq!(a.intersection(area), *a, "{w}x{h}");

@@ -93,9 +93,32 @@ pub(super) fn handle(app: &mut App, _shown: &Shown, intent: Intent) -> bool {
         Intent::NextPanel => state.move_focus(1),
         Intent::PreviousPanel => state.move_focus(Panel::ALL.len() - 1),
         Intent::Scroll(rows) => state.scroll(state.focus).by(rows),
+        Intent::Pick { panel, .. } => state.focus = Panel::ALL[panel.min(Panel::ALL.len() - 1)],
+        Intent::Wheel { panel, rows } => state.scrolls[panel.min(Panel::ALL.len() - 1)].by(rows),
         _ => return false,
     }
     true
+}
+
+/// What `?` offers: the findings, then the figures of the ledger and the columns.
+pub(super) fn topics(_app: &App, shown: &Shown) -> Vec<String> {
+    const FIGURES: [&str; 12] = [
+        "requested_bytes",
+        "zerocopied_bytes",
+        "copied_bytes",
+        "silent_copied_bytes",
+        "clone_copied_bytes",
+        "in_flight",
+        "refused",
+        "rate",
+        "send_ns_per_kib",
+        "latency_ns",
+        "told_copied",
+        "kernel_copied",
+    ];
+    let findings = shown.findings.iter().map(|finding| finding.id.clone());
+    let paths = shown.snapshot.paths.iter().map(|path| path.path.name().to_owned());
+    findings.chain(FIGURES.map(str::to_owned)).chain(paths).collect()
 }
 
 /// The time the charts show.

@@ -79,8 +79,7 @@ fn row(scene: Scene<'_>, table: &Table, figures: &PathFigures) -> Line<'static> 
         4 => (units::count(figures.calls), theme.dim),
         5 => (cost(figures), theme.text),
         _ => {
-            let rates =
-                super::window(scene).path_rates(width, figures.path, |path| Some(path.bytes));
+            let rates = super::window(scene).path_rates(width, figures.path, |path| Some(path.bytes));
             (chart::sparkline(&rates), theme.accent)
         }
     })

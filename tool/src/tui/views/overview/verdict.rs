@@ -159,7 +159,8 @@ fn asked(shown: &Shown, window: &Window<'_>, totals: &Totals, moved: Option<Move
     let scope = Scope::new(shown, window, totals, moved);
     let requested = units::bytes(scope.requested);
     let Some(copied) = scope.copied else {
-        let sentence = format!("{requested} asked for without a copy; whether they were copied cannot be seen");
+        let sentence =
+            format!("{requested} asked for without a copy; whether they were copied cannot be seen");
         let why = ["copy", "completion"].iter().find_map(|fact| missing(&shown.snapshot, fact));
         return Verdict {
             answer: Answer::NotKnown,
@@ -285,16 +286,18 @@ pub(in crate::tui) fn lines(verdict: &Verdict, theme: &Theme, area: Rect) -> Vec
     let mut out = Vec::new();
     for (i, line) in sentence.into_iter().take(height).enumerate() {
         out.push(match line.strip_prefix(&lead).filter(|_| i == 0) {
-            Some(rest) => {
-                Line::from(vec![Span::styled(word.clone(), style), Span::styled(rest.to_owned(), theme.title)])
-            }
+            Some(rest) => Line::from(vec![
+                Span::styled(word.clone(), style),
+                Span::styled(rest.to_owned(), theme.title),
+            ]),
             None => Line::styled(line, theme.title),
         });
     }
     let mut left = height.saturating_sub(out.len());
     let fixes = usize::from(!verdict.fix.is_empty() && left > 0);
     let pad = " ".repeat(indent);
-    let styled = |line: String, style: Style| Line::from(vec![Span::raw(pad.clone()), Span::styled(line, style)]);
+    let styled =
+        |line: String, style: Style| Line::from(vec![Span::raw(pad.clone()), Span::styled(line, style)]);
     if !verdict.why.is_empty() && left > fixes {
         let why = room(&verdict.why, left - fixes);
         left -= why.len();
@@ -382,7 +385,10 @@ mod tests {
         let verdict = of(&Shown::of(fixtures::copied()));
         let lines = lines(&verdict, &Theme::mono(), Rect::new(0, 0, 20, 4));
         let text: Vec<String> = lines.iter().map(ToString::to_string).collect();
-        assert!(text.len() <= 4 && text[0].contains("NO") && text.iter().any(|l| l.contains("fix:")), "{text:?}");
+        assert!(
+            text.len() <= 4 && text[0].contains("NO") && text.iter().any(|l| l.contains("fix:")),
+            "{text:?}"
+        );
         assert!(text.iter().all(|line| text::width(line) <= 20), "{text:?}");
     }
 }
