@@ -3,6 +3,8 @@
 mod app;
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod fixtures_timeline;
 mod keys;
 mod regions;
 #[cfg(test)]

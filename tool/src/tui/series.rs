@@ -1,6 +1,7 @@
 //! What the past holds, for charts and sentences: rates per column of a chart, and what moved in a time. Only what is
 //! asked for is added up: a frame may want it of thousands of points.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use zcscope_common::{HIST_BUCKETS, Hist, LatencyKind, Path, bucket_bounds};
@@ -81,6 +82,18 @@ impl<'a> Window<'a> {
             sum.refused += path.refused;
         }
         Some(sum)
+    }
+
+    /// What each send path asked for in it and how much of that was copied, in the order of paths.
+    pub(super) fn asked(&self) -> Vec<(Path, u64, Option<u64>)> {
+        let mut sums: BTreeMap<Path, (u64, Option<u64>)> = BTreeMap::new();
+        let paths = self.points().flat_map(|point| &point.paths);
+        for path in paths.filter(|path| !path.path.receives() && path.requested_bytes > 0) {
+            let (requested, copied) = sums.entry(path.path).or_insert((0, Some(0)));
+            *requested += path.requested_bytes;
+            *copied = copied.zip(path.copied_bytes).map(|(a, b)| a + b);
+        }
+        sums.into_iter().map(|(path, (requested, copied))| (path, requested, copied)).collect()
     }
 
     /// Bytes of wire copies in it per kind, most first.

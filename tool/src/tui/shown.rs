@@ -2,7 +2,7 @@
 
 use crate::diagnose::{self, Finding};
 use crate::model::snapshot::Snapshot;
-use crate::timeline::{Point, Timeline};
+use crate::timeline::{Point, Timeline, events};
 
 /// The data of a frame.
 #[derive(Clone, Debug, Default)]
@@ -34,8 +34,12 @@ impl Shown {
 
     /// Takes in the next snapshot and what moved since the one shown.
     pub fn advance(&mut self, snapshot: Snapshot) {
-        self.timeline.push(Point::between(&self.snapshot, &snapshot));
+        let before = std::mem::take(&mut self.snapshot);
+        let findings = std::mem::take(&mut self.findings);
         self.put(snapshot);
+        let mut point = Point::between(&before, &self.snapshot);
+        point.events = events::between(&before, &self.snapshot, &findings, &self.findings);
+        self.timeline.push(point);
     }
 
     /// The cursor, ns since tracing began: charts end here.

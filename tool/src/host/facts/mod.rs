@@ -10,6 +10,8 @@ mod watch;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
+use serde::{Deserialize, Serialize};
+
 pub use self::features::{Switch, Switches};
 pub use self::machine::{MachineFacts, NumaNode};
 pub use self::tcp::TcpFacts;
@@ -20,7 +22,8 @@ use super::netns::{self, Namespace};
 use super::taps::{Tap, taps};
 
 /// Facts of the host, as last read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct HostFacts {
     /// Network namespaces of the traffic, by inode number.
     pub namespaces: BTreeMap<u32, NamespaceFacts>,
@@ -37,7 +40,8 @@ pub struct HostFacts {
 }
 
 /// Facts of one network namespace.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct NamespaceFacts {
     /// Its name (`ip netns`).
     pub name: Option<String>,
@@ -54,7 +58,7 @@ pub struct NamespaceFacts {
 }
 
 /// Facts of one device.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceFacts {
     /// Kind, driver, offloads.
     pub device: Device,

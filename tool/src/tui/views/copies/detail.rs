@@ -115,9 +115,10 @@ impl Detail<'_> {
     fn place(&self) -> Vec<Line<'static>> {
         let What::Copy { kind, .. } = &self.row.what else { return Vec::new() };
         let on = kind.dev.as_ref().map_or_else(|| ", device n/a".to_owned(), |dev| format!(" on {dev}"));
+        let mark = if kind.inferred { "~" } else { "" };
         let caller = match &kind.caller {
-            Some(caller) => format!("{} ← {caller}{on}", kind.site),
-            None => format!("{}{on}", kind.site),
+            Some(caller) => format!("{mark}{} ← {caller}{on}", kind.site),
+            None => format!("{mark}{}{on}", kind.site),
         };
         let mut lines = self.item("where", &caller, self.scene.theme.text);
         let missing = &self.scene.snapshot.session.missing;

@@ -79,7 +79,7 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let (table, detail) = match (state.open, area.width, area.height) {
         (true, ..) => (Rect::default(), area),
         (_, BESIDE.., WITH_DETAIL..) => split(Layout::horizontal, area, TABLE_BESIDE),
-        (_, _, WITH_DETAIL..) => split(Layout::vertical, area, (area.height * 2 / 5).max(6)),
+        (_, _, WITH_DETAIL..) => split(Layout::vertical, area, table_height(rows.len(), area.height)),
         _ => (area, Rect::default()),
     };
     if !table.is_empty() {
@@ -88,6 +88,13 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     if !detail.is_empty() {
         detail::draw(scene, selected, detail, buf);
     }
+}
+
+/// As many lines as the rows need, in steps, so that a new row seldom moves the detail; two fifths of all at most.
+fn table_height(rows: usize, height: u16) -> u16 {
+    const STEP: usize = 4;
+    let wanted = u16::try_from(rows.next_multiple_of(STEP)).unwrap_or(u16::MAX).saturating_add(3);
+    wanted.min((height * 2 / 5).max(6))
 }
 
 /// The first `length` and the rest.

@@ -258,7 +258,8 @@ mod tests {
         assert_eq!(rows.iter().filter(copied).filter_map(|row| row.bytes).sum::<u64>(), all);
         let two = rows.iter().find(|row| row.paths.len() == 2).expect("one kind on two paths");
         assert_eq!(two.bytes, Some(two.paths.iter().map(|(_, bytes)| bytes).sum()));
-        let share = |word| rows.iter().filter(|row| row.what.word() == word).map(|row| row.whole).next();
+        let share =
+            |word: &str| rows.iter().filter(|row| row.what.word() == word).map(|row| row.whole).next();
         assert_eq!(["wire", "clone", "recv"].iter().filter_map(|word| share(word)).sum::<u64>(), all);
     }
 

@@ -85,7 +85,7 @@ impl Layout {
     }
 
     fn medium(area: Rect, focus: Panel) -> Self {
-        let [verdict, top, bottom] = rows(area, [3, LEDGER_LINES, 0], 2);
+        let [verdict, top, bottom] = rows(area, [4, LEDGER_LINES, 0], 2);
         let [throughput, _, ledger] = columns(top, [0, 2, LEDGER_PLAIN], 0);
         let mut layout = Self { verdict, throughput, ledger, ..Self::default() };
         match focus {
