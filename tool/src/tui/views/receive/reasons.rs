@@ -2,6 +2,7 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::verdict::reasons;
@@ -28,13 +29,8 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let note = rows.len().to_string();
     let inner = super::frame(scene, Panel::Reasons, "Why bytes were not mapped", &note, area, buf);
     if rows.is_empty() {
-        let maps = receiving(scene.snapshot).any(|path| path.ledger.is_some());
-        let sentence = if maps {
-            "everything offered was mapped"
-        } else {
-            "nobody asked for mapping, as far as can be seen"
-        };
-        panel::centred(sentence, scene.theme.dim, inner, buf);
+        let (sentence, style) = empty(scene);
+        panel::centred(sentence, style, inner, buf);
         return;
     }
     let table = Table::new(COLUMNS, inner.width);
@@ -53,6 +49,16 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
         }
     }
     panel::lines(lines, inner, buf);
+}
+
+/// No rows: all was mapped, nobody asked, or that cannot be seen.
+fn empty(scene: Scene<'_>) -> (&'static str, Style) {
+    let maps = receiving(scene.snapshot).any(|path| path.ledger.is_some());
+    match (maps, scene.snapshot.session.knows("recv_zerocopy")) {
+        (true, _) => ("everything offered was mapped", scene.theme.good),
+        (false, true) => ("nobody asked for mapping", scene.theme.dim),
+        (false, false) => ("n/a: whether anybody asks for mapping cannot be seen here", scene.theme.warn),
+    }
 }
 
 fn row(scene: Scene<'_>, table: &Table, path: &PathFigures, copy: &CopyFigures, all: u64) -> Line<'static> {
