@@ -10,6 +10,8 @@ mod view_tests;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 
+use zcscope_common::Reason;
+
 use super::{Scene, panel};
 use crate::tui::app::{App, Intent, Scroll};
 use crate::tui::shown::Shown;
@@ -51,6 +53,15 @@ impl State {
         if let Some(row) = rows.get(at.min(rows.len().saturating_sub(1))) {
             self.selected = Some(row.what.clone());
             self.detail = Scroll::default();
+        }
+    }
+
+    /// Selects the row of most bytes that is about a reason.
+    pub(in crate::tui) fn show(&mut self, reason: Reason, shown: &Shown) {
+        let mut rows = rows::rows(shown);
+        rows::sort(&mut rows, By::Bytes, false);
+        if let Some(at) = rows.iter().position(|row| row.what.reason() == reason) {
+            self.select(&rows, at);
         }
     }
 

@@ -12,7 +12,7 @@ use crate::units;
 
 /// In the order of [`By::ALL`].
 const COLUMNS: &[Column] = &[
-    names("reason", 16, 23, 10),
+    hungry("reason", 16, 23, 4, 10),
     names("dev", 6, 15, 5),
     figures("bytes", 8, 9),
     figures("rate", 11, 4),
@@ -20,7 +20,7 @@ const COLUMNS: &[Column] = &[
     names("kind", 7, 7, 7),
     names("app was", 8, 8, 8),
     figures("events", 9, 3),
-    hungry("where", 14, 60, 4, 0),
+    names("where", 14, 60, 0),
     figures("first", 8, 1),
     figures("last", 8, 2),
 ];

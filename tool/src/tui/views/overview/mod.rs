@@ -15,6 +15,8 @@ mod view_tests;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use zcscope_common::Reason;
+
 use super::{Scene, View, panel};
 use crate::tui::app::{App, Intent, Scroll};
 use crate::tui::series::Window;
@@ -87,9 +89,10 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     }
 }
 
-pub(super) fn handle(app: &mut App, _shown: &Shown, intent: Intent) -> bool {
+pub(super) fn handle(app: &mut App, shown: &Shown, intent: Intent) -> bool {
     let state = &mut app.states.overview;
     match intent {
+        Intent::Open => return open(app, shown),
         Intent::NextPanel => state.move_focus(1),
         Intent::PreviousPanel => state.move_focus(Panel::ALL.len() - 1),
         Intent::Scroll(rows) => state.scroll(state.focus).by(rows),
@@ -97,6 +100,26 @@ pub(super) fn handle(app: &mut App, _shown: &Shown, intent: Intent) -> bool {
         Intent::Wheel { panel, rows } => state.scrolls[panel.min(Panel::ALL.len() - 1)].by(rows),
         _ => return false,
     }
+    true
+}
+
+/// Shows the view that has all about the focused panel; of the findings, about the first visible one.
+fn open(app: &mut App, shown: &Shown) -> bool {
+    let view = match app.states.overview.focus {
+        Panel::Throughput => return false,
+        Panel::Latency => View::Latency,
+        Panel::Flows => View::Flows,
+        Panel::Findings => {
+            let first = app.states.overview.scroll(Panel::Findings).clamp(shown.findings.len(), 1);
+            let finding = shown.findings.get(first);
+            let Some(reason) = finding.and_then(|finding| Reason::from_name(&finding.id)) else {
+                return false;
+            };
+            app.states.copies.show(reason, shown);
+            View::Copies
+        }
+    };
+    app.handle(Intent::Show(view), shown);
     true
 }
 
@@ -154,6 +177,20 @@ mod tests {
         assert_eq!(after(&[Intent::NextPanel]).focus, Panel::Findings);
         assert_eq!(after(&[Intent::NextPanel; 4]).focus, Panel::Throughput);
         assert_eq!(after(&[Intent::PreviousPanel]).focus, Panel::Flows);
+    }
+
+    #[test]
+    fn enter_opens_the_view_with_all_about_the_panel() {
+        let shown = Shown::of(crate::tui::fixtures::copied());
+        let mut app = App::new(Theme::mono());
+        app.states.overview.focus = Panel::Findings;
+        let reason = |finding: &crate::diagnose::Finding| Reason::from_name(&finding.id);
+        let first = shown.findings.iter().position(|finding| reason(finding).is_some()).expect("a reason");
+        app.handle(Intent::Scroll(first as isize), &shown);
+        app.handle(Intent::Open, &shown);
+        assert_eq!(app.view, View::Copies);
+        let topics = super::super::copies::topics(&app, &shown);
+        assert_eq!(topics[0], shown.findings[first].id);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The view Overview as text, with a past, at several sizes.
 
 use crate::tui::app::App;
-use crate::tui::fixtures;
+use crate::tui::fixtures_timeline::minute;
 use crate::tui::shown::Shown;
 use crate::tui::theme::Theme;
 use crate::tui::views::draw;
@@ -10,13 +10,6 @@ use super::Panel;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
-/// Forty seconds of the moving fixture.
-fn past() -> Shown {
-    let mut shown = Shown::of(fixtures::moving(1, 3));
-    (2..=160).for_each(|tick| shown.advance(fixtures::moving(tick, 3)));
-    shown
-}
-
 fn screen(app: &App, shown: &Shown, width: u16, height: u16) -> TestBackend {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a test terminal");
     terminal.draw(|frame| draw(frame, app, shown)).expect("a test terminal never fails");
@@ -24,16 +17,16 @@ fn screen(app: &App, shown: &Shown, width: u16, height: u16) -> TestBackend {
 }
 
 #[test]
-fn with_a_past_at_all_sizes() {
-    let (app, shown) = (App::new(Theme::colour()), past());
+fn a_minute_at_all_sizes() {
+    let (app, shown) = (App::new(Theme::colour()), minute());
     for (width, height) in [(80, 24), (120, 40), (200, 60), (40, 12), (20, 5)] {
-        insta::assert_snapshot!(format!("past_{width}x{height}"), screen(&app, &shown, width, height));
+        insta::assert_snapshot!(format!("minute_{width}x{height}"), screen(&app, &shown, width, height));
     }
 }
 
 #[test]
 fn every_panel_can_be_brought_to_the_front_of_small_screens() {
-    let shown = past();
+    let shown = minute();
     for panel in Panel::ALL {
         let mut app = App::new(Theme::colour());
         app.states.overview.focus = panel;

@@ -64,7 +64,9 @@ fn empty(scene: Scene<'_>) -> (&'static str, Style) {
 fn row(scene: Scene<'_>, table: &Table, path: &PathFigures, copy: &CopyFigures, all: u64) -> Line<'static> {
     let theme = scene.theme;
     table.row(|column, _| match column {
-        0 => (copy.kind.reason.name().into(), theme.warn),
+        0 => {
+            (format!("{}{}", if copy.kind.inferred { "~" } else { "" }, copy.kind.reason.name()), theme.warn)
+        }
         1 => (copy.kind.dev.clone().unwrap_or_else(|| units::UNKNOWN.into()), theme.text),
         2 => (units::bytes(copy.bytes), theme.text),
         3 => (units::rate(copy.bytes_per_s), theme.text),

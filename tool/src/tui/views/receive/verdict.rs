@@ -89,12 +89,16 @@ fn mapped(snapshot: &Snapshot, offered: &[Offered]) -> Verdict {
         0 => format!("all of {} offered for mapping was mapped", units::bytes(all)),
         _ => format!("{share} of {} offered for mapping was not mapped: {parts}", units::bytes(all)),
     };
-    let top = reasons(snapshot).into_iter().next();
-    let why = top.as_ref().map_or_else(String::new, |(_, copy, bytes)| {
+    let rows = reasons(snapshot);
+    let top = rows.first();
+    let why = top.map_or_else(String::new, |(_, copy, _)| {
+        let same = rows.iter().filter(|(_, other, _)| other.kind.reason == copy.kind.reason);
+        let bytes: u64 = same.map(|(.., bytes)| bytes).sum();
+        let mark = if copy.kind.inferred { "~" } else { "" };
         let on = copy.kind.dev.as_ref().map_or_else(String::new, |dev| format!(" on {dev}"));
         let name = copy.kind.reason.name();
-        let share = units::percent(*bytes, not_mapped);
-        format!("{name}{on} ({share}): {}", reason::info(copy.kind.reason).meaning)
+        let share = units::percent(bytes, not_mapped);
+        format!("{mark}{name}{on} ({share}): {}", reason::info(copy.kind.reason).meaning)
     });
     let fix = top.map_or_else(Vec::new, |(_, copy, _)| {
         let fix = reason::fix_for(copy.kind.reason, copy.kind.dev.as_deref());
