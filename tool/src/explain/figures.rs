@@ -313,6 +313,30 @@ const ROWS: &[Row] = &[
         "what is distributed: fragments per packet, bytes per fragment, or sends per notification",
         "",
     ),
+    ("first", &[], "when it was first seen, since tracing began", "end of the interval it was first seen in"),
+    ("last", &[], "when it was last seen, since tracing began", "end of the interval it was last seen in"),
+    ("received", &[], "bytes that left the receive queue by this path", ""),
+    (
+        "mapped",
+        &[],
+        "received by mapping pages or from memory given beforehand: no byte was copied",
+        "fact recv_zerocopy",
+    ),
+    ("rx copied", &[], "offered for mapping and copied by the same call instead", "fact recv_zerocopy"),
+    (
+        "left",
+        &[],
+        "offered for mapping and left to a plain read, which copies and counts it again",
+        "recv_skip_hint of the answer",
+    ),
+    ("not mapped", &[], "copied and left, as a part of all that was offered for mapping", ""),
+    ("went", &[], "what became of bytes not mapped: copied by the call, or left to a read", ""),
+    (
+        "trend",
+        &["p99 trend"],
+        "how the figure beside it went over the time the charts show, scaled to its own peak",
+        "",
+    ),
     ("share", &[], "part of all bytes copied the same way: on the wire, for a clone, or on receive", ""),
 ];
 

@@ -9,13 +9,14 @@ mod fixtures;
 mod fixtures_timeline;
 mod keys;
 mod order;
-mod regions;
 mod past;
 mod player;
+mod regions;
 mod run;
 #[cfg(test)]
 mod screens;
 mod selection;
+mod series;
 mod shown;
 mod source;
 mod suspend;
