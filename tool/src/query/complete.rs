@@ -18,7 +18,8 @@ pub struct Completion {
 fn word_at(text: &str, cursor: usize) -> (usize, &str) {
     let before = text.get(..cursor).unwrap_or(text);
     let separates = |c: char| c.is_whitespace() || matches!(c, '(' | ')' | '!');
-    let start = before.char_indices().rev().find(|(_, c)| separates(*c)).map_or(0, |(at, c)| at + c.len_utf8());
+    let start =
+        before.char_indices().rev().find(|(_, c)| separates(*c)).map_or(0, |(at, c)| at + c.len_utf8());
     (start, &before[start..])
 }
 

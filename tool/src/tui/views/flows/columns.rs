@@ -197,7 +197,9 @@ impl About {
         let (theme, subject, text) = (scene.theme, &row.subject, row.style);
         let socket = || subject.first();
         let copied = || theme.copied(row.totals.copied, row.totals.requested).unwrap_or(text);
-        let of = |about: fn(&SocketFigures, usize) -> String| socket().map_or_else(String::new, |s| about(s, width));
+        let of = |about: fn(&SocketFigures, usize) -> String| {
+            socket().map_or_else(String::new, |s| about(s, width))
+        };
         let cell = match self {
             About::Group => row.label.clone(),
             About::Sockets if row.group => units::count_short(subject.len() as u64),
@@ -221,7 +223,8 @@ impl About {
             About::Reason => {
                 let reason = subject.top_reason();
                 let mark = |inferred| if inferred { "~" } else { "" };
-                let name = reason.map_or_else(String::new, |(r, inferred)| format!("{}{}", mark(inferred), r.name()));
+                let name = reason
+                    .map_or_else(String::new, |(r, inferred)| format!("{}{}", mark(inferred), r.name()));
                 return (name, copied());
             }
             About::Held => figure(subject.held_p99(), units::duration),

@@ -130,7 +130,8 @@ impl<'a> Rows<'a> {
 
     /// Members `first..first + count` of a group in their order, in time linear in their number.
     fn members(&self, group: &'a Group, first: usize, count: usize) -> Vec<Member> {
-        let mut keys: Vec<(Ranked<'_>, Member)> = group.members.iter().map(|m| (self.ranked(m), *m)).collect();
+        let mut keys: Vec<(Ranked<'_>, Member)> =
+            group.members.iter().map(|m| (self.ranked(m), *m)).collect();
         let by = |a: &(Ranked<'_>, Member), b: &(Ranked<'_>, Member)| self.compare_ranked(&a.0, &b.0);
         let end = (first + count).min(keys.len());
         if first >= end {

@@ -45,7 +45,10 @@ pub(super) fn identity(scene: Scene<'_>, portrait: &Portrait<'_>, width: usize) 
         ("container", place.container.as_deref().map_or_else(|| units::NOT_APPLICABLE.into(), str::to_owned)),
     ]);
     let style = scene.theme.text;
-    Section { title: "Who", lines: facts.iter().map(|(name, value)| pair(scene, name, value, style, width)).collect() }
+    Section {
+        title: "Who",
+        lines: facts.iter().map(|(name, value)| pair(scene, name, value, style, width)).collect(),
+    }
 }
 
 /// What it holds for zero-copy, against its limits.
@@ -76,7 +79,12 @@ pub(super) fn holds(scene: Scene<'_>, portrait: &Portrait<'_>, width: usize) -> 
 }
 
 /// A bar with what is used of what there is.
-fn gauge(scene: Scene<'_>, label: &str, (used, limit): (Option<u64>, Option<u64>), width: usize) -> Line<'static> {
+fn gauge(
+    scene: Scene<'_>,
+    label: &str,
+    (used, limit): (Option<u64>, Option<u64>),
+    width: usize,
+) -> Line<'static> {
     let (theme, symbols) = (scene.theme, scene.theme.symbols);
     let (Some(used), Some(limit)) = (used, limit.filter(|limit| *limit > 0)) else {
         return pair(scene, label, &units::bytes_or_unknown(used), theme.text, width);
@@ -107,5 +115,8 @@ pub(super) fn tcp(scene: Scene<'_>, portrait: &Portrait<'_>, width: usize) -> Se
         facts.push(("upper layer", upper.clone()));
     }
     let style = scene.theme.text;
-    Section { title: "TCP", lines: facts.iter().map(|(name, value)| pair(scene, name, value, style, width)).collect() }
+    Section {
+        title: "TCP",
+        lines: facts.iter().map(|(name, value)| pair(scene, name, value, style, width)).collect(),
+    }
 }

@@ -83,7 +83,13 @@ fn bar(scene: Scene<'_>, totals: &Totals, width: usize) -> Line<'static> {
     let styles =
         [(symbols.zerocopied, theme.good), (symbols.copied, theme.bad), (symbols.in_flight, theme.accent)];
     let cells = cells(parts, width);
-    Line::from(cells.iter().zip(styles).map(|(n, (glyph, style))| Span::styled(glyph.repeat(*n), style)).collect::<Vec<_>>())
+    Line::from(
+        cells
+            .iter()
+            .zip(styles)
+            .map(|(n, (glyph, style))| Span::styled(glyph.repeat(*n), style))
+            .collect::<Vec<_>>(),
+    )
 }
 
 /// Shares `width` cells among the parts; the largest gives what rounding and the smallest need.
@@ -131,7 +137,11 @@ fn ends_lines(
         let inferred = if wrong.inferred { "~" } else { "" };
         let what = wrong.kind.name().replace('_', " ");
         let mark = theme.symbols.not_equal;
-        (format!("{mark}told wrongly"), format!("{inferred}{} sends: {what}", units::count(wrong.sends)), theme.warn)
+        (
+            format!("{mark}told wrongly"),
+            format!("{inferred}{} sends: {what}", units::count(wrong.sends)),
+            theme.warn,
+        )
     }));
     if ends.disagreements.is_none() {
         rows.push((" told wrongly".into(), units::UNKNOWN.into(), theme.text));
@@ -141,7 +151,11 @@ fn ends_lines(
     rows.push((" unread".into(), format!("{} sends", count(ends.unread_sends)), unread));
     if ends.lost_ends > 0 {
         let bytes = units::bytes(ends.lost_end_bytes);
-        rows.push((" lost ends".into(), format!("{} sends, {bytes}", units::count(ends.lost_ends)), theme.alarm));
+        rows.push((
+            " lost ends".into(),
+            format!("{} sends, {bytes}", units::count(ends.lost_ends)),
+            theme.alarm,
+        ));
     }
     if ends.unsent_bytes > 0 {
         rows.push((" never left".into(), units::bytes(ends.unsent_bytes), theme.warn));

@@ -61,7 +61,8 @@ impl Page {
     pub(super) fn draw(&self, scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
         let Some(portrait) = Portrait::of(scene.snapshot, self.of) else {
             let inner = panel::frame(scene, "Flow", "Esc: back", true, area, buf);
-            let sentence = "nothing is known of it at this moment: it had not begun, or its detail was let go";
+            let sentence =
+                "nothing is known of it at this moment: it had not begun, or its detail was let go";
             panel::centred(sentence, scene.theme.dim, inner, buf);
             return;
         };

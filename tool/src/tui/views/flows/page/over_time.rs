@@ -87,7 +87,8 @@ fn spark(
     let values: Vec<Option<u64>> = points.iter().map(|point| point.as_ref().and_then(&of)).collect();
     let peak = values.iter().flatten().copied().max().unwrap_or(0);
     let eighths = &scene.theme.symbols.eighths;
-    let bars: String = values.iter().map(|value| value.map_or(".", |value| eighths[level(value, peak)])).collect();
+    let bars: String =
+        values.iter().map(|value| value.map_or(".", |value| eighths[level(value, peak)])).collect();
     let name = format!("{label}, peak {}", units::rate(peak));
     let lead = " ".repeat(LABEL + 1);
     vec![
@@ -129,7 +130,9 @@ fn percentiles(scene: Scene<'_>, portrait: &Portrait<'_>, width: usize) -> Vec<L
         let known = figures.completions.as_ref().and_then(|ends| ends.latency);
         let percentile = |per_mille| if complete { hist.percentile(per_mille) } else { None };
         let values = match known {
-            Some(p) => [Some(p.count), Some(p.min), Some(p.p50), Some(p.p90), Some(p.p99), Some(p.p999), Some(p.max)],
+            Some(p) => {
+                [Some(p.count), Some(p.min), Some(p.p50), Some(p.p90), Some(p.p99), Some(p.p999), Some(p.max)]
+            }
             None => [
                 complete.then_some(hist.count),
                 percentile(0).and(hist.min()),
@@ -152,7 +155,11 @@ fn percentiles(scene: Scene<'_>, portrait: &Portrait<'_>, width: usize) -> Vec<L
         })
     });
     let rows: Vec<_> = rows.collect();
-    if rows.is_empty() { rows } else { std::iter::once(table.heading(scene.theme.heading)).chain(rows).collect() }
+    if rows.is_empty() {
+        rows
+    } else {
+        std::iter::once(table.heading(scene.theme.heading)).chain(rows).collect()
+    }
 }
 
 /// Time to the right, durations upwards, darker where more were released.
@@ -210,7 +217,8 @@ mod tests {
     fn durations_fall_into_their_band() {
         let bucket = |ns| zcscope_common::bucket_of(ns) as u16;
         let buckets = vec![(bucket(5_000), 1), (bucket(41_000_000), 2), (bucket(5_000_000_000), 4)];
-        let latency = LatencyPoint { path: zcscope_common::Path::MsgZerocopy, kind: LatencyKind::Release, buckets };
+        let latency =
+            LatencyPoint { path: zcscope_common::Path::MsgZerocopy, kind: LatencyKind::Release, buckets };
         let counts = bands(&Point { latency: vec![latency], ..Point::default() });
         assert_eq!((counts[0], counts[3], counts[10]), (4, 2, 1));
         assert_eq!(counts.iter().sum::<u64>(), 7);

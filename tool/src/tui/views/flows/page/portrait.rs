@@ -37,8 +37,13 @@ impl<'a> Portrait<'a> {
         let socket = snapshot.sockets.iter().find(|socket| socket.id == id)?;
         let process = snapshot.processes.iter().find(|process| process.pid == socket.pid);
         let address = |address| text::address(address, usize::MAX);
-        let title =
-            format!("{} [{}] {} - {}", socket.comm, socket.pid, address(socket.local), address(socket.remote));
+        let title = format!(
+            "{} [{}] {} - {}",
+            socket.comm,
+            socket.pid,
+            address(socket.local),
+            address(socket.remote)
+        );
         Some(Self {
             title: if socket.alive { title } else { title + " (ended)" },
             socket: Some(socket),

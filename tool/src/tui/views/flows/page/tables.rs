@@ -78,7 +78,10 @@ fn path_line(scene: Scene<'_>, table: &Table, figures: &PathFigures) -> Line<'st
         8 => (part(ledger.clone_copied_bytes), theme.text),
         9 => (open(figures.path.has_completion()), theme.text),
         10 => (figures.frags.map_or_else(|| units::NOT_APPLICABLE.into(), units::count), theme.text),
-        _ => (figures.send_ns_per_kib.map_or_else(|| units::NOT_APPLICABLE.into(), units::count_short), theme.text),
+        _ => (
+            figures.send_ns_per_kib.map_or_else(|| units::NOT_APPLICABLE.into(), units::count_short),
+            theme.text,
+        ),
     })
 }
 
@@ -97,7 +100,9 @@ pub(super) fn copies(scene: Scene<'_>, portrait: &Portrait<'_>, width: usize) ->
     }
     for figures in portrait.paths {
         let notes = figures.notes.iter().flatten().map(|note| (*note, "noted"));
-        for ((reason, count), word) in figures.refused.iter().map(|refused| (*refused, "refused")).chain(notes) {
+        for ((reason, count), word) in
+            figures.refused.iter().map(|refused| (*refused, "refused")).chain(notes)
+        {
             lines.push(count_line(scene, &table, figures, (reason, count, word)));
             lines.extend(fix_lines(scene, &mut told, reason::fix_for(reason, None), width));
         }
