@@ -87,7 +87,7 @@ const ROWS: &[Row] = &[
     ),
     (
         "copied_bytes",
-        &["copied"],
+        &["copied", "cp bytes"],
         "requested and copied, each byte once, however often it was copied",
         "copies added per unit and cut at the unit's bytes; without a unit, at the socket's",
     ),
@@ -335,6 +335,13 @@ const ROWS: &[Row] = &[
         "trend",
         &["p99 trend"],
         "how the figure beside it went over the time the charts show, scaled to its own peak",
+        "",
+    ),
+    ("flow", &[], "a socket, or a group of sockets; figures of a group are sums over its sockets", ""),
+    (
+        "way",
+        &[],
+        "out: it sends; in: it receives; + it does the other as well, and the figures are of what it does most",
         "",
     ),
     ("share", &[], "part of all bytes copied the same way: on the wire, for a clone, or on receive", ""),
