@@ -3,10 +3,13 @@
 
 use std::{fs, io};
 
+use serde::{Deserialize, Serialize};
+
 use super::ethtool::{Asker, Feature};
 
 /// What sort of device it is, as far as copies go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum DeviceKind {
     /// Always delivers on this host, always copies.
     Loopback,
