@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vlan_on_a_veth_is_followed_into_the_other_namespace_and_through_its_router() {
+    fn a_veth_pair_is_followed_into_the_other_namespace_and_through_its_router() {
         if !nix::unistd::geteuid().is_root() {
             eprintln!("skipped: making a network namespace needs root");
             return;
@@ -321,16 +321,13 @@ mod tests {
         for (space, device) in [(&near, "va"), (&router, "ra"), (&router, "rb"), (&far, "vb")] {
             ip(space, &format!("link set {device} up"));
         }
-        ip(&near, "link add link va name va.7 type vlan id 7");
-        ip(&router, "link add link ra name ra.7 type vlan id 7");
         for (space, device, address) in [
-            (&near, "va.7", "10.7.1.2"),
-            (&router, "ra.7", "10.7.1.1"),
+            (&near, "va", "10.7.1.2"),
+            (&router, "ra", "10.7.1.1"),
             (&router, "rb", "10.7.2.1"),
             (&far, "vb", "10.7.2.2"),
         ] {
             ip(space, &format!("addr add {address}/24 dev {device}"));
-            ip(space, &format!("link set {device} up"));
         }
         ip(&near, "route add default via 10.7.1.1");
         let journey = near.enter(|| follow("10.7.2.2".parse().ok(), None)).unwrap().unwrap();
@@ -339,7 +336,7 @@ mod tests {
             child.kill().unwrap();
             child.wait().unwrap();
         }
-        assert_eq!(names(&journey.hops), ["va.7", "va", "rb"]);
+        assert_eq!(names(&journey.hops), ["va", "rb"]);
         assert_eq!(journey.arrival.as_ref().map(|hop| hop.device.name.as_str()), Some("vb"));
         assert_eq!(journey.arrival.as_ref().map(|hop| hop.netns), far.inode().ok());
         assert!(journey.forwarded && matches!(journey.receiver, Receiver::ThisHost(_)), "{journey:?}");

@@ -44,6 +44,21 @@ pub fn gateway(to: IpAddr, bound: Option<u32>) -> io::Result<Option<IpAddr>> {
     }))
 }
 
+/// Name of the device the default route leaves by, IPv4 first; `None` without one.
+///
+/// # Errors
+/// The kernel cannot be asked.
+pub fn default_device() -> io::Result<Option<String>> {
+    // Addresses for documentation: nobody has a route of their own for them.
+    for somewhere in ["192.0.2.1", "2001:db8::1"] {
+        let Ok(to) = somewhere.parse::<IpAddr>() else { continue };
+        if let Way::Through(index) = way(to, None)? {
+            return Ok(Some(nix::net::if_::if_indextoname(index)?.to_string_lossy().into_owned()));
+        }
+    }
+    Ok(None)
+}
+
 /// The entry of the routing table for `to`; `None` when it says no.
 fn entry(to: IpAddr, bound: Option<u32>) -> io::Result<Option<RouteMessage>> {
     let mut question = RouteMessage::default();
