@@ -11,7 +11,7 @@ use zcscope_common::{Config, Source};
 
 use super::facts::{self, FACTS};
 use super::plan::{self, Fact, Hook, Kernel, Kind, Way};
-use super::{Backend, Options, pipes};
+use super::{Backend, Options, Refusal, pipes};
 use crate::model::snapshot::Missing;
 
 /// The kernel programs, built by `cargo xtask ebpf`.
@@ -25,6 +25,8 @@ pub(super) struct Attached {
     pub(super) ebpf: Ebpf,
     pub(super) sources: BTreeMap<String, String>,
     pub(super) missing: Vec<Missing>,
+    /// Better ways than the chosen ones, and why they do not hold.
+    pub(super) refusals: Vec<Refusal>,
     pub(super) backend: String,
     /// Some fact rests on the kprobe back end, which can skip events.
     pub(super) kprobes: bool,
@@ -78,6 +80,7 @@ pub(super) fn attach(
                 ebpf,
                 sources,
                 missing,
+                refusals: refusals(&choice, &failures),
                 backend: backend_name(&choice),
                 kprobes: used_sources(&choice).contains(&Source::Kprobe),
             });
@@ -324,6 +327,19 @@ fn missing(choice: &Choice, failures: &Failures) -> Vec<Missing> {
         .filter(|(index, _)| failures.get(&(*index, 0)).is_none_or(|why| why != NOT_ASKED_FOR))
         .map(|(index, fact)| Missing { fact: fact.name.to_owned(), why: why_missing(index, fact, failures) })
         .collect()
+}
+
+/// The ways before the chosen one of every fact that is known.
+fn refusals(choice: &Choice, failures: &Failures) -> Vec<Refusal> {
+    let known = FACTS.iter().enumerate().filter_map(|(index, fact)| Some((index, fact, choice[index]?)));
+    let better = known.flat_map(|(index, fact, chosen)| {
+        (0..chosen).filter_map(move |way| {
+            let why = failures.get(&(index, way)).filter(|why| !why.starts_with("--backend"))?;
+            let backend = plan::source_name(fact.ways[way].source);
+            Some(Refusal { fact: fact.name, backend, why: why.clone() })
+        })
+    });
+    better.collect()
 }
 
 fn why_missing(index: usize, fact: &Fact, failures: &Failures) -> String {

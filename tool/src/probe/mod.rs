@@ -114,7 +114,19 @@ pub struct Probe {
     reader: read::Reader,
     processes: BpfHash<MapData, u32, u8>,
     session: Session,
+    refusals: Vec<Refusal>,
     started: Instant,
+}
+
+/// A better way to know a fact than the one in use, and why it does not hold here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The fact.
+    pub fact: &'static str,
+    /// Back end of that way.
+    pub backend: &'static str,
+    /// Why not.
+    pub why: String,
 }
 
 impl Probe {
@@ -159,7 +171,7 @@ impl Probe {
         let config = configure(&kernel, &options.filter)?;
         let attached = attach::attach(&kernel, &types.ayas, &config, options).map_err(CannotTrace)?;
         let session = session(&attached, &kernel);
-        let mut ebpf = attached.ebpf;
+        let (mut ebpf, refusals) = (attached.ebpf, attached.refusals);
         let processes = ebpf
             .take_map("PROCS")
             .context("the object has no map PROCS")
@@ -167,13 +179,19 @@ impl Probe {
             .map_err(|error| CannotTrace(format!("{error:#}")))?;
         let reader = read::Reader::new(&mut ebpf, symbols, &session)
             .map_err(|error| CannotTrace(format!("{error:#}")))?;
-        Ok(Probe { ebpf, reader, processes, session, started: Instant::now() })
+        Ok(Probe { ebpf, reader, processes, session, refusals, started: Instant::now() })
     }
 
     /// Host, kernel, back end, sources of every fact and what is missing.
     #[must_use]
     pub fn session(&self) -> Session {
         self.session.clone()
+    }
+
+    /// Better ways to know what is known, and why they do not hold here.
+    #[must_use]
+    pub fn refusals(&self) -> &[Refusal] {
+        &self.refusals
     }
 
     /// Reads all counters.
