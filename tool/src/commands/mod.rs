@@ -6,6 +6,7 @@ pub mod load;
 pub mod matrix;
 pub mod peer_args;
 pub mod place;
+mod screen_args;
 pub mod sink;
 pub mod stat;
 pub mod top;

@@ -6,8 +6,8 @@ mod table;
 use crossterm::event::{KeyEvent, KeyEventKind};
 
 pub use chord::Chord;
-pub(super) use table::HINTS;
-use table::Place;
+use table::HINTS;
+pub(super) use table::Place;
 pub use table::{ACTIONS, Action};
 
 use super::app::Intent;
@@ -20,14 +20,27 @@ pub(super) struct Here {
     pub(super) view: View,
     /// A recording is played.
     pub(super) replay: bool,
+    /// Something is explained; the view does not see keys.
+    pub(super) explain: bool,
 }
 
 impl Place {
-    fn holds(self, here: Here) -> bool {
+    pub(super) fn holds(self, here: Here) -> bool {
         match self {
             Place::Everywhere => true,
-            Place::In(views) => views.contains(&here.view),
+            Place::In(views) => !here.explain && views.contains(&here.view),
             Place::Replay => here.replay,
+            Place::Explain => here.explain,
+        }
+    }
+
+    /// In words.
+    pub(super) fn name(self) -> String {
+        match self {
+            Place::Everywhere => "everywhere".into(),
+            Place::Replay => "replay".into(),
+            Place::Explain => "explanations".into(),
+            Place::In(views) => views.iter().map(|view| view.entry().name).collect::<Vec<_>>().join(", "),
         }
     }
 
@@ -35,6 +48,7 @@ impl Place {
     fn meets(self, other: Self) -> bool {
         match (self, other) {
             (Place::In(a), Place::In(b)) => a.iter().any(|view| b.contains(view)),
+            (Place::In(_), Place::Explain) | (Place::Explain, Place::In(_)) => false,
             _ => true,
         }
     }
@@ -96,6 +110,11 @@ impl Keymap {
         Some(&self.rows[at].keys)
     }
 
+    /// The first key of an action, as shown.
+    pub(super) fn label(&self, name: &str) -> Option<String> {
+        self.keys(name)?.first().map(Chord::to_string)
+    }
+
     /// What a key asks for there, if anything.
     pub(super) fn intent(&self, key: KeyEvent, here: Here) -> Option<Intent> {
         if key.kind == KeyEventKind::Release {
@@ -147,7 +166,7 @@ fn short(label: &str) -> String {
 
 fn unknown(name: &str) -> String {
     let names = ACTIONS.iter().map(|action| action.name);
-    match crate::units::nearest_name(name, names) {
+    match super::text::nearest(name, names) {
         Some(near) => format!("there is no action `{name}`; did you mean `{near}`?"),
         None => format!("there is no action `{name}`; `zcscope top --print-config` lists them"),
     }
@@ -159,8 +178,8 @@ mod tests {
 
     use super::*;
 
-    const OVERVIEW: Here = Here { view: View::Overview, replay: false };
-    const FLOWS: Here = Here { view: View::Flows, replay: false };
+    const OVERVIEW: Here = Here { view: View::Overview, replay: false, explain: false };
+    const FLOWS: Here = Here { view: View::Flows, replay: false, explain: false };
 
     fn press(keymap: &Keymap, here: Here, code: KeyCode) -> Option<Intent> {
         keymap.intent(KeyEvent::new(code, KeyModifiers::NONE), here)
@@ -176,7 +195,8 @@ mod tests {
             assert!(!action.keys.is_empty() && !action.help.is_empty(), "{}", action.name);
             assert!(action.name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{}", action.name);
             for other in &ACTIONS[i + 1..] {
-                assert!(action.name != other.name && action.intent != other.intent, "{}", action.name);
+                assert_ne!(action.name, other.name);
+                assert!(action.intent != other.intent || !action.place.meets(other.place), "{}", action.name);
                 let same = action.keys.iter().find(|key| other.keys.contains(key));
                 assert!(same.is_none() || !action.place.meets(other.place), "{same:?} twice");
             }

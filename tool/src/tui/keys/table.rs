@@ -13,6 +13,8 @@ pub(in crate::tui) enum Place {
     In(&'static [View]),
     /// While a recording is played.
     Replay,
+    /// While something is explained.
+    Explain,
 }
 
 /// Something a key can ask for.
@@ -49,12 +51,17 @@ const fn replay(name: &'static str, intent: Intent, keys: Keys, help: &'static s
     Action { name, intent, keys, help, place: Place::Replay }
 }
 
+const fn explaining(name: &'static str, intent: Intent, keys: Keys, help: &'static str) -> Action {
+    Action { name, intent, keys, help, place: Place::Explain }
+}
+
 /// Views whose rows can be ordered.
 const SORTED: &[View] = &[View::Overview, View::Flows, View::Copies, View::Receive, View::Pinning];
 /// Views whose rows can be filtered.
 const FILTERED: &[View] = &[View::Flows, View::Events];
 /// Views whose rows have a page of their own, or a detail.
-const OPENED: &[View] = &[View::Overview, View::Flows, View::Copies, View::Receive, View::Pinning, View::Events];
+const OPENED: &[View] =
+    &[View::Overview, View::Flows, View::Copies, View::Receive, View::Pinning, View::Events];
 const GROUPED: &[View] = &[View::Flows];
 const STARTED: &[View] = &[View::Load];
 
@@ -90,6 +97,7 @@ pub const ACTIONS: &[Action] = &[
     everywhere("previous-panel", Intent::PreviousPanel, &["shift-tab"], "panel before"),
     within(OPENED, "open", Intent::Open, &["enter"], "open the page of the selected row"),
     within(FILTERED, "filter", Intent::Filter, &["/"], "write a filter"),
+    explaining("search", Intent::Filter, &["/"], "search among all that can be explained"),
     within(SORTED, "sort", Intent::Sort, &["s"], "order by the next column"),
     within(SORTED, "reverse", Intent::Reverse, &["r"], "turn the order round"),
     within(GROUPED, "group", Intent::Group, &["g"], "group rows by the next thing"),
@@ -137,6 +145,7 @@ pub(in crate::tui) const HINTS: &[Hint] = &[
     hint(&["help"], "help"),
     hint(&["explain"], "explain"),
     hint(&["toggle"], "start/stop"),
+    hint(&["search"], "search"),
     hint(&["filter"], "filter"),
     hint(&["open"], "open"),
     hint(&["freeze"], "freeze"),
