@@ -9,6 +9,7 @@ pub mod peer_args;
 pub mod place;
 pub mod record;
 pub mod replay;
+mod screen_args;
 pub mod sink;
 pub mod stat;
 pub mod top;
