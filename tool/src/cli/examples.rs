@@ -50,6 +50,7 @@ Exit codes: 0 good, 1 failed or wrong bytes came, 2 wrong usage.";
 pub(super) const DEMO: &str = "\
 Examples:
   sudo zcscope demo
+  zcscope demo --replay                      recorded traffic: needs no rights
   sudo zcscope demo --headless --duration 10s
   sudo zcscope demo --link eth1,eth2         two spare devices joined by a cable
 

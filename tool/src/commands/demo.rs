@@ -2,6 +2,7 @@
 //! (or a report) on exactly this traffic. Nothing stays behind, however it ends.
 
 mod ending;
+mod replay;
 mod traffic;
 mod watch;
 
@@ -28,6 +29,9 @@ pub struct Args {
     /// namespaces and given back with all their settings.
     #[arg(long, value_name = "IF1,IF2", value_parser = crate::load::place::parse_cable)]
     link: Option<(String, String)>,
+    /// Show a recording that comes with zcscope instead: no traffic, no tracing, no rights needed.
+    #[arg(long, conflicts_with_all = ["link", "headless", "duration", "json", "backend", "btf"])]
+    replay: bool,
     /// No screen: print a report at the end.
     #[arg(long)]
     headless: bool,
@@ -50,12 +54,15 @@ pub struct Args {
 /// # Errors
 /// See [`Failure`].
 pub fn run(args: Args) -> Outcome {
-    let Args { link, headless, duration, json, backend, btf } = args;
+    let Args { link, replay, headless, duration, json, backend, btf } = args;
     if !headless && !std::io::stdout().is_terminal() {
         return Err(Failure::Usage(
             "the dashboard needs a terminal; for a report use `zcscope demo --headless --duration 10s`"
                 .into(),
         ));
+    }
+    if replay {
+        return replay::run().map(|()| 0);
     }
     privilege::can_trace().map_err(Failure::CannotTrace)?;
     privilege::can_make_namespaces().map_err(Failure::Failed)?;

@@ -35,9 +35,11 @@ fn parse_speed(text: &str) -> Result<f64, String> {
 /// [`Failure::Usage`] when standard output is no terminal, [`Failure::Failed`] when the recording cannot be read.
 pub fn run(args: &Args) -> Outcome {
     let recording = Recording::open(&args.file)?;
-    if let Err(error) = tui::require_terminal() {
+    if tui::require_terminal().is_err() {
         let report = format!("zcscope stat --from {}", args.file.display());
-        return Err(Failure::Usage(format!("{error}; `{report}` reports the recording without one")));
+        return Err(Failure::Usage(format!(
+            "the dashboard needs a terminal; `{report}` reports without one"
+        )));
     }
     show(recording, &args.file.display().to_string(), args.from.unwrap_or_default(), args.speed)?;
     Ok(0)
