@@ -47,6 +47,17 @@ Examples:
 A token for both hosts: (umask 077; head -c 32 /dev/urandom | base64 > token)
 Exit codes: 0 good, 1 failed or wrong bytes came, 2 wrong usage.";
 
+pub(super) const DOCTOR: &str = "\
+Examples:
+  sudo zcscope doctor                        this kernel, the default route, loopback
+  sudo zcscope doctor --to 10.0.0.2          what every path will do on the way there
+  sudo zcscope doctor --to 10.0.0.2 -p 1234  the same with the limits and namespace of a process
+  sudo zcscope doctor --prove                try it over loopback and a veth pair of its own
+  sudo zcscope doctor --prove --to 10.0.0.2:9000   try it against `zcscope sink` on another host
+
+Changes nothing on the host; --prove sends 256 KiB over each path.
+Exit codes: 0 good, 1 something was not as predicted, 2 wrong usage, 3 cannot trace here (--prove).";
+
 pub(super) const DEMO: &str = "\
 Examples:
   sudo zcscope demo

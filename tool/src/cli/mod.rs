@@ -43,6 +43,9 @@ enum Verb {
     /// Measure send paths against sizes, interleaved, and find where zero-copy begins to pay.
     #[command(after_help = examples::MATRIX)]
     Matrix(commands::matrix::Args),
+    /// What zero-copy can do here, path by path, before anything is sent; with --prove, whether that is so.
+    #[command(after_help = examples::DOCTOR)]
+    Doctor(commands::doctor::Args),
     /// Make live traffic in own network namespaces and watch it.
     #[command(after_help = examples::DEMO)]
     Demo(commands::demo::Args),
@@ -68,6 +71,7 @@ pub fn run() -> ExitCode {
         Verb::Load(args) => commands::load::run(args),
         Verb::Sink(args) => commands::sink::run(&args),
         Verb::Matrix(args) => commands::matrix::run(args),
+        Verb::Doctor(args) => commands::doctor::run(args),
         Verb::Demo(args) => commands::demo::run(args),
         Verb::Record(args) => commands::record::run(args),
         Verb::Replay(args) => commands::replay::run(&args),

@@ -1,6 +1,7 @@
 //! The verbs. Each module holds its arguments and a `run` that returns the exit code of the process.
 
 pub mod demo;
+pub mod doctor;
 pub mod explain;
 mod live_recording;
 pub mod load;

@@ -9,6 +9,7 @@ use super::ethtool::{Asker, Feature};
 
 /// What sort of device it is, as far as copies go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum DeviceKind {
     /// Always delivers on this host, always copies.
     Loopback,

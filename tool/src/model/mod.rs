@@ -2,7 +2,7 @@
 
 mod account;
 mod copies;
-mod distributions;
+pub(crate) mod distributions;
 mod files;
 mod gauges;
 mod groups;
@@ -16,6 +16,7 @@ pub mod sample;
 pub(crate) mod serial;
 pub mod snapshot;
 mod sockets;
+pub mod sparse;
 mod state;
 
 pub use state::Model;

@@ -185,7 +185,7 @@ impl Worker {
         if self.last.is_none() {
             self.first_ns = snapshot.duration_ns;
         }
-        let point = Point::between(before, &snapshot);
+        let point = Point::told(before, &snapshot);
         let mut builder = match self.builder.take() {
             Some(builder) => builder,
             None => Builder::new()?,

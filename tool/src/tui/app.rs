@@ -3,8 +3,10 @@
 use std::cell::Cell;
 
 use super::effect::{Effect, TimeMove, Toast};
+use super::regions::Regions;
 use super::shown::Shown;
 use super::theme::Theme;
+use super::views::input::Typed;
 use super::views::{States, View};
 use crate::units;
 
@@ -81,8 +83,28 @@ pub enum Intent {
     Redraw,
     /// Start what the view can start, or stop it.
     Toggle,
-    /// Change the selected setting by a step.
+    /// Change the selected setting by a step, or fold (-1) and unfold (1) a group. What no view takes goes to the next view.
     Adjust(isize),
+    /// A row was clicked: focus the view's panel of this number and select the row. A second click asks [`Self::Open`].
+    Pick {
+        /// As given to `Scene::rows`.
+        panel: usize,
+        /// Counted from the first row of all, visible or not.
+        row: usize,
+    },
+    /// The wheel turned over a panel. A view without panels leaves it and gets [`Self::Scroll`].
+    Wheel {
+        /// As given to `Scene::rows`.
+        panel: usize,
+        /// Downwards is positive.
+        rows: isize,
+    },
+    /// Order by the column of this number; by the same again: reverse.
+    SortBy(usize),
+    /// The line the view lends by its function `input` was written to.
+    Typed(Typed),
+    /// Mouse on or off: without it the terminal's own selection of text works.
+    Mouse,
 }
 
 /// A scroll position. Drawing alone knows how many rows there are and how many fit, so it keeps the position
@@ -154,6 +176,8 @@ pub struct App {
     pub(super) help_scroll: Scroll,
     pub(super) view: View,
     pub(super) states: States,
+    /// What lies where on the screen that was drawn last.
+    pub(super) regions: Regions,
     window: usize,
 }
 
@@ -171,6 +195,7 @@ impl App {
             help_scroll: Scroll::default(),
             view: View::Overview,
             states: States::default(),
+            regions: Regions::default(),
             window: FIRST_WINDOW,
         }
     }
@@ -221,6 +246,8 @@ impl App {
             Intent::Show(view) => self.view = view,
             Intent::NextView => self.view = self.view.step(1),
             Intent::PreviousView => self.view = self.view.step(-1),
+            Intent::Adjust(by) => self.view = self.view.step(by),
+            Intent::Wheel { rows, .. } => self.handle(Intent::Scroll(rows), shown),
             Intent::ZoomIn => self.window = self.window.saturating_sub(1),
             Intent::ZoomOut => self.window = (self.window + 1).min(WINDOWS_S.len() - 1),
             Intent::Units => self.units = self.units.other(),

@@ -5,12 +5,18 @@ mod clock;
 mod effect;
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod fixtures_timeline;
 mod keys;
+mod order;
 mod past;
 mod player;
+mod regions;
 mod run;
 #[cfg(test)]
 mod screens;
+mod selection;
+mod series;
 mod shown;
 mod source;
 mod suspend;
@@ -19,6 +25,8 @@ mod terminal;
 mod text;
 mod theme;
 mod totals;
+#[cfg(test)]
+mod view_tests;
 mod views;
 mod waits;
 
@@ -31,7 +39,8 @@ pub use run::run;
 pub use shown::Shown;
 pub use source::{Archive, Feed, Replay, Source};
 pub use terminal::{NotATerminal, require as require_terminal};
-pub use theme::Theme;
+pub use theme::{Depth, Environment, Meaning, Named, Theme};
+pub use views::input::Typed;
 pub use views::{View, draw};
 
 /// How to show it.

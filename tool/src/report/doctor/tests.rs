@@ -1,0 +1,1 @@
+//! The text at 80 columns, as people see it.
