@@ -5,6 +5,7 @@ pub(crate) mod engine;
 pub(crate) mod matrix;
 pub(crate) mod paths;
 pub(crate) mod place;
+pub(crate) mod recording;
 pub(crate) mod sink;
 pub(crate) mod verified;
 
@@ -35,9 +36,19 @@ pub(crate) const ALL: &[Procedure] = &[
 
 /// All procedures about the generator.
 pub(crate) fn all() -> impl Iterator<Item = &'static Procedure> {
-    [ALL, paths::ALL, engine::ALL, sink::ALL, matrix::ALL, place::ALL, verified::ALL, doctor::ALL]
-        .into_iter()
-        .flatten()
+    [
+        ALL,
+        paths::ALL,
+        engine::ALL,
+        sink::ALL,
+        matrix::ALL,
+        place::ALL,
+        recording::ALL,
+        verified::ALL,
+        doctor::ALL,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// Those that need what only guests have (network cards, kernel TLS), or show that another kernel counts the same. The

@@ -61,6 +61,7 @@ Exit codes: 0 good, 1 something was not as predicted, 2 wrong usage, 3 cannot tr
 pub(super) const DEMO: &str = "\
 Examples:
   sudo zcscope demo
+  zcscope demo --replay                      recorded traffic: needs no rights
   sudo zcscope demo --headless --duration 10s
   sudo zcscope demo --link eth1,eth2         two spare devices joined by a cable
 

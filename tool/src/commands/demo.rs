@@ -2,6 +2,7 @@
 //! (or a report) on exactly this traffic. Nothing stays behind, however it ends.
 
 mod ending;
+mod replay;
 mod traffic;
 mod watch;
 
@@ -30,6 +31,9 @@ pub struct Args {
     /// namespaces and given back with all their settings.
     #[arg(long, value_name = "IF1,IF2", value_parser = crate::load::place::parse_cable)]
     link: Option<(String, String)>,
+    /// Show a recording that comes with zcscope instead: no traffic, no tracing, no rights needed.
+    #[arg(long, conflicts_with_all = ["link", "headless", "duration", "json", "backend", "btf"])]
+    replay: bool,
     /// No screen: print a report at the end.
     #[arg(long)]
     headless: bool,
@@ -54,7 +58,7 @@ pub struct Args {
 /// # Errors
 /// See [`Failure`].
 pub fn run(args: Args) -> Outcome {
-    let Args { link, headless, duration, json, backend, btf, screen } = args;
+    let Args { link, replay, headless, duration, json, backend, btf, screen } = args;
     // Told before anything is set up.
     let screen = screen.options()?;
     if !headless && !std::io::stdout().is_terminal() {
@@ -62,6 +66,9 @@ pub fn run(args: Args) -> Outcome {
             "the dashboard needs a terminal; for a report use `zcscope demo --headless --duration 10s`"
                 .into(),
         ));
+    }
+    if replay {
+        return replay::run(&screen).map(|()| 0);
     }
     privilege::can_trace().map_err(Failure::CannotTrace)?;
     privilege::can_make_namespaces().map_err(Failure::Failed)?;

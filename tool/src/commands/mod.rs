@@ -3,6 +3,7 @@
 pub mod demo;
 pub mod doctor;
 pub mod explain;
+mod live_recording;
 pub mod load;
 pub mod matrix;
 pub mod peer_args;

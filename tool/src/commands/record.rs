@@ -7,7 +7,7 @@ use super::stat::trace::{self, Ending, Keep, Plan};
 use super::trace_args::TraceArgs;
 use super::{Failure, Outcome};
 use crate::probe::Probe;
-use crate::record::{Options, Recorder, Summary};
+use crate::record::{LEAST_BYTES, Options, Recorder, Summary};
 use crate::units::{bytes, duration, parse_duration, parse_size, percent};
 
 /// Nothing is read more often.
@@ -25,8 +25,8 @@ pub struct Args {
     /// Time between two frames, at least 50ms.
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_interval)]
     interval: Duration,
-    /// What FILE and FILE.1 may take together, at least 1M; the oldest frames go first.
-    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = parse_size)]
+    /// What FILE and FILE.1 may take together, at least 4M; the oldest frames go first.
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = parse_max_size)]
     max_size: u64,
     /// Create this file once everything is attached; it is removed at the end.
     #[arg(long, value_name = "FILE")]
@@ -45,6 +45,14 @@ fn parse_interval(text: &str) -> Result<Duration, String> {
         return Err(format!("{text} is too short: a frame costs a reading of all maps; 50ms is the least"));
     }
     Ok(interval)
+}
+
+fn parse_max_size(text: &str) -> Result<u64, String> {
+    let size = parse_size(text)?;
+    if size < LEAST_BYTES {
+        return Err(format!("{text} is too small for two files: 4M is the least"));
+    }
+    Ok(size)
 }
 
 /// Runs it.
@@ -95,10 +103,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn intervals_have_a_least() {
+    fn intervals_and_sizes_have_a_least() {
         assert_eq!(parse_interval("50ms"), Ok(LEAST_INTERVAL));
         assert!(parse_interval("49ms").unwrap_err().contains("50ms is the least"));
         assert!(parse_interval("soon").is_err());
+        assert!(
+            parse_max_size("4M").is_ok() && parse_max_size("3M").unwrap_err().contains("4M is the least")
+        );
     }
 
     #[test]

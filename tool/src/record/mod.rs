@@ -21,6 +21,7 @@ mod tests;
 
 pub use error::Error;
 pub use memory::Memory;
+pub use output::LEAST_BYTES;
 pub use recorder::{Options, Recorder, Summary};
 pub use recording::Recording;
 pub use start::About;

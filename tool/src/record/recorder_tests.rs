@@ -35,14 +35,14 @@ fn what_is_offered_is_in_the_file_and_the_last_one_always() {
     assert_eq!(recording.about().command, ["zc", "--once"]);
 }
 
-/// A snapshot that does not compress: about 100 KB.
+/// A snapshot that does not compress: about 200 KB.
 fn bulky(second: u64) -> Snapshot {
     let mut seed = second + 1;
     let mut noise = || {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         format!("{:016x}", seed ^ (seed >> 31))
     };
-    let why: String = (0..12_000).map(|_| noise()).collect();
+    let why: String = (0..24_000).map(|_| noise()).collect();
     let mut snapshot = Snapshot { duration_ns: second * SECOND, ..Snapshot::default() };
     snapshot.session.missing = vec![Missing { fact: "noise".into(), why }];
     snapshot
@@ -52,7 +52,7 @@ fn bulky(second: u64) -> Snapshot {
 fn the_files_stay_within_their_size_and_read_as_one() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("x.zcr");
-    // The least: 1 MiB in two files.
+    // The least: 4 MiB in two files.
     let mut recorder = Recorder::create(&file, 0, &Options { max_bytes: 1, ..options() }).unwrap();
     let mut offered = 0;
     for second in 0..60 {
@@ -62,10 +62,9 @@ fn the_files_stay_within_their_size_and_read_as_one() {
     }
     let summary = recorder.finish(None).unwrap();
     assert_eq!(summary.frames + summary.dropped, offered);
-    assert!(summary.rotated && summary.bytes > 3 << 20, "{summary:?}");
+    assert!(summary.rotated && summary.bytes > 8 << 20, "{summary:?}");
     let sizes = ["x.zcr", "x.zcr.1"].map(|name| std::fs::metadata(dir.path().join(name)).unwrap().len());
-    // A block that is larger than half of all cannot be divided.
-    assert!(sizes.iter().sum::<u64>() < 3 << 20, "{sizes:?}");
+    assert!(sizes.iter().sum::<u64>() <= 4 << 20, "{sizes:?}");
     let mut both = Recording::open(&file).unwrap();
     assert!(both.notes()[0].contains("the begin was given up"), "{:?}", both.notes());
     let (oldest, newest) = both.range_ns().unwrap();
