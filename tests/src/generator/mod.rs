@@ -1,11 +1,14 @@
 //! zcscope's own load generator and sink, as traced programs: three counts of the same bytes must agree.
 
 pub(crate) mod engine;
+pub(crate) mod limits;
 pub(crate) mod matrix;
 pub(crate) mod paths;
 pub(crate) mod place;
+pub(crate) mod selftest;
 pub(crate) mod sink;
 pub(crate) mod verified;
+pub(crate) mod virtio;
 
 use std::process::Command;
 use std::time::Duration;
@@ -34,12 +37,28 @@ pub(crate) const ALL: &[Procedure] = &[
 
 /// All procedures about the generator.
 pub(crate) fn all() -> impl Iterator<Item = &'static Procedure> {
-    [ALL, paths::ALL, engine::ALL, sink::ALL, matrix::ALL, place::ALL, verified::ALL].into_iter().flatten()
+    [
+        ALL,
+        paths::ALL,
+        engine::ALL,
+        sink::ALL,
+        matrix::ALL,
+        place::ALL,
+        verified::ALL,
+        limits::ALL,
+        virtio::ALL,
+        selftest::ALL,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// Those that need what only guests have (network cards, kernel TLS), or show that another kernel counts the same. The
 /// others test our own program more than the kernel: one kernel is enough, and guests are slow.
-const IN_GUESTS: [&str; 10] = [
+const IN_GUESTS: [&str; 13] = [
+    "selftest",
+    "load_cable_virtio",
+    "load_interface_virtio",
     "load_cable_nic",
     "load_cable_kill",
     "load_splice",

@@ -46,6 +46,9 @@ enum Verb {
     /// Make live traffic in own network namespaces and watch it.
     #[command(after_help = examples::DEMO)]
     Demo(commands::demo::Args),
+    /// Check that zcscope tells the truth on this kernel, on links of its own.
+    #[command(after_help = examples::SELFTEST)]
+    Selftest(commands::selftest::Args),
     /// What a reason, finding, path or figure means, and what to do about it.
     #[command(after_help = examples::EXPLAIN)]
     Explain(commands::explain::Args),
@@ -63,6 +66,7 @@ pub fn run() -> ExitCode {
         Verb::Sink(args) => commands::sink::run(&args),
         Verb::Matrix(args) => commands::matrix::run(args),
         Verb::Demo(args) => commands::demo::run(args),
+        Verb::Selftest(args) => commands::selftest::run(&args),
         Verb::Explain(args) => commands::explain::run(args),
     };
     match outcome {

@@ -7,12 +7,12 @@ mod trace;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use self::fail_if::Check;
+use self::fail_if::{Check, Judged};
 use self::output::Destination;
 use self::trace::{Ending, Plan, Tracer};
 use super::trace_args::TraceArgs;
 use super::{Failure, Outcome};
-use crate::diagnose::findings;
+use crate::diagnose::{Finding, findings};
 use crate::model::snapshot::Snapshot;
 use crate::probe::Probe;
 use crate::report::{json, table};
@@ -33,9 +33,10 @@ pub struct Args {
     /// Create this file once everything is attached; it is removed at the end.
     #[arg(long, value_name = "FILE")]
     pub ready_file: Option<PathBuf>,
-    /// Exit with 1 when this holds at the end: FIGURE OP VALUE, as in 'copied>1%', 'silent>0', 'lost>0' (may be
-    /// repeated).
-    #[arg(long, value_name = "CHECK", value_parser = fail_if::parse)]
+    /// Exit with 1 when this holds at the end, with the sentence and the finding on stderr; with 3 when it is not
+    /// known here. FIGURE OP VALUE ('copied>1%', 'silent>0', 'p99>5ms', 'lost>0'), reason:ID ('reason:optmem') or
+    /// finding:ID; several with commas between, or repeated.
+    #[arg(long, value_name = "CHECK", value_parser = fail_if::parse, value_delimiter = ',')]
     pub fail_if: Vec<Check>,
     /// What to trace.
     #[command(flatten)]
@@ -61,46 +62,61 @@ pub fn run(args: Args) -> Outcome {
 fn run_with(mut tracer: impl Tracer, args: &Args) -> Outcome {
     let ready_file = args.ready_file.as_deref();
     let plan = Plan { duration: args.duration, command: &args.command, ready_file };
-    let mut judged = Ok(None);
+    let mut judged = Ok(Verdict::default());
     let ending = trace::run(&mut tracer, plan, |snapshot| {
-        judged = write_report(snapshot, args).and_then(|()| verdict(snapshot, &args.fail_if));
+        let findings = findings(snapshot);
+        judged =
+            write_report(snapshot, &findings, args).map(|()| Verdict::of(&args.fail_if, snapshot, &findings));
     })?;
     if let Ending::NotStarted(why) = &ending {
         let program = args.command.first().map_or("", String::as_str);
         eprintln!("zcscope: {program:?} cannot be started: {why}");
     }
-    let violated = judged?;
-    if let Some(sentence) = &violated {
+    let verdict = judged?;
+    for sentence in &verdict.violated {
         eprintln!("zcscope: {sentence}");
     }
-    Ok(match ending.code() {
-        0 if violated.is_some() => 1,
-        code => code,
-    })
+    match (ending.code(), verdict.unknown.is_empty()) {
+        (0, _) if !verdict.violated.is_empty() => Ok(1),
+        (0, false) => Err(Failure::CannotTrace(verdict.unknown.join("; "))),
+        (code, _) => Ok(code),
+    }
 }
 
-fn write_report(snapshot: &Snapshot, args: &Args) -> Result<(), Failure> {
-    let findings = findings(snapshot);
+fn write_report(snapshot: &Snapshot, findings: &[Finding], args: &Args) -> Result<(), Failure> {
     let text = if args.json {
-        let document = json::document(snapshot, &findings, &args.command);
+        let document = json::document(snapshot, findings, &args.command);
         let mut text = serde_json::to_string_pretty(&document)
             .map_err(|error| Failure::Failed(format!("the report cannot be written as JSON: {error}")))?;
         text.push('\n');
         text
     } else {
-        table::render(snapshot, &findings, &args.command)
+        table::render(snapshot, findings, &args.command)
     };
     Destination::of(args.output.as_deref(), !args.command.is_empty()).write(&text)
 }
 
-/// The sentence of the first check that holds, `None` when none does.
-fn verdict(snapshot: &Snapshot, checks: &[Check]) -> Result<Option<String>, Failure> {
-    for check in checks {
-        if let Some(sentence) = check.judge(snapshot)? {
-            return Ok(Some(sentence));
+/// What the checks came to.
+#[derive(Default)]
+struct Verdict {
+    /// A sentence, and findings below it, of every check that failed.
+    violated: Vec<String>,
+    /// A sentence of every check that cannot be judged here.
+    unknown: Vec<String>,
+}
+
+impl Verdict {
+    fn of(checks: &[Check], snapshot: &Snapshot, findings: &[Finding]) -> Self {
+        let mut verdict = Self::default();
+        for check in checks {
+            match check.judge(snapshot, findings) {
+                Judged::Good => {}
+                Judged::Violated(sentence) => verdict.violated.push(sentence),
+                Judged::Unknown(sentence) => verdict.unknown.push(sentence),
+            }
         }
+        verdict
     }
-    Ok(None)
 }
 
 #[cfg(test)]

@@ -283,9 +283,12 @@ mod tests {
 
     #[test]
     fn refusals_are_sentences() {
-        for (errno, part) in
-            [(libc::EPERM, "io_uring_disabled"), (libc::ENOSYS, "no io_uring"), (libc::EMFILE, "ulimit -n"), (7, "cannot set up")]
-        {
+        for (errno, part) in [
+            (libc::EPERM, "io_uring_disabled"),
+            (libc::ENOSYS, "no io_uring"),
+            (libc::EMFILE, "ulimit -n"),
+            (7, "cannot set up"),
+        ] {
             let error = refusal(&io::Error::from_raw_os_error(errno)).to_string();
             assert!(error.contains(part), "{error}");
         }
