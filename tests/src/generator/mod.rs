@@ -2,12 +2,15 @@
 
 pub(crate) mod doctor;
 pub(crate) mod engine;
+pub(crate) mod limits;
 pub(crate) mod matrix;
 pub(crate) mod paths;
 pub(crate) mod place;
 pub(crate) mod recording;
+pub(crate) mod selftest;
 pub(crate) mod sink;
 pub(crate) mod verified;
+pub(crate) mod virtio;
 
 use std::process::Command;
 use std::time::Duration;
@@ -46,6 +49,9 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Procedure> {
         recording::ALL,
         verified::ALL,
         doctor::ALL,
+        limits::ALL,
+        virtio::ALL,
+        selftest::ALL,
     ]
     .into_iter()
     .flatten()
@@ -53,7 +59,10 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Procedure> {
 
 /// Those that need what only guests have (network cards, kernel TLS), or show that another kernel counts the same. The
 /// others test our own program more than the kernel: one kernel is enough, and guests are slow.
-const IN_GUESTS: [&str; 13] = [
+const IN_GUESTS: [&str; 16] = [
+    "selftest",
+    "load_cable_virtio",
+    "load_interface_virtio",
     "load_cable_nic",
     "load_cable_kill",
     "load_splice",
