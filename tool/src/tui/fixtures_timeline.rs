@@ -231,7 +231,14 @@ fn copies(bytes: u64, more: u64) -> CopyFigures {
         told: false,
         inferred: false,
     };
-    CopyFigures { kind: kind.into(), count: bytes / 1_448, bytes, bytes_per_s: more * SEND * TICKS }
+    CopyFigures {
+        kind: kind.into(),
+        count: bytes / 1_448,
+        bytes,
+        bytes_per_s: more * SEND * TICKS,
+        first_ns: 0,
+        last_ns: 0,
+    }
 }
 
 /// Option memory fills up until second 35 and stays near its limit.
@@ -256,6 +263,7 @@ fn storm(second: u64, snapshot: &Snapshot) -> Vec<Arc<crate::model::snapshot::So
         let mut socket = like.as_ref().clone();
         (socket.id, socket.alive, socket.comm) = (1_000 + n, false, "curl".into());
         socket.remote.set_port(50_000 + n as u16);
+        socket.gauges = None;
         for path in &mut socket.paths {
             (path.calls, path.bytes, path.bytes_per_s) = (1, SEND, 0);
             if let Some(ends) = &mut path.completions {
