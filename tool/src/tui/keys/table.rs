@@ -56,13 +56,15 @@ const fn explaining(name: &'static str, intent: Intent, keys: Keys, help: &'stat
 }
 
 /// Views whose rows can be ordered.
-const SORTED: &[View] = &[View::Overview, View::Flows, View::Copies, View::Receive, View::Pinning];
+const SORTED: &[View] = &[View::Overview, View::Flows, View::Copies, View::Receive];
 /// Views whose rows can be filtered.
 const FILTERED: &[View] = &[View::Flows, View::Events];
 /// Views whose rows have a page of their own, or a detail.
 const OPENED: &[View] =
     &[View::Overview, View::Flows, View::Copies, View::Receive, View::Pinning, View::Events];
-const GROUPED: &[View] = &[View::Flows];
+/// Views with another choice of rows: groups, sockets or processes, severities.
+const GROUPED: &[View] = &[View::Flows, View::Pinning, View::Events];
+const TREES: &[View] = &[View::Flows];
 const STARTED: &[View] = &[View::Load];
 
 /// Every action, in the order of the help.
@@ -100,8 +102,8 @@ pub const ACTIONS: &[Action] = &[
     explaining("search", Intent::Filter, &["/"], "search among all that can be explained"),
     within(SORTED, "sort", Intent::Sort, &["s"], "order by the next column"),
     within(SORTED, "reverse", Intent::Reverse, &["r"], "turn the order round"),
-    within(GROUPED, "group", Intent::Group, &["g"], "group rows by the next thing"),
-    within(GROUPED, "tree", Intent::Tree, &["t"], "groups with their rows, or rows alone"),
+    within(GROUPED, "group", Intent::Group, &["g"], "the next choice of rows: groups, sockets or processes, severities"),
+    within(TREES, "tree", Intent::Tree, &["t"], "groups with their rows, or rows alone"),
     within(STARTED, "toggle", Intent::Toggle, &["x"], "start the load, or stop it"),
 
     everywhere("freeze", Intent::Freeze, &["space", "p"], "hold the screen, counting goes on behind it; a replay: pause"),
