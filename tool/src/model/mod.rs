@@ -16,6 +16,7 @@ pub mod sample;
 pub(crate) mod serial;
 pub mod snapshot;
 mod sockets;
+pub mod sparse;
 mod state;
 
 pub use state::Model;

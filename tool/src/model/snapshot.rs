@@ -12,6 +12,7 @@ use crate::host::facts::HostFacts;
 
 use super::sample::{BounceSample, CopyKind, FileReads, FileSample, MapSample};
 use super::serial;
+use super::sparse::SparseHist;
 
 /// The state of the world at one moment. Recordings keep these types by the names of their fields: a field added later
 /// is an `Option` or has `#[serde(default)]`. What changes seldom (skipped here) stands beside it in a frame.
@@ -73,7 +74,7 @@ pub struct LatencyFigures {
 }
 
 /// Facts that do not change while tracing.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Session {
     /// Host name.
@@ -275,6 +276,8 @@ pub struct Completions {
     pub range_length: Option<SpreadFigures>,
     /// Accepted -> released; over all traffic and per socket.
     pub latency: Option<Percentiles>,
+    /// The durations behind `latency`; only per socket, and only of sockets that found room.
+    pub release: Option<Arc<SparseHist>>,
     /// Of those, releases as late as a delayed ACK makes them; only over all traffic.
     pub delayed_acks: Option<DelayedAcks>,
     /// Released -> notification queued; only over all traffic.

@@ -174,10 +174,8 @@ impl Model {
 
     fn absorb_socket_latency(&mut self, sample: &SocketLatency) {
         let Some(socket) = self.sockets.get_mut(sample.socket) else { return };
-        if socket.releases(sample.path) != sample.hist.count
-            && let Some(latency) = percentiles(&sample.hist)
-        {
-            socket.released(sample.path, latency, self.tick);
+        if socket.releases(sample.path) != sample.hist.count {
+            socket.released(sample.path, &sample.hist, self.tick);
         }
     }
 

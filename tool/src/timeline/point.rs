@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use zcscope_common::{LatencyKind, Path};
 
 use super::events::{self, Event};
+use crate::diagnose;
 use crate::model::sample::CopyKind;
 use crate::model::serial;
 use crate::model::snapshot::{CopyFigures, InFlight, PathFigures, Snapshot};
@@ -160,6 +161,14 @@ impl Point {
             sockets: after.sockets.iter().filter(|socket| socket.alive).count() as u64,
             events: Vec::new(),
         }
+    }
+
+    /// The same with what happened, for those who do not keep the findings.
+    #[must_use]
+    pub fn told(before: &Snapshot, after: &Snapshot) -> Self {
+        let findings = [before, after].map(diagnose::findings);
+        let events = events::between(before, after, &findings[0], &findings[1]);
+        Self { events, ..Self::between(before, after) }
     }
 
     /// Makes one point of this and the next one.

@@ -27,6 +27,7 @@ use crate::host::facts::{
     DeviceFacts, HostFacts, MachineFacts, NamespaceFacts, NumaNode, Switch, Switches, TcpFacts,
 };
 use crate::host::taps::{Holder, Tap};
+use crate::model::distributions::delayed_acks;
 use crate::model::sample::{CopyKind, MapSample};
 use crate::model::snapshot::{
     CopyFigures, GaugeFigures, InFlight, LatencyFigures, Limit, Missing, PathFigures, Percentiles,
@@ -157,6 +158,7 @@ impl Film {
         ends.told_sends = Some(ends.sends);
         ends.range_length = Some(spread(sends / 7, [7, 24, 64]));
         ends.latency = percentiles(LatencyKind::Release);
+        ends.delayed_acks = self.hists.get(&(of, LatencyKind::Release)).map(delayed_acks);
         ends.queue_latency = percentiles(LatencyKind::Queue);
         ends.read_latency = percentiles(LatencyKind::Read);
         ends.app_read_latency = percentiles(LatencyKind::AppRead);

@@ -1,18 +1,23 @@
 //! The terminal: taken (raw mode, alternate screen, hidden cursor) and always given back, by `Drop` and, when
 //! something panics, before the message is printed.
 
+use std::fmt;
 use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write as _};
 use std::mem::ManuallyDrop;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crossterm::clipboard::CopyToClipboard;
 use crossterm::cursor::{Hide, Show};
+use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
 use crossterm::terminal::{
     BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
     disable_raw_mode, enable_raw_mode,
 };
-use crossterm::{execute, queue};
+use crossterm::{Command, execute, queue};
 use ratatui::backend::CrosstermBackend;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
 use ratatui::{Frame, Terminal};
 
 /// True while the terminal is ours.
@@ -43,6 +48,10 @@ pub(super) struct Screen {
     // Never dropped: its own `Drop` prints an error when the terminal has gone, and panics when standard error has
     // gone with it. Everything it would do, `restore` does.
     terminal: ManuallyDrop<Terminal<CrosstermBackend<BufWriter<Stdout>>>>,
+    /// True while it is handed back for a time.
+    lent: bool,
+    /// True while clicks are reported to us.
+    mouse: bool,
 }
 
 impl Screen {
@@ -54,11 +63,11 @@ impl Screen {
         // From here on a failure must give it back.
         let open = || {
             let mut out = BufWriter::with_capacity(64 * 1024, io::stdout());
-            execute!(out, EnterAlternateScreen, Hide)?;
+            execute!(out, EnterAlternateScreen, Hide, EnableBracketedPaste)?;
             Terminal::new(CrosstermBackend::new(out))
         };
         match open() {
-            Ok(terminal) => Ok(Self { terminal: ManuallyDrop::new(terminal) }),
+            Ok(terminal) => Ok(Self { terminal: ManuallyDrop::new(terminal), lent: false, mouse: false }),
             Err(error) => {
                 restore();
                 Err(error)
@@ -66,16 +75,65 @@ impl Screen {
         }
     }
 
-    /// Draws one frame in one piece.
-    pub(super) fn draw(&mut self, render: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+    /// Draws one frame in one piece. `mouse`: clicks and the wheel are ours.
+    pub(super) fn draw(&mut self, mouse: bool, render: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
         queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
+        if self.mouse != mouse {
+            queue!(self.terminal.backend_mut(), Mouse(mouse))?;
+            self.mouse = mouse;
+        }
         self.terminal.draw(render)?;
         execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)
+    }
+
+    /// The screen as text, drawn once more.
+    pub(super) fn text(&mut self, render: impl FnOnce(&mut Frame<'_>)) -> io::Result<String> {
+        Ok(as_text(self.terminal.draw(render)?.buffer))
+    }
+
+    /// Asks the terminal to put this text on its clipboard (OSC 52), which works over ssh as well. Terminals do not
+    /// say whether they did.
+    pub(super) fn copy(&mut self, text: &str) -> io::Result<()> {
+        execute!(self.terminal.backend_mut(), CopyToClipboard::to_clipboard_from(text))
+    }
+
+    /// Hands the terminal back for a time.
+    pub(super) fn give_back(&mut self) {
+        self.lent |= !self.is_lost();
+        restore();
+    }
+
+    /// Takes it again and forgets what was drawn, whatever others have made of it since. Not after a panic.
+    pub(super) fn retake(&mut self) -> io::Result<()> {
+        if self.is_lost() && !self.lent {
+            return Ok(());
+        }
+        self.lent = false;
+        // Raw mode is remembered, not looked up: the shell may have ended it while we were stopped.
+        if !self.is_lost() {
+            disable_raw_mode()?;
+        }
+        enable_raw_mode()?;
+        TAKEN.store(true, Ordering::SeqCst);
+        execute!(self.terminal.backend_mut(), EnterAlternateScreen, Hide, EnableBracketedPaste)?;
+        self.mouse = false;
+        // Not `clear`, which asks the terminal where the cursor is and waits for the answer.
+        let size = self.terminal.size()?;
+        self.terminal.resize(Rect::from((ratatui::layout::Position::ORIGIN, size)))
     }
 
     /// True when a panic on another thread has given the terminal back behind our back.
     pub(super) fn is_lost(&self) -> bool {
         !TAKEN.load(Ordering::SeqCst)
+    }
+}
+
+/// Reports of clicks and of the wheel on or off, in the form that has no end at column 223. Movements are not asked for.
+struct Mouse(bool);
+
+impl Command for Mouse {
+    fn write_ansi(&self, f: &mut impl fmt::Write) -> fmt::Result {
+        f.write_str(if self.0 { "\x1b[?1000h\x1b[?1006h" } else { "\x1b[?1006l\x1b[?1000l" })
     }
 }
 
@@ -85,11 +143,36 @@ impl Drop for Screen {
     }
 }
 
+/// What a person sees, line by line, without the blanks at the ends.
+fn as_text(buffer: &Buffer) -> String {
+    let mut text = String::new();
+    for y in buffer.area.top()..buffer.area.bottom() {
+        let mut line = String::new();
+        let mut x = buffer.area.left();
+        while x < buffer.area.right() {
+            let symbol = buffer[(x, y)].symbol();
+            line.push_str(symbol);
+            // A wide character covers the cells behind it.
+            x += (super::text::width(symbol) as u16).max(1);
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
 /// Gives the terminal back, once. Nothing can be done about a failure: the terminal is gone then.
 fn restore() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         let mut out = io::stdout();
-        let _ = execute!(out, EndSynchronizedUpdate, LeaveAlternateScreen, Show);
+        let _ = execute!(
+            out,
+            EndSynchronizedUpdate,
+            Mouse(false),
+            DisableBracketedPaste,
+            LeaveAlternateScreen,
+            Show
+        );
         let _ = disable_raw_mode();
         let _ = out.flush();
     }
@@ -102,4 +185,18 @@ fn install_panic_hook() {
         restore();
         before(info);
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::style::Style;
+
+    use super::*;
+
+    #[test]
+    fn text_of_the_screen_has_no_blanks_at_the_ends_and_each_wide_character_once() {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 12, 2));
+        buffer.set_string(1, 0, "数 is wide", Style::new());
+        assert_eq!(as_text(&buffer), " 数 is wide\n\n");
+    }
 }

@@ -29,9 +29,9 @@ const BOTH_RATES: u16 = 60;
 
 pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let snapshot = scene.snapshot;
-    let sent = units::rate(Totals::of(&snapshot.paths).bytes_per_s);
+    let sent = scene.rate(Totals::of(&snapshot.paths).bytes_per_s);
     let note = match Totals::received_per_s(&snapshot.paths) {
-        Some(received) if area.width >= BOTH_RATES => format!("{sent}, received {}", units::rate(received)),
+        Some(received) if area.width >= BOTH_RATES => format!("{sent}, received {}", scene.rate(received)),
         _ => sent,
     };
     let inner = super::focusable(scene, Panel::Throughput, &note, area, buf);
@@ -73,7 +73,7 @@ fn row(scene: Scene<'_>, table: &Table, figures: &PathFigures) -> Line<'static> 
     let totals = Totals::over(std::iter::once(figures));
     table.row(|column, width| match column {
         0 => (figures.path.name().into(), theme.text),
-        1 => (units::rate(figures.bytes_per_s), theme.text),
+        1 => (scene.rate(figures.bytes_per_s), theme.text),
         2 => (totals.copied_share(), theme.copied(totals.copied, totals.requested).unwrap_or(theme.text)),
         3 => (units::bytes(figures.bytes), theme.text),
         4 => (units::count(figures.calls), theme.dim),
@@ -99,7 +99,7 @@ fn draw_chart(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let theme = scene.theme;
     let bands = bands(scene, usize::from(area.width));
     let stacked = Stacked { bands: &bands };
-    let peak = units::rate(stacked.peak());
+    let peak = scene.rate(stacked.peak());
     let window = super::window(scene);
     // What does not fit is left out whole: the time, then the peak.
     let mut legend = Line::default();
