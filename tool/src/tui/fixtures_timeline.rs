@@ -236,8 +236,8 @@ fn copies(bytes: u64, more: u64) -> CopyFigures {
         count: bytes / 1_448,
         bytes,
         bytes_per_s: more * SEND * TICKS,
-        first_ns: 0,
-        last_ns: 0,
+        first_ns: 20 * SECOND,
+        last_ns: 60 * SECOND,
     }
 }
 
