@@ -42,6 +42,7 @@ pub(super) fn draw(scene: Scene<'_>, rows: &[Row], area: Rect, buf: &mut Buffer)
     panel::lines(std::iter::once(table.heading(theme.heading)).chain(lines), body, buf);
     let list = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
     scene.rows(list, TABLE, first, rows.len());
+    scene.headings(&table, body);
     let y = list.y + (selected - first) as u16;
     if y < list.bottom() {
         buf.set_string(list.x, y, theme.symbols.selected, theme.accent);
