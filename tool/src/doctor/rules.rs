@@ -9,7 +9,7 @@ use crate::model::reason;
 use crate::units::bytes;
 
 /// Bytes of one send that predictions are made for.
-pub const SEND_BYTES: u64 = 64 << 10;
+const SEND_BYTES: u64 = 64 << 10;
 /// Option memory an outstanding notification needs at least, bytes: `SKB_TRUESIZE(0)` on 64-bit kernels.
 const NOTIFICATION_LEAST: u64 = 576;
 /// What one holds until it is read, bytes: 768 to 896 as measured on Linux 6.1 to 6.18.
