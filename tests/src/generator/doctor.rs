@@ -56,7 +56,7 @@ pub(crate) const ALL: &[Procedure] = &[
 ];
 
 /// What is not as it should be at the sender.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     /// A packet tap on the device.
     Tap,
@@ -195,7 +195,8 @@ fn prove(
     let mut sink = held.sink(bench, &fixture, &to)?;
     let output = fixture.sender.start(&mut doctor(bench, &["--to", &to]))?.finish(PATIENCE)?;
     sink.kill();
-    let report = report(bench, &output, &format!("{link:?}{}", faults.len()).replace(['"', '(', ')'], "_"))?;
+    let report =
+        report(bench, &output, &format!("{link:?}_{faults:?}").replace(|c: char| !c.is_alphanumeric(), "_"))?;
     let mut wrong = report.wrong(output.code);
     let route = report.routes.first().context("no route in the report")?;
     wrong.extend(right(route, "msg_zerocopy", verdict, reason));
