@@ -26,5 +26,6 @@ fn main() -> anyhow::Result<()> {
     let argument = |n| std::env::args().nth(n);
     let sockets = argument(1).and_then(|n| n.parse().ok()).unwrap_or(20);
     let fails = argument(2).is_some_and(|word| word == "panic");
-    tui::run(&mut Moving { tick: 0, sockets, fails }, &tui::Options::default())
+    let mut feed = Moving { tick: 0, sockets, fails };
+    tui::run(tui::Source::Live(&mut feed), &mut tui::NoActions, &tui::Options::default())
 }

@@ -14,6 +14,7 @@ pub mod model;
 pub mod privilege;
 pub mod probe;
 pub mod query;
+pub mod record;
 pub mod report;
 pub mod timeline;
 pub mod tui;

@@ -74,6 +74,13 @@ pub fn rate(bytes_per_s: u64) -> String {
     bit_rate(bytes_per_s as f64 * 8.0)
 }
 
+/// A rate given in bytes per second, as bytes with binary prefixes, for comparison with amounts: at most 10 columns
+/// (`1.43 GiB/s`).
+#[must_use]
+pub fn byte_rate(bytes_per_s: u64) -> String {
+    format!("{}/s", bytes(bytes_per_s))
+}
+
 /// A rate given in bits per second: at most 11 columns (`12.3 Gbit/s`).
 #[must_use]
 pub fn bit_rate(bits_per_s: f64) -> String {

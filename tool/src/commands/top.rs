@@ -32,7 +32,11 @@ pub fn run(args: Args) -> Outcome {
     let options = trace.options()?;
     let probe = Probe::start(&options).map_err(|error| Failure::CannotTrace(error.to_string()))?;
     let mut feed = ProbeFeed::new(probe);
-    tui::run(&mut feed, &tui::Options { duration, ..tui::Options::default() })?;
+    tui::run(
+        tui::Source::Live(&mut feed),
+        &mut tui::NoActions,
+        &tui::Options { duration, ..tui::Options::default() },
+    )?;
     Ok(0)
 }
 

@@ -160,12 +160,9 @@ const fn least_mean(p: &Percentiles) -> u64 {
     (p.min / 2) + p.p50 / 10 * 4 + p.p90 / 100 * 9 + p.p99 / 1_000 * 9 + p.p999 / 1_000
 }
 
-/// The part of the trace in which bytes were sent on a path, as far as its history tells.
+/// The part of the trace in which bytes were sent on a path.
 fn active_ns(snapshot: &Snapshot, path: Path) -> u64 {
-    let rates = snapshot.history.bytes_per_s.get(&path).map_or(&[][..], Vec::as_slice);
-    let points = u64::try_from(rates.len()).unwrap_or(0);
-    let active = u64::try_from(rates.iter().filter(|rate| **rate > 0).count()).unwrap_or(0);
-    snapshot.duration_ns.checked_div(points).map_or(snapshot.duration_ns, |part| part * active)
+    snapshot.active_ns.get(&path).copied().unwrap_or(snapshot.duration_ns)
 }
 
 /// Less than this was sent.

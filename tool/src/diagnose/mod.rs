@@ -16,6 +16,7 @@ mod told;
 mod wanted;
 pub mod words;
 
+use serde::{Deserialize, Serialize};
 use zcscope_common::Path;
 
 use crate::model::snapshot::{PathFigures, Snapshot};
@@ -23,7 +24,8 @@ use crate::model::snapshot::{PathFigures, Snapshot};
 pub use self::wanted::wanted;
 
 /// How much a finding matters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Zero-copy does not happen, or the application is misled.
     Critical,

@@ -3,10 +3,12 @@
 
 use std::{fs, io};
 
+use serde::{Deserialize, Serialize};
+
 use super::ethtool::{Asker, Feature};
 
 /// What sort of device it is, as far as copies go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DeviceKind {
     /// Always delivers on this host, always copies.
     Loopback,
@@ -21,7 +23,7 @@ pub enum DeviceKind {
 }
 
 /// One device.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Device {
     /// Interface name.
     pub name: String,
@@ -42,7 +44,8 @@ pub struct Device {
 }
 
 /// Offloads as `ethtool -k` shows them; `None` where the driver does not say.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Features {
     /// Packets may consist of several pieces of memory. Without it everything is copied.
     pub scatter_gather: Option<bool>,

@@ -2,7 +2,7 @@
 
 mod account;
 mod copies;
-mod distributions;
+pub(crate) mod distributions;
 mod files;
 mod gauges;
 mod groups;
@@ -13,6 +13,7 @@ mod ledger;
 mod places;
 pub mod reason;
 pub mod sample;
+pub(crate) mod serial;
 pub mod snapshot;
 mod sockets;
 pub mod sparse;

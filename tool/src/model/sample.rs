@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use serde::{Deserialize, Serialize};
 use zcscope_common::{FlowCounters, Gauges, Hist, LatencyKind, Path, Reason, Spread, SpreadKind};
+
+use super::serial;
 
 /// All counters at one moment. Counters are totals since tracing began, never differences.
 #[derive(Clone, Debug, Default)]
@@ -84,9 +87,10 @@ pub struct CopySample {
 }
 
 /// What tells one kind of copy from another.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CopyKind {
     /// Why.
+    #[serde(with = "serial::reason")]
     pub reason: Reason,
     /// The kernel function that copied.
     pub site: String,
@@ -103,7 +107,7 @@ pub struct CopyKind {
 }
 
 /// What one device copied into bounce buffers while it transmitted, for all programs of the host.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BounceSample {
     /// Name on its bus (`0000:00:03.0`).
     pub device: String,
@@ -147,13 +151,14 @@ pub struct SpreadSample {
 }
 
 /// One file sent by one process on one of the paths that send files.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileSample {
     /// Process.
     pub pid: u32,
     /// Its name.
     pub comm: String,
     /// `sendfile` or `splice`.
+    #[serde(with = "serial::path")]
     pub path: Path,
     /// Last part of the file's name.
     pub name: String,
@@ -176,7 +181,7 @@ pub struct FileSample {
 }
 
 /// Bytes of regular files one process read by system calls.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileReads {
     /// Process.
     pub pid: u32,
@@ -187,7 +192,8 @@ pub struct FileReads {
 }
 
 /// One table of the source.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct MapSample {
     /// Its name.
     pub name: String,

@@ -5,17 +5,22 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use zcscope_common::{Disagreement, Hist, LatencyKind, Path, Reason};
 
 use crate::host::facts::HostFacts;
 
 use super::sample::{BounceSample, CopyKind, FileReads, FileSample, MapSample};
+use super::serial;
 use super::sparse::SparseHist;
 
-/// The state of the world at one moment.
-#[derive(Clone, Debug, Default)]
+/// The state of the world at one moment. Recordings keep these types by the names of their fields: a field added later
+/// is an `Option` or has `#[serde(default)]`. What changes seldom (skipped here) stands beside it in a frame.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Snapshot {
     /// Host and session facts.
+    #[serde(skip)]
     pub session: Session,
     /// Nanoseconds since tracing began.
     pub duration_ns: u64,
@@ -29,6 +34,7 @@ pub struct Snapshot {
     pub processes: Vec<ProcessFigures>,
     /// The same per socket, ended ones included; most bytes first.
     /// Shared with the model: most are idle and the same in every snapshot.
+    #[serde(skip)]
     pub sockets: Vec<Arc<SocketFigures>>,
     /// The same per device.
     pub devices: Vec<DeviceFigures>,
@@ -39,28 +45,37 @@ pub struct Snapshot {
     /// Devices that copied into bounce buffers while they transmitted, most bytes first; `None` when it cannot be seen.
     pub bounces: Option<Vec<BounceSample>>,
     /// Throughput per path over time.
+    #[serde(skip)]
     pub history: History,
+    /// Per path, the time in which bytes moved on it, ns: the sum of the intervals between samples that saw any.
+    #[serde(with = "serial::per_path")]
+    pub active_ns: BTreeMap<Path, u64>,
     /// Durations of all traffic since tracing began, per path and kind, only those known and not empty.
     pub latency: Vec<LatencyFigures>,
     /// How full the source's tables are, as last told.
     pub maps: Vec<MapSample>,
     /// Facts of the host, as last read: filled in by whoever shows the snapshot, empty from the model.
+    #[serde(skip)]
     pub host: Arc<HostFacts>,
 }
 
 /// One histogram of durations.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LatencyFigures {
     /// Path.
+    #[serde(with = "serial::path")]
     pub path: Path,
     /// Which interval of a send's life.
+    #[serde(with = "serial::latency")]
     pub kind: LatencyKind,
     /// Durations in ns since tracing began.
+    #[serde(with = "serial::hist")]
     pub hist: Arc<Hist>,
 }
 
 /// Facts that do not change while tracing.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Session {
     /// Host name.
     pub host: String,
@@ -91,7 +106,7 @@ impl Session {
 }
 
 /// A fact that cannot be known here.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Missing {
     /// Name of the fact.
     pub fact: String,
@@ -100,7 +115,8 @@ pub struct Missing {
 }
 
 /// What was lost, by cause.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Lost {
     /// Sum.
     pub total: u64,
@@ -109,13 +125,15 @@ pub struct Lost {
 }
 
 /// The ledger of one path: for all traffic, a process, a socket or a device.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PathFigures {
     /// The path.
+    #[serde(with = "serial::path")]
     pub path: Path,
     /// Entries into TCP's send function, or receive calls.
     pub calls: u64,
     /// Failed calls by errno name; only those above zero, but `ENOBUFS` always on paths that send without a copy.
+    #[serde(with = "serial::errnos")]
     pub errors: BTreeMap<&'static str, u64>,
     /// Bytes accepted, or received.
     pub bytes: u64,
@@ -133,6 +151,7 @@ pub struct PathFigures {
     pub bytes_per_frag: Option<SpreadFigures>,
     /// What is no copy and worth telling (`frag_limit`, `mixed_socket`), only those above zero; `None` when it cannot
     /// be seen.
+    #[serde(default, with = "serial::reasons::known")]
     pub notes: Option<Vec<(Reason, u64)>>,
     /// `recv_zerocopy`: bytes the kernel left to a plain read (`recv_skip_hint`); `None` on other paths.
     pub skip_hint_bytes: Option<u64>,
@@ -141,6 +160,7 @@ pub struct PathFigures {
     /// Copy events, most bytes first.
     pub copies: Vec<CopyFigures>,
     /// Refused calls by reason, only those above zero.
+    #[serde(with = "serial::reasons")]
     pub refused: Vec<(Reason, u64)>,
     /// Ends of sends; `None` on paths without completions or where they cannot be seen.
     pub completions: Option<Completions>,
@@ -188,7 +208,8 @@ impl PathFigures {
 
 /// Requested = zero-copied + copied + in flight + what lost its end (`Completions::lost_end_bytes`, 0 unless an event
 /// was missed). Receive paths: received = mapped + copied.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Ledger {
     /// Bytes given to the kernel on a zero-copy path and accepted.
     pub requested_bytes: u64,
@@ -203,7 +224,7 @@ pub struct Ledger {
 }
 
 /// Copy events of one kind.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CopyFigures {
     /// Which kind.
     pub kind: Arc<CopyKind>,
@@ -216,7 +237,8 @@ pub struct CopyFigures {
 }
 
 /// Ends of zero-copy sends.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Completions {
     /// Sends released by the kernel.
     pub sends: u64,
@@ -261,9 +283,10 @@ pub struct Completions {
 }
 
 /// Sends the application was told something wrong about, of one kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WrongSends {
     /// What was wrong.
+    #[serde(with = "serial::disagreement")]
     pub kind: Disagreement,
     /// Sends.
     pub sends: u64,
@@ -279,7 +302,8 @@ pub const DELAYED_ACK_NS: std::ops::Range<u64> = 36_000_000..50_000_000;
 pub const BEFORE_DELAYED_ACK_NS: std::ops::Range<u64> = 22_000_000..36_000_000;
 
 /// Releases that a delayed ACK explains.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct DelayedAcks {
     /// Sends released in [`DELAYED_ACK_NS`].
     pub sends: u64,
@@ -288,8 +312,9 @@ pub struct DelayedAcks {
 }
 
 /// Percentiles of durations in ns.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the field names are the definition")]
+#[serde(default)]
 pub struct Percentiles {
     pub count: u64,
     pub min: u64,
@@ -301,8 +326,9 @@ pub struct Percentiles {
 }
 
 /// Percentiles of small numbers: exact up to 32, then rounded up to the next power of two.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the field names are the definition")]
+#[serde(default)]
 pub struct SpreadFigures {
     pub count: u64,
     pub p50: u64,
@@ -312,7 +338,8 @@ pub struct SpreadFigures {
 }
 
 /// Zero-copy sends accepted and not released.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct InFlight {
     /// Sends.
     pub sends: u64,
@@ -323,7 +350,8 @@ pub struct InFlight {
 }
 
 /// Where a process runs. Everything `None` is not known (yet).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Place {
     /// Inode number of the network namespace.
     pub netns: Option<u32>,
@@ -337,7 +365,8 @@ pub struct Place {
 
 /// What a socket, or all living sockets of a process, hold for zero-copy, as last seen on a zero-copy send, at a
 /// release or at a read. The fields are `None` when not known here.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct GaugeFigures {
     /// Bytes charged to option memory.
     pub optmem_bytes: Option<u64>,
@@ -354,7 +383,7 @@ pub struct GaugeFigures {
 }
 
 /// A limit of a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Limit {
     /// None.
     Unlimited,
@@ -363,7 +392,7 @@ pub enum Limit {
 }
 
 /// One process.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessFigures {
     /// Process id.
     pub pid: u32,
@@ -380,7 +409,7 @@ pub struct ProcessFigures {
 }
 
 /// One socket.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SocketFigures {
     /// zcscope's own number.
     pub id: u64,
@@ -409,7 +438,7 @@ pub struct SocketFigures {
 }
 
 /// One device.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceFigures {
     /// Interface name.
     pub dev: String,

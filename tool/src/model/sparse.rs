@@ -1,9 +1,11 @@
 //! A histogram of which most buckets are empty, kept in little memory: one socket's durations fill some thirty of 418.
 
+use serde::{Deserialize, Serialize};
 use zcscope_common::{HIST_BUCKETS, Hist};
 
 /// Durations in ns, in the buckets of [`Hist`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct SparseHist {
     /// Values recorded.
     pub count: u64,

@@ -54,6 +54,7 @@ pub struct Model {
     lost: Lost,
     copied_bytes: u64,
     points: Points,
+    active_ns: BTreeMap<Path, u64>,
     maps: Vec<MapSample>,
 }
 
@@ -83,6 +84,7 @@ impl Model {
             lost: Lost::default(),
             copied_bytes: 0,
             points: Points::default(),
+            active_ns: BTreeMap::new(),
             maps: Vec::new(),
         }
     }
@@ -299,6 +301,9 @@ impl Model {
         let view =
             View { known: &self.known, kinds: &self.kinds, tick: self.tick, interval_ns: self.interval_ns };
         self.points.push(self.at_ns, self.total.rates(&view), copied_per_s);
+        for (path, _) in self.total.rates(&view).filter(|(_, bytes_per_s)| *bytes_per_s > 0) {
+            *self.active_ns.entry(path).or_default() += self.interval_ns;
+        }
     }
 
     /// The state as of the last sample.
@@ -338,6 +343,7 @@ impl Model {
             file_reads: self.files.read(&self.known),
             bounces: self.known.dma_bounce.then(|| self.bounces.clone()),
             history: self.points.history(),
+            active_ns: self.active_ns.clone(),
             maps: self.maps.clone(),
             latency: self.latencies(),
             host: Arc::default(),

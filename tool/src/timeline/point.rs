@@ -1,12 +1,16 @@
 //! What moved between two snapshots.
 
+use serde::{Deserialize, Serialize};
 use zcscope_common::{LatencyKind, Path};
 
-use crate::diagnose::Severity;
-use crate::model::snapshot::{PathFigures, Snapshot};
+use super::events::{self, Event};
+use crate::diagnose;
+use crate::model::serial;
+use crate::model::snapshot::{InFlight, PathFigures, Snapshot};
 
 /// What moved in an interval, and when it ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Point {
     /// End of the interval, ns since tracing began.
     pub at_ns: u64,
@@ -25,9 +29,10 @@ pub struct Point {
 }
 
 /// What moved on one path, all traffic. `None` is not known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the names are those of the snapshot's ledger and completions")]
 pub struct PathPoint {
+    #[serde(with = "serial::path")]
     pub path: Path,
     pub calls: u64,
     pub bytes: u64,
@@ -42,32 +47,21 @@ pub struct PathPoint {
     pub ended_sends: u64,
     pub kernel_copied: u64,
     pub told_copied: Option<u64>,
+    /// What was in flight at the end of the interval; no difference.
+    pub in_flight: Option<InFlight>,
 }
 
 /// Durations of one kind on one path that ended in an interval.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LatencyPoint {
     /// Path.
+    #[serde(with = "serial::path")]
     pub path: Path,
     /// Which interval of a send's life.
+    #[serde(with = "serial::latency")]
     pub kind: LatencyKind,
     /// Bucket of `zcscope_common::Hist` and how many fell into it, ascending, only those above 0.
     pub buckets: Vec<(u16, u64)>,
-}
-
-/// Something that happened once and is worth telling.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
-    /// When it was noticed, ns since tracing began.
-    pub at_ns: u64,
-    /// How much it matters.
-    pub severity: Severity,
-    /// Id of the finding, reason or figure it is about, for `explain`.
-    pub id: String,
-    /// One sentence with figures.
-    pub text: String,
-    /// The socket it is about, by zcscope's number.
-    pub socket: Option<u64>,
 }
 
 impl PathPoint {
@@ -87,6 +81,7 @@ impl PathPoint {
             ended_sends: 0,
             kernel_copied: 0,
             told_copied: Some(0),
+            in_flight: None,
         }
     }
 
@@ -109,6 +104,7 @@ impl PathPoint {
             ended_sends: ends.map_or(0, |ends| ends.sends),
             kernel_copied: ends.map_or(0, |ends| ends.kernel_copied),
             told_copied: ends.map_or(Some(0), |ends| ends.told_copied),
+            in_flight: figures.in_flight,
         }
     }
 
@@ -127,6 +123,7 @@ impl PathPoint {
             ended_sends: f(self.ended_sends, other.ended_sends),
             kernel_copied: f(self.kernel_copied, other.kernel_copied),
             told_copied: both(self.told_copied, other.told_copied),
+            in_flight: self.in_flight,
         }
     }
 }
@@ -146,13 +143,23 @@ impl Point {
         }
     }
 
+    /// The same with what happened, for those who do not keep the findings.
+    #[must_use]
+    pub fn told(before: &Snapshot, after: &Snapshot) -> Self {
+        let findings = [before, after].map(diagnose::findings);
+        let events = events::between(before, after, &findings[0], &findings[1]);
+        Self { events, ..Self::between(before, after) }
+    }
+
     /// Makes one point of this and the next one.
     pub fn append(&mut self, next: &Self) {
         self.at_ns = next.at_ns;
         self.interval_ns += next.interval_ns;
         for path in &next.paths {
             match self.paths.iter_mut().find(|mine| mine.path == path.path) {
-                Some(mine) => *mine = mine.zip(path, u64::saturating_add),
+                Some(mine) => {
+                    *mine = PathPoint { in_flight: path.in_flight, ..mine.zip(path, u64::saturating_add) };
+                }
                 None => self.paths.push(*path),
             }
         }
@@ -165,7 +172,7 @@ impl Point {
         }
         self.lost += next.lost;
         self.sockets = next.sockets;
-        self.events.extend_from_slice(&next.events);
+        events::append(&mut self.events, &next.events);
     }
 
     /// The path's part, if it was in use.

@@ -2,11 +2,13 @@
 
 use std::cell::Cell;
 
+use super::effect::{Effect, TimeMove, Toast};
 use super::regions::Regions;
 use super::shown::Shown;
 use super::theme::Theme;
 use super::views::input::Typed;
 use super::views::{States, View};
+use crate::units;
 
 /// What a key asks for. A view is asked first; what it leaves is done by [`App`] itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,8 +49,14 @@ pub enum Intent {
     Freeze,
     /// Move the cursor in time by so many columns of the window.
     Seek(isize),
-    /// Back to the newest data.
+    /// Move it by so many windows.
+    Page(isize),
+    /// Move it by so many snapshots.
+    Step(isize),
+    /// To the newest data; live, follow it again.
     Newest,
+    /// To the oldest data there is.
+    Oldest,
     /// Show a shorter time.
     ZoomIn,
     /// Show a longer time.
@@ -69,6 +77,10 @@ pub enum Intent {
     Faster,
     /// A replay: slower.
     Slower,
+    /// Hand the terminal to the shell, until it is wanted again.
+    Suspend,
+    /// Draw everything anew.
+    Redraw,
     /// Start what the view can start, or stop it.
     Toggle,
     /// Change the selected setting by a step, or fold (-1) and unfold (1) a group. What no view takes goes to the next view.
@@ -118,12 +130,48 @@ const WINDOWS_S: [u64; 6] = [10, 30, 60, 120, 300, 600];
 /// The one at the start.
 const FIRST_WINDOW: usize = 2;
 
+/// Columns of the window that a seek moves by; at least a second each, as snapshots of the past stand a second apart.
+const SEEK_COLUMNS: u64 = 60;
+const SEEK_LEAST_NS: u64 = 1_000_000_000;
+
+/// How rates are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RateUnit {
+    /// Bits per second, decimal prefixes.
+    #[default]
+    Bits,
+    /// Bytes per second, binary prefixes, as amounts are.
+    Bytes,
+}
+
+impl RateUnit {
+    /// A rate in bytes per second as text, at most 11 columns.
+    #[must_use]
+    pub fn rate(self, bytes_per_s: u64) -> String {
+        match self {
+            RateUnit::Bits => units::rate(bytes_per_s),
+            RateUnit::Bytes => units::byte_rate(bytes_per_s),
+        }
+    }
+
+    const fn other(self) -> Self {
+        match self {
+            RateUnit::Bits => RateUnit::Bytes,
+            RateUnit::Bytes => RateUnit::Bits,
+        }
+    }
+}
+
 /// State of the screen.
 #[derive(Clone, Debug)]
 pub struct App {
     pub(super) theme: Theme,
     pub(super) quit: bool,
-    pub(super) paused: bool,
+    /// How rates are written.
+    pub(super) units: RateUnit,
+    /// What came of the last effect, while it is shown.
+    pub(super) toast: Option<Toast>,
+    effects: Vec<Effect>,
     pub(super) help: bool,
     pub(super) help_scroll: Scroll,
     pub(super) view: View,
@@ -140,7 +188,9 @@ impl App {
         Self {
             theme,
             quit: false,
-            paused: false,
+            units: RateUnit::default(),
+            toast: None,
+            effects: Vec::new(),
             help: false,
             help_scroll: Scroll::default(),
             view: View::Overview,
@@ -155,6 +205,33 @@ impl App {
         WINDOWS_S[self.window] * 1_000_000_000
     }
 
+    /// The time a seek moves by, ns.
+    const fn seek_ns(&self) -> u64 {
+        let column = self.window_ns() / SEEK_COLUMNS;
+        if column > SEEK_LEAST_NS { column } else { SEEK_LEAST_NS }
+    }
+
+    /// Asks the loop for something. What came of it appears as a toast.
+    pub(super) fn ask(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    /// For views: gives the text to the terminal's clipboard; `what` is its name in the answer ("row").
+    #[allow(dead_code, reason = "asked by views with rows")]
+    pub(super) fn copy(&mut self, what: &str, text: String) {
+        self.ask(Effect::Copy { what: what.to_owned(), text });
+    }
+
+    /// What was asked for since the last time.
+    pub(super) fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Shows a line for some seconds.
+    pub(super) fn say(&mut self, text: &str) {
+        self.ask(Effect::Say(text.to_owned()));
+    }
+
     /// Does what a key asked for.
     pub fn handle(&mut self, intent: Intent, shown: &Shown) {
         if self.help {
@@ -165,7 +242,6 @@ impl App {
         }
         match intent {
             Intent::Quit => self.quit = true,
-            Intent::Freeze => self.paused = !self.paused,
             Intent::Help => self.help = true,
             Intent::Show(view) => self.view = view,
             Intent::NextView => self.view = self.view.step(1),
@@ -174,8 +250,35 @@ impl App {
             Intent::Wheel { rows, .. } => self.handle(Intent::Scroll(rows), shown),
             Intent::ZoomIn => self.window = self.window.saturating_sub(1),
             Intent::ZoomOut => self.window = (self.window + 1).min(WINDOWS_S.len() - 1),
-            _ => {}
+            Intent::Units => self.units = self.units.other(),
+            Intent::CopyRow => self.say("there is no row to copy here; Y copies the whole screen"),
+            other => self.effects.extend(self.effect_of(other)),
         }
+    }
+
+    /// What the loop does for an intent that no view took.
+    fn effect_of(&self, intent: Intent) -> Option<Effect> {
+        let by = |ns: u64, n: isize| {
+            let ns = i64::try_from(ns).unwrap_or(i64::MAX).saturating_mul(n as i64);
+            Effect::Time(TimeMove::By(ns))
+        };
+        Some(match intent {
+            Intent::Freeze => Effect::Time(TimeMove::Toggle),
+            Intent::Seek(columns) => by(self.seek_ns(), columns),
+            Intent::Page(windows) => by(self.window_ns(), windows),
+            Intent::Step(frames) => Effect::Time(TimeMove::Frames(frames)),
+            Intent::Newest => Effect::Time(TimeMove::Newest),
+            Intent::Oldest => Effect::Time(TimeMove::Oldest),
+            Intent::Faster => Effect::Time(TimeMove::Speed(1)),
+            Intent::Slower => Effect::Time(TimeMove::Speed(-1)),
+            Intent::Baseline => Effect::Time(TimeMove::Mark),
+            Intent::CopyScreen => Effect::CopyScreen,
+            Intent::Save => Effect::Save,
+            Intent::Record => Effect::Record,
+            Intent::Suspend => Effect::Suspend,
+            Intent::Redraw => Effect::Redraw,
+            _ => return None,
+        })
     }
 
     fn handle_help(&mut self, intent: Intent) {
@@ -183,6 +286,9 @@ impl App {
             Intent::Quit => self.quit = true,
             Intent::Help | Intent::Close => self.help = false,
             Intent::Scroll(rows) => self.help_scroll.by(rows),
+            Intent::Suspend | Intent::Redraw | Intent::CopyScreen => {
+                self.effects.extend(self.effect_of(intent));
+            }
             _ => {}
         }
     }
@@ -202,6 +308,26 @@ mod tests {
     fn arrows_scroll_the_help_while_it_is_open() {
         let app = after(&[Intent::Help, Intent::Scroll(2)]);
         assert_eq!(app.help_scroll.clamp(100, 10), 2);
+    }
+
+    #[test]
+    fn time_is_moved_by_the_loop() {
+        let moves = |intents: &[Intent]| {
+            let effects = after(intents).take_effects().into_iter();
+            effects.filter_map(|e| if let Effect::Time(m) = e { Some(m) } else { None }).collect::<Vec<_>>()
+        };
+        let second = 1_000_000_000;
+        assert_eq!(moves(&[Intent::Seek(-1), Intent::Freeze]), [TimeMove::By(-second), TimeMove::Toggle]);
+        assert_eq!(moves(&[Intent::ZoomOut, Intent::ZoomOut, Intent::Seek(2)]), [TimeMove::By(10 * second)]);
+        assert_eq!(moves(&[Intent::Page(-1)]), [TimeMove::By(-60 * second)]);
+        assert_eq!(moves(&[Intent::Help, Intent::Seek(1)]), []);
+    }
+
+    #[test]
+    fn units_change_and_change_back() {
+        assert_eq!(after(&[]).units.rate(1 << 20), "8.39 Mbit/s");
+        assert_eq!(after(&[Intent::Units]).units.rate(1 << 20), "1.00 MiB/s");
+        assert_eq!(after(&[Intent::Units; 2]).units, RateUnit::Bits);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use super::app::{App, Intent};
+use super::clock::Pace;
 use super::shown::Shown;
 use super::theme::Theme;
 use super::views::overview::Panel;
@@ -93,10 +94,13 @@ fn every_size_is_drawn_without_a_panic() {
 
 #[test]
 fn pause_loss_and_missing_facts_stay_visible_on_the_smallest_screen() {
-    let paused = app(&[Intent::Freeze]);
-    let lines = text(&paused, &fixtures::copied(), 20, 5);
+    let mut frozen = Shown::of(fixtures::copied());
+    frozen.clock.pace = Pace::Frozen;
+    let mut terminal = Terminal::new(TestBackend::new(20, 5)).expect("a test terminal");
+    terminal.draw(|frame| draw(frame, &app(&[]), &frozen)).expect("a test terminal never fails");
+    let lines = terminal.backend().to_string();
     let header = lines.lines().next().expect("a header").to_owned();
-    assert!(header.contains("PAUSED") && header.contains("LOST"), "{header}");
+    assert!(header.contains("FROZEN") && header.contains("LOST"), "{header}");
     let header = text(&app(&[]), &fixtures::copied(), 80, 24).lines().next().expect("a header").to_owned();
     assert!(header.contains("LOST 1,234 events") && header.contains("2 facts missing"), "{header}");
 }

@@ -1,13 +1,14 @@
 //! What is on screen: the snapshot at the cursor, what it means, and the time around it.
 
+use super::clock::Clock;
 use crate::diagnose::{self, Finding};
 use crate::model::snapshot::Snapshot;
-use crate::timeline::{Point, Timeline};
+use crate::timeline::{Point, Timeline, events};
 
 /// The data of a frame.
 #[derive(Clone, Debug, Default)]
 pub struct Shown {
-    /// The state of the world at the cursor.
+    /// The state of the world at the cursor: what came together since tracing began, or since the baseline.
     pub snapshot: Snapshot,
     /// What it means, computed once per snapshot.
     pub findings: Vec<Finding>,
@@ -15,6 +16,10 @@ pub struct Shown {
     pub timeline: Timeline,
     /// Where changes are counted from, when not from the begin of tracing.
     pub baseline: Option<Snapshot>,
+    /// The cursor in time.
+    pub clock: Clock,
+    /// The snapshot as it came, while the one shown is what changed since the baseline.
+    whole: Option<Snapshot>,
 }
 
 impl Shown {
@@ -28,19 +33,53 @@ impl Shown {
 
     /// Shows this snapshot.
     pub fn put(&mut self, snapshot: Snapshot) {
-        self.findings = diagnose::findings(&snapshot);
+        self.clock.at_ns = snapshot.duration_ns;
+        self.clock.newest_ns = self.clock.newest_ns.max(snapshot.duration_ns);
+        self.whole = None;
         self.snapshot = snapshot;
+        self.clock.since_ns = self.since_ns();
+        self.findings = diagnose::findings(&self.snapshot);
     }
 
     /// Takes in the next snapshot and what moved since the one shown.
     pub fn advance(&mut self, snapshot: Snapshot) {
-        self.timeline.push(Point::between(&self.snapshot, &snapshot));
+        if self.whole.is_some() {
+            // The findings at hand are about the change since the baseline.
+            self.timeline.push(Point::told(self.whole(), &snapshot));
+            return self.put(snapshot);
+        }
+        let (before, findings) = (std::mem::take(&mut self.snapshot), std::mem::take(&mut self.findings));
         self.put(snapshot);
+        let events = events::between(&before, &self.snapshot, &findings, &self.findings);
+        self.timeline.push(Point { events, ..Point::between(&before, &self.snapshot) });
     }
 
     /// The cursor, ns since tracing began: charts end here.
     #[must_use]
     pub const fn now_ns(&self) -> u64 {
-        self.snapshot.duration_ns
+        self.whole().duration_ns
+    }
+
+    /// The state of the world at the cursor, since tracing began, whatever the baseline.
+    #[must_use]
+    pub const fn whole(&self) -> &Snapshot {
+        match &self.whole {
+            Some(whole) => whole,
+            None => &self.snapshot,
+        }
+    }
+
+    /// The mark that figures are counted from, ns since tracing began; `None` for all since tracing began.
+    #[must_use]
+    pub fn since_ns(&self) -> Option<u64> {
+        self.baseline.as_ref().filter(|_| self.whole.is_some()).map(|baseline| baseline.duration_ns)
+    }
+
+    /// Counts from this moment on, or from the begin of tracing again.
+    #[allow(dead_code, reason = "not asked yet")]
+    pub(super) fn mark(&mut self) {
+        let whole = self.whole().clone();
+        self.baseline = self.baseline.is_none().then(|| whole.clone());
+        self.put(whole);
     }
 }

@@ -6,6 +6,7 @@ use std::mem::ManuallyDrop;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crossterm::clipboard::CopyToClipboard;
 use crossterm::cursor::{Hide, Show};
 use crossterm::terminal::{
     BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
@@ -13,6 +14,8 @@ use crossterm::terminal::{
 };
 use crossterm::{execute, queue};
 use ratatui::backend::CrosstermBackend;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
 use ratatui::{Frame, Terminal};
 
 /// True while the terminal is ours.
@@ -43,6 +46,8 @@ pub(super) struct Screen {
     // Never dropped: its own `Drop` prints an error when the terminal has gone, and panics when standard error has
     // gone with it. Everything it would do, `restore` does.
     terminal: ManuallyDrop<Terminal<CrosstermBackend<BufWriter<Stdout>>>>,
+    /// True while it is handed back for a time.
+    lent: bool,
 }
 
 impl Screen {
@@ -58,7 +63,7 @@ impl Screen {
             Terminal::new(CrosstermBackend::new(out))
         };
         match open() {
-            Ok(terminal) => Ok(Self { terminal: ManuallyDrop::new(terminal) }),
+            Ok(terminal) => Ok(Self { terminal: ManuallyDrop::new(terminal), lent: false }),
             Err(error) => {
                 restore();
                 Err(error)
@@ -73,6 +78,41 @@ impl Screen {
         execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)
     }
 
+    /// The screen as text, drawn once more.
+    pub(super) fn text(&mut self, render: impl FnOnce(&mut Frame<'_>)) -> io::Result<String> {
+        Ok(as_text(self.terminal.draw(render)?.buffer))
+    }
+
+    /// Asks the terminal to put this text on its clipboard (OSC 52), which works over ssh as well. Terminals do not
+    /// say whether they did.
+    pub(super) fn copy(&mut self, text: &str) -> io::Result<()> {
+        execute!(self.terminal.backend_mut(), CopyToClipboard::to_clipboard_from(text))
+    }
+
+    /// Hands the terminal back for a time.
+    pub(super) fn give_back(&mut self) {
+        self.lent |= !self.is_lost();
+        restore();
+    }
+
+    /// Takes it again and forgets what was drawn, whatever others have made of it since. Not after a panic.
+    pub(super) fn retake(&mut self) -> io::Result<()> {
+        if self.is_lost() && !self.lent {
+            return Ok(());
+        }
+        self.lent = false;
+        // Raw mode is remembered, not looked up: the shell may have ended it while we were stopped.
+        if !self.is_lost() {
+            disable_raw_mode()?;
+        }
+        enable_raw_mode()?;
+        TAKEN.store(true, Ordering::SeqCst);
+        execute!(self.terminal.backend_mut(), EnterAlternateScreen, Hide)?;
+        // Not `clear`, which asks the terminal where the cursor is and waits for the answer.
+        let size = self.terminal.size()?;
+        self.terminal.resize(Rect::from((ratatui::layout::Position::ORIGIN, size)))
+    }
+
     /// True when a panic on another thread has given the terminal back behind our back.
     pub(super) fn is_lost(&self) -> bool {
         !TAKEN.load(Ordering::SeqCst)
@@ -83,6 +123,24 @@ impl Drop for Screen {
     fn drop(&mut self) {
         restore();
     }
+}
+
+/// What a person sees, line by line, without the blanks at the ends.
+fn as_text(buffer: &Buffer) -> String {
+    let mut text = String::new();
+    for y in buffer.area.top()..buffer.area.bottom() {
+        let mut line = String::new();
+        let mut x = buffer.area.left();
+        while x < buffer.area.right() {
+            let symbol = buffer[(x, y)].symbol();
+            line.push_str(symbol);
+            // A wide character covers the cells behind it.
+            x += (super::text::width(symbol) as u16).max(1);
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
 }
 
 /// Gives the terminal back, once. Nothing can be done about a failure: the terminal is gone then.
@@ -102,4 +160,18 @@ fn install_panic_hook() {
         restore();
         before(info);
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::style::Style;
+
+    use super::*;
+
+    #[test]
+    fn text_of_the_screen_has_no_blanks_at_the_ends_and_each_wide_character_once() {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 12, 2));
+        buffer.set_string(1, 0, "数 is wide", Style::new());
+        assert_eq!(as_text(&buffer), " 数 is wide\n\n");
+    }
 }

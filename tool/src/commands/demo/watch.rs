@@ -35,7 +35,7 @@ impl Watch {
     /// Shows the dashboard until it is quit, or the demo ends.
     pub(super) fn dashboard(mut self, duration: Option<Duration>) -> Result<(), Failure> {
         let options = tui::Options { duration, ..tui::Options::default() };
-        match tui::run(&mut self, &options) {
+        match tui::run(tui::Source::Live(&mut self), &mut tui::NoActions, &options) {
             Err(error) if !error.is::<Ended>() => Err(error.into()),
             _ => Ok(()),
         }

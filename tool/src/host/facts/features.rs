@@ -6,9 +6,11 @@ use std::io;
 use netlink_packet_core::{NLA_F_NESTED, NLA_TYPE_MASK};
 use netlink_sys::protocols::NETLINK_GENERIC;
 use netlink_sys::{Socket, SocketAddr};
+use serde::{Deserialize, Serialize};
 
 /// Where an offload stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Switch {
     /// It is on.
     pub on: bool,
@@ -19,7 +21,8 @@ pub struct Switch {
 }
 
 /// The offloads that zero-copy depends on; `None` where the device does not know the feature.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Switches {
     /// Scatter-gather.
     pub scatter_gather: Option<Switch>,

@@ -4,14 +4,18 @@
 
 mod features;
 mod machine;
+mod own;
 mod tcp;
 mod watch;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
+use serde::{Deserialize, Serialize};
+
 pub use self::features::{Switch, Switches};
 pub use self::machine::{MachineFacts, NumaNode};
+pub use self::own::OwnCost;
 pub use self::tcp::TcpFacts;
 pub use self::watch::Watcher;
 use super::device::Device;
@@ -20,7 +24,8 @@ use super::netns::{self, Namespace};
 use super::taps::{Tap, taps};
 
 /// Facts of the host, as last read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct HostFacts {
     /// Network namespaces of the traffic, by inode number.
     pub namespaces: BTreeMap<u32, NamespaceFacts>,
@@ -34,10 +39,13 @@ pub struct HostFacts {
     pub machine: MachineFacts,
     /// Inode number of zcscope's own network namespace.
     pub own_netns: Option<u32>,
+    /// What zcscope itself takes; `None` not known.
+    pub own_cost: Option<OwnCost>,
 }
 
 /// Facts of one network namespace.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct NamespaceFacts {
     /// Its name (`ip netns`).
     pub name: Option<String>,
@@ -54,7 +62,7 @@ pub struct NamespaceFacts {
 }
 
 /// Facts of one device.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceFacts {
     /// Kind, driver, offloads.
     pub device: Device,
@@ -91,7 +99,8 @@ impl HostFacts {
         let own =
             Namespace::current().and_then(|own| own.inode()).ok().and_then(|own| u32::try_from(own).ok());
         let (taps, machine) = (taps().ok(), machine::read());
-        let mut facts = HostFacts { taps, machine, own_netns: own, ..HostFacts::default() };
+        let own_cost = own::read(before.own_cost.as_ref());
+        let mut facts = HostFacts { taps, machine, own_netns: own, own_cost, ..HostFacts::default() };
         let mut by_netns: BTreeMap<u32, Vec<&Wanted>> = BTreeMap::new();
         wanted.iter().for_each(|socket| by_netns.entry(socket.netns).or_default().push(socket));
         let names = netns::names();

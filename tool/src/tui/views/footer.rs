@@ -10,6 +10,12 @@ use crate::tui::text;
 
 pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let theme = scene.theme;
+    if let Some(toast) = &scene.app.toast {
+        let style = if toast.failed { theme.warn } else { theme.title };
+        let text = text::cut(&toast.text, usize::from(area.width)).0;
+        buf.set_line(area.x, area.y, &Line::styled(text, style), area.width);
+        return;
+    }
     let mut spans: Vec<Span<'static>> = Vec::new();
     let mut used = 0;
     for binding in BINDINGS.iter().filter(|b| !b.hint.is_empty()) {

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::Scene;
+use crate::tui::clock::Pace;
 use crate::tui::text;
 use crate::units;
 
@@ -37,9 +38,19 @@ fn signs(scene: Scene<'_>, width: u16) -> Line<'static> {
         spans.push(Span::raw(" "));
         spans.push(Span::styled(text, theme.alarm));
     }
-    if scene.app.paused {
+    let clock = &scene.shown.clock;
+    if let Some(since) = clock.since()
+        && width >= 40
+    {
+        spans.push(Span::styled(format!(" {since}"), theme.warn));
+    }
+    if clock.pace != Pace::Live {
         spans.push(Span::raw(" "));
-        spans.push(Span::styled(if width >= 30 { " PAUSED " } else { "PAUSED" }, theme.badge));
+        let text = match width {
+            60.. => format!(" {} ", clock.text()),
+            _ => clock.word().to_owned(),
+        };
+        spans.push(Span::styled(text, theme.badge));
     }
     Line::from(spans)
 }
@@ -52,7 +63,7 @@ fn facts(scene: Scene<'_>, width: usize) -> Line<'static> {
     let mut spans = vec![Span::styled("zcscope", theme.title)];
     let mut used = 7;
     let items = [
-        (3, "", units::clock(scene.snapshot.duration_ns)),
+        (3, "", units::clock(scene.shown.now_ns())),
         (1, "kernel ", known(&session.kernel)),
         (2, "via ", known(&session.backend)),
         (0, "", known(&session.host)),

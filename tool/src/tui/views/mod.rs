@@ -154,6 +154,11 @@ impl Scene<'_> {
     pub(super) fn rows(&self, area: Rect, panel: usize, first: usize, rows: usize) {
         self.app.regions.rows(area, panel, first, rows);
     }
+
+    /// A rate in bytes per second, in the unit chosen: at most 11 columns.
+    pub(super) fn rate(&self, bytes_per_s: u64) -> String {
+        self.app.units.rate(bytes_per_s)
+    }
 }
 
 /// From this height on there are tabs and hints.

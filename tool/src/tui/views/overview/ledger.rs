@@ -36,7 +36,7 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
 pub(super) fn draw_summary(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let totals = Totals::of(&scene.snapshot.paths);
     let theme = scene.theme;
-    let rate = units::rate(totals.bytes_per_s);
+    let rate = scene.rate(totals.bytes_per_s);
     if !totals.has_ledger {
         let (text, _) = cut(&format!("{rate}  no zero-copy yet"), usize::from(area.width));
         buf.set_string(area.x, area.y, text, theme.dim);

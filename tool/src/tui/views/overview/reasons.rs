@@ -198,7 +198,7 @@ fn copies_line(
         2 => (kind.dev.clone().unwrap_or_else(|| units::UNKNOWN.into()), theme.text),
         3 => (units::count(count), theme.dim),
         4 => (units::bytes(bytes), theme.text),
-        5 => (units::rate(rate), theme.text),
+        5 => (scene.rate(rate), theme.text),
         6 => (units::percent(bytes, whole), theme.text),
         7 => (word.into(), theme.text),
         _ => (if silent { "not told" } else { "told" }.into(), if silent { theme.alarm } else { theme.text }),

@@ -101,7 +101,7 @@ fn row(scene: Scene<'_>, table: &Table, socket: &SocketFigures) -> Line<'static>
         4 => (socket.dev.clone().unwrap_or_else(|| units::UNKNOWN.into()), text),
         5 => (path(&socket.paths, width), text),
         6 if !socket.alive => ("ended".into(), text),
-        6 => (units::rate(totals.bytes_per_s), text),
+        6 => (scene.rate(totals.bytes_per_s), text),
         7 => (units::bytes(totals.bytes), text),
         8 => (totals.copied_share(), copied),
         9 => (top_reason(&socket.paths), copied),

@@ -27,9 +27,9 @@ const BOTH_RATES: u16 = 60;
 
 pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let snapshot = scene.snapshot;
-    let sent = units::rate(Totals::of(&snapshot.paths).bytes_per_s);
+    let sent = scene.rate(Totals::of(&snapshot.paths).bytes_per_s);
     let note = match Totals::received_per_s(&snapshot.paths) {
-        Some(received) if area.width >= BOTH_RATES => format!("{sent}, received {}", units::rate(received)),
+        Some(received) if area.width >= BOTH_RATES => format!("{sent}, received {}", scene.rate(received)),
         _ => sent,
     };
     let inner = super::focusable(scene, Panel::Throughput, &note, area, buf);
@@ -70,7 +70,7 @@ fn row(scene: Scene<'_>, table: &Table, figures: &PathFigures) -> Line<'static> 
     let totals = Totals::over(std::iter::once(figures));
     table.row(|column, width| match column {
         0 => (figures.path.name().into(), theme.text),
-        1 => (units::rate(figures.bytes_per_s), theme.text),
+        1 => (scene.rate(figures.bytes_per_s), theme.text),
         2 => (totals.copied_share(), theme.copied(totals.copied, totals.requested).unwrap_or(theme.text)),
         3 => (units::bytes(figures.bytes), theme.text),
         4 => (units::count(figures.calls), theme.dim),
@@ -106,7 +106,7 @@ fn draw_chart(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
         Some(_) => Span::styled(format!("{} copied", chart::PART), theme.bad),
         None => Span::styled("copied n/a", theme.warn),
     };
-    let peak = units::rate(stacked.peak(area.width));
+    let peak = scene.rate(stacked.peak(area.width));
     let span = units::duration(visible_ns(history, usize::from(area.width)));
     // What does not fit is left out whole: the key, then the peak.
     let key = [Span::styled("   █ sent  ", theme.accent), copied];

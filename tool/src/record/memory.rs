@@ -1,0 +1,263 @@
+//! The last minutes in memory: the blocks of a recording without a file, within a limit of bytes. A thread packs them;
+//! when they take too much, the past grows coarser, not shorter.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use super::block::{self, Builder, Header};
+use super::error::Error;
+use crate::model::snapshot::Snapshot;
+use crate::timeline::{Point, SPAN_NS};
+
+/// Nearest two snapshots may stand, ns. A tick that comes a little early still counts as a second.
+const SPACING_NS: u64 = 950_000_000;
+/// When snapshots are so many or so large that packing one takes longer than this part of the time between two, fewer
+/// are kept,
+const COST_PARTS: u64 = 100;
+/// but at least one in this time.
+const MAX_SPACING_NS: u64 = 10_000_000_000;
+/// Snapshots in a block.
+const BATCH: usize = 8;
+/// Snapshots that may wait to be packed.
+const MAX_WAITING: usize = 4 * BATCH;
+
+/// Snapshots of the last minutes, by time in ns since tracing began.
+pub struct Memory {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+    /// The block read last, by its id.
+    held: Option<(u64, Vec<Snapshot>)>,
+}
+
+struct Shared {
+    kept: Mutex<Kept>,
+    wake: Condvar,
+    spacing_ns: AtomicU64,
+    limit: usize,
+}
+
+/// What is kept, oldest first.
+#[derive(Default)]
+struct Kept {
+    blocks: VecDeque<Arc<Packed>>,
+    /// Not packed yet; newer than all blocks.
+    waiting: VecDeque<Snapshot>,
+    stop: bool,
+}
+
+/// A block.
+struct Packed {
+    id: u64,
+    header: Header,
+    bytes: Vec<u8>,
+    times_ns: Vec<u64>,
+    /// How often it was thinned.
+    coarseness: u32,
+}
+
+impl Memory {
+    /// Room for `limit` bytes of packed snapshots.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        let shared = Arc::new(Shared {
+            kept: Mutex::default(),
+            wake: Condvar::new(),
+            spacing_ns: AtomicU64::new(SPACING_NS),
+            limit,
+        });
+        let packer = Packer { shared: Arc::clone(&shared), next_id: 0 };
+        let thread = std::thread::Builder::new().name("past".into()).spawn(move || packer.run());
+        // Without a thread only what may wait is kept.
+        Self { shared, thread: thread.ok(), held: None }
+    }
+
+    /// Keeps this snapshot, unless one nearly as new is kept already. Never waits for the packing.
+    pub fn push(&mut self, snapshot: &Snapshot) {
+        let spacing = self.shared.spacing_ns.load(Ordering::Relaxed);
+        let mut kept = self.shared.lock();
+        let newest = kept.times().next_back();
+        if newest.is_some_and(|newest| snapshot.duration_ns < newest.saturating_add(spacing)) {
+            return;
+        }
+        if kept.waiting.len() >= MAX_WAITING {
+            // Its thread cannot follow: the one before last goes, the newest stays.
+            kept.waiting.pop_back();
+        }
+        kept.waiting.push_back(snapshot.clone());
+        if kept.waiting.len() >= BATCH {
+            self.shared.wake.notify_one();
+        }
+    }
+
+    /// Times of the oldest and the newest snapshot.
+    #[must_use]
+    pub fn range_ns(&self) -> Option<(u64, u64)> {
+        let kept = self.shared.lock();
+        Some((kept.times().next()?, kept.times().next_back()?))
+    }
+
+    /// Time of the first snapshot after `ns`.
+    #[must_use]
+    pub fn after(&self, ns: u64) -> Option<u64> {
+        self.shared.lock().times().find(|at| *at > ns)
+    }
+
+    /// Time of the last snapshot before `ns`.
+    #[must_use]
+    pub fn before(&self, ns: u64) -> Option<u64> {
+        self.shared.lock().times().rfind(|at| *at < ns)
+    }
+
+    /// The newest snapshot at or before `ns`.
+    #[must_use]
+    pub fn at(&mut self, ns: u64) -> Option<Snapshot> {
+        let block = {
+            let kept = self.shared.lock();
+            let behind = kept.waiting.partition_point(|snapshot| snapshot.duration_ns <= ns);
+            if let Some(at) = behind.checked_sub(1) {
+                return kept.waiting.get(at).cloned();
+            }
+            let behind = kept.blocks.partition_point(|block| block.header.first_ns <= ns);
+            Arc::clone(kept.blocks.get(behind.checked_sub(1)?)?)
+        };
+        if self.held.as_ref().is_none_or(|(id, _)| *id != block.id) {
+            self.held = Some((block.id, block.snapshots()));
+        }
+        let (_, snapshots) = self.held.as_ref()?;
+        let behind = snapshots.partition_point(|snapshot| snapshot.duration_ns <= ns);
+        snapshots.get(behind.checked_sub(1)?).cloned()
+    }
+
+    /// Bytes of packed snapshots.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.shared.lock().bytes()
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        self.shared.lock().stop = true;
+        self.shared.wake.notify_one();
+        if let Some(thread) = self.thread.take() {
+            // It has nothing to say.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    /// What is kept is whole at every unlock, whoever failed meanwhile.
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn times(&self) -> impl DoubleEndedIterator<Item = u64> {
+        let packed = self.blocks.iter().flat_map(|block| block.times_ns.iter().copied());
+        packed.chain(self.waiting.iter().map(|snapshot| snapshot.duration_ns))
+    }
+
+    fn bytes(&self) -> usize {
+        self.blocks.iter().map(|block| block.bytes.len()).sum()
+    }
+
+    /// Forgets what is older than a live screen can show.
+    fn forget_old(&mut self) {
+        let newest = self.times().next_back().unwrap_or(0);
+        let oldest = newest.saturating_sub(SPAN_NS);
+        while self.blocks.front().is_some_and(|block| block.header.last_ns < oldest) {
+            self.blocks.pop_front();
+        }
+    }
+
+    /// The two neighbours to become one: the oldest of the finest.
+    fn pair(&self) -> Option<usize> {
+        let pairs = (1..self.blocks.len()).map(|i| (i - 1, &self.blocks[i - 1], &self.blocks[i]));
+        let equal = pairs.filter(|(_, a, b)| a.coarseness == b.coarseness);
+        let finest = equal.min_by_key(|(i, a, _)| (a.coarseness, *i)).map(|(i, ..)| i);
+        finest.or_else(|| (self.blocks.len() > 1).then_some(0))
+    }
+}
+
+impl Packed {
+    fn of(id: u64, coarseness: u32, snapshots: &[Snapshot]) -> Result<Self, Error> {
+        let mut builder = Builder::new()?;
+        for snapshot in snapshots {
+            builder.push(snapshot, Point { at_ns: snapshot.duration_ns, ..Point::default() })?;
+        }
+        let bytes = builder.finish(0)?;
+        let header = Header::parse(&bytes).ok_or(Error::Damaged("its header"))?;
+        let times_ns = snapshots.iter().map(|snapshot| snapshot.duration_ns).collect();
+        Ok(Self { id, header, bytes, times_ns, coarseness })
+    }
+
+    fn snapshots(&self) -> Vec<Snapshot> {
+        let frames = usize::from(self.header.header_len) + self.header.points_len as usize;
+        let read = block::frames(&self.header, self.bytes.get(frames..).unwrap_or_default());
+        read.map_or_else(|_| Vec::new(), |(snapshots, _)| snapshots)
+    }
+}
+
+/// The thread that packs.
+struct Packer {
+    shared: Arc<Shared>,
+    next_id: u64,
+}
+
+impl Packer {
+    fn run(mut self) {
+        while let Some(batch) = self.next_batch() {
+            let begin = Instant::now();
+            let packed = self.pack(0, &batch);
+            let mut kept = self.shared.lock();
+            kept.waiting.drain(..batch.len());
+            kept.blocks.extend(packed);
+            kept.forget_old();
+            drop(kept);
+            self.thin();
+            let cost = u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX) / BATCH as u64;
+            let spacing = cost.saturating_mul(COST_PARTS).clamp(SPACING_NS, MAX_SPACING_NS);
+            self.shared.spacing_ns.store(spacing, Ordering::Relaxed);
+        }
+    }
+
+    /// The oldest waiting snapshots, which stay until they are packed; `None` at the end.
+    fn next_batch(&self) -> Option<Vec<Snapshot>> {
+        let kept = self.shared.lock();
+        let idle = |kept: &mut Kept| !kept.stop && kept.waiting.len() < BATCH;
+        let kept = self.shared.wake.wait_while(kept, idle).unwrap_or_else(PoisonError::into_inner);
+        (!kept.stop).then(|| kept.waiting.iter().take(BATCH).cloned().collect())
+    }
+
+    fn pack(&mut self, coarseness: u32, snapshots: &[Snapshot]) -> Option<Arc<Packed>> {
+        self.next_id += 1;
+        Packed::of(self.next_id, coarseness, snapshots).ok().map(Arc::new)
+    }
+
+    /// Makes one block of two, with every second snapshot of them, until all fit.
+    fn thin(&mut self) {
+        loop {
+            let kept = self.shared.lock();
+            if kept.bytes() <= self.shared.limit {
+                return;
+            }
+            let Some(at) = kept.pair() else { return };
+            let pair = [Arc::clone(&kept.blocks[at]), Arc::clone(&kept.blocks[at + 1])];
+            drop(kept);
+            let all = pair.iter().flat_map(|block| block.snapshots());
+            let half: Vec<Snapshot> = all.step_by(2).collect();
+            let coarseness = pair[0].coarseness.max(pair[1].coarseness) + 1;
+            let packed = self.pack(coarseness, &half);
+            let mut kept = self.shared.lock();
+            kept.blocks.drain(at..at + 2);
+            if let Some(packed) = packed {
+                kept.blocks.insert(at, packed);
+            }
+        }
+    }
+}

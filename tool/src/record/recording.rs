@@ -1,0 +1,142 @@
+//! A recording, read: any moment of it, in any order. Opening reads the points of all blocks; frames are read when they
+//! are asked for. What is damaged is left out and said.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{BufReader, Cursor};
+use std::path::{Path, PathBuf};
+
+use super::error::Error;
+use super::part::{Bytes, Part};
+use super::start::About;
+use crate::model::snapshot::Snapshot;
+use crate::timeline::Point;
+
+/// A recording: one file, or two when it was rotated.
+pub struct Recording {
+    parts: Vec<Part>,
+    /// All points, oldest first.
+    points: Vec<Point>,
+    /// Per point, where its frame is: part, block, number in the block.
+    frames: Vec<(usize, usize, usize)>,
+    /// The block read last.
+    held: Option<((usize, usize), Vec<Snapshot>)>,
+}
+
+impl Recording {
+    /// Opens a file, and the older one beside it (`FILE.1`) when both are parts of one recording.
+    ///
+    /// # Errors
+    /// It cannot be read, is no recording, is of a newer format, or has not one whole block.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let part = |path: &Path| {
+            let name = path.display().to_string();
+            let file = File::open(path).map_err(|error| Error::Reading(name.clone(), error))?;
+            Part::open(&name, Box::new(BufReader::new(file)))
+        };
+        let newest = part(path)?;
+        let older = if newest.about.part == 0 { None } else { part(&older(path)).ok() };
+        let fits =
+            |older: &Part| older.about.id == newest.about.id && older.about.part + 1 == newest.about.part;
+        let parts: Vec<Part> = older.filter(fits).into_iter().chain([newest]).collect();
+        Self::of(&path.display().to_string(), parts)
+    }
+
+    /// Reads a recording from memory; `name` is what messages call it.
+    ///
+    /// # Errors
+    /// As [`Recording::open`].
+    pub fn from_bytes(name: &str, bytes: impl AsRef<[u8]> + Send + 'static) -> Result<Self, Error> {
+        let source: Box<dyn Bytes> = Box::new(Cursor::new(bytes));
+        Self::of(name, vec![Part::open(name, source)?])
+    }
+
+    fn of(name: &str, mut parts: Vec<Part>) -> Result<Self, Error> {
+        let (mut points, mut frames) = (Vec::new(), Vec::new());
+        for (p, part) in parts.iter_mut().enumerate() {
+            for (b, block) in part.blocks.iter_mut().enumerate() {
+                let read = std::mem::take(&mut block.points);
+                frames.extend((0..read.len()).map(|n| (p, b, n)));
+                points.extend(read);
+            }
+        }
+        if points.is_empty() || !points.is_sorted_by_key(|point: &Point| point.at_ns) {
+            return Err(Error::Empty(name.into()));
+        }
+        Ok(Self { parts, points, frames, held: None })
+    }
+
+    /// What is recorded.
+    #[must_use]
+    pub fn about(&self) -> &About {
+        // There is at least one part, or there would be no point.
+        &self.parts[self.parts.len() - 1].about
+    }
+
+    /// What moved between the frames, oldest first; one for each frame.
+    #[must_use]
+    pub fn points(&self) -> &[Point] {
+        &self.points
+    }
+
+    /// What is wrong with the recording, a sentence each; grows when damaged frames are met.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        let notes = self.parts.iter().flat_map(|part| part.notes.iter().cloned());
+        let dropped = self.parts.iter().map(|part| part.dropped).max().filter(|dropped| *dropped > 0);
+        let dropped = dropped.map(|n| format!("{n} frames are missing: writing could not follow"));
+        let first = self.parts.first().filter(|part| part.about.part > 0);
+        let first = first.map(|_| "the begin was given up to keep within the size asked for".to_owned());
+        first.into_iter().chain(notes).chain(dropped).collect()
+    }
+
+    /// Times of the oldest and the newest frame, ns since tracing began.
+    #[must_use]
+    pub fn range_ns(&self) -> Option<(u64, u64)> {
+        Some((self.points.first()?.at_ns, self.points.last()?.at_ns))
+    }
+
+    /// Time of the first frame after `ns`.
+    #[must_use]
+    pub fn after(&self, ns: u64) -> Option<u64> {
+        self.points.get(self.points.partition_point(|point| point.at_ns <= ns)).map(|point| point.at_ns)
+    }
+
+    /// Time of the last frame before `ns`.
+    #[must_use]
+    pub fn before(&self, ns: u64) -> Option<u64> {
+        let behind = self.points.partition_point(|point| point.at_ns < ns);
+        self.points.get(behind.checked_sub(1)?).map(|point| point.at_ns)
+    }
+
+    /// The newest snapshot at or before `ns` that can be read; its own time says which one it is.
+    #[must_use]
+    pub fn at(&mut self, ns: u64) -> Option<Snapshot> {
+        let behind = self.points.partition_point(|point| point.at_ns <= ns);
+        let (mut part, mut block, mut number) = *self.frames.get(behind.checked_sub(1)?)?;
+        loop {
+            let held = self.block(part, block);
+            if let Some(last) = held.len().checked_sub(1) {
+                return held.get(number.min(last)).cloned();
+            }
+            // The block is damaged: the last frame before it.
+            let first = self.frames.partition_point(|frame| *frame < (part, block, 0));
+            (part, block, number) = *self.frames.get(first.checked_sub(1)?)?;
+        }
+    }
+
+    fn block(&mut self, part: usize, block: usize) -> &[Snapshot] {
+        if self.held.as_ref().is_none_or(|(of, _)| *of != (part, block)) {
+            let snapshots = self.parts.get_mut(part).map_or_else(Vec::new, |part| part.snapshots(block));
+            self.held = Some(((part, block), snapshots));
+        }
+        self.held.as_ref().map_or(&[], |(_, snapshots)| snapshots)
+    }
+}
+
+/// Where the older half of a rotated recording is.
+pub(super) fn older(path: &Path) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(".1");
+    name.into()
+}
