@@ -23,7 +23,7 @@ pub(super) const STAT: &str = "\
 Examples:
   sudo zcscope stat --duration 10s -p 1234
   sudo zcscope stat --json -o report.json -- ./server --once
-  sudo zcscope stat --fail-if 'copied>1%' --fail-if 'silent>0' -- ./benchmark
+  sudo zcscope stat --fail-if 'copied>1%,silent>0,reason:optmem,p99>5ms' -- ./benchmark
   zcscope stat --from run.zcr --json         the report of a recording";
 
 pub(super) const LOAD: &str = "\
@@ -97,3 +97,12 @@ Examples:
   zcscope explain                            all ids: reasons, findings, paths, figures
   zcscope explain no_scatter_gather
   zcscope explain silent_copied_bytes 'held p99'";
+
+pub(super) const SELFTEST: &str = "\
+Examples:
+  sudo zcscope selftest
+  sudo zcscope selftest --json --only capture
+
+Sends a little over loopback and veth pairs in network namespaces of its own, whose fate is known beforehand, and
+compares what was seen with what the generator counted, to the byte. Nothing of the host is changed.
+Exit codes: 0 all right, 1 something was wrong, 3 cannot trace here.";

@@ -55,6 +55,9 @@ enum Verb {
     /// Show a recording in the dashboard; needs no rights.
     #[command(after_help = examples::REPLAY)]
     Replay(commands::replay::Args),
+    /// Check that zcscope tells the truth on this kernel, on links of its own.
+    #[command(after_help = examples::SELFTEST)]
+    Selftest(commands::selftest::Args),
     /// What a reason, finding, path or figure means, and what to do about it.
     #[command(after_help = examples::EXPLAIN)]
     Explain(commands::explain::Args),
@@ -75,6 +78,7 @@ pub fn run() -> ExitCode {
         Verb::Demo(args) => commands::demo::run(args),
         Verb::Record(args) => commands::record::run(args),
         Verb::Replay(args) => commands::replay::run(&args),
+        Verb::Selftest(args) => commands::selftest::run(&args),
         Verb::Explain(args) => commands::explain::run(args),
     };
     match outcome {

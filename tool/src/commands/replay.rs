@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::screen_args::ScreenArgs;
 use super::{Failure, Outcome};
 use crate::model::snapshot::Snapshot;
 use crate::record::Recording;
@@ -22,6 +23,8 @@ pub struct Args {
     /// How fast to begin: 0.25 to 64; the keys of the screen change it.
     #[arg(long, value_name = "N", default_value = "1", value_parser = parse_speed)]
     speed: f64,
+    #[command(flatten)]
+    screen: ScreenArgs,
 }
 
 fn parse_speed(text: &str) -> Result<f64, String> {
@@ -34,6 +37,7 @@ fn parse_speed(text: &str) -> Result<f64, String> {
 /// # Errors
 /// [`Failure::Usage`] when standard output is no terminal, [`Failure::Failed`] when the recording cannot be read.
 pub fn run(args: &Args) -> Outcome {
+    let options = args.screen.options()?;
     let recording = Recording::open(&args.file)?;
     if tui::require_terminal().is_err() {
         let report = format!("zcscope stat --from {}", args.file.display());
@@ -41,7 +45,7 @@ pub fn run(args: &Args) -> Outcome {
             "the dashboard needs a terminal; `{report}` reports without one"
         )));
     }
-    show(recording, &args.file.display().to_string(), args.from.unwrap_or_default(), args.speed)?;
+    show(recording, &args.file.display().to_string(), args.from.unwrap_or_default(), args.speed, &options)?;
     Ok(0)
 }
 
@@ -49,12 +53,18 @@ pub fn run(args: &Args) -> Outcome {
 ///
 /// # Errors
 /// Those of the terminal.
-pub(super) fn show(mut recording: Recording, name: &str, from: Duration, speed: f64) -> Result<(), Failure> {
+pub(super) fn show(
+    mut recording: Recording,
+    name: &str,
+    from: Duration,
+    speed: f64,
+    options: &tui::Options,
+) -> Result<(), Failure> {
     let mut timeline = Timeline::new(u64::MAX);
     recording.take_points().into_iter().for_each(|point| timeline.push(point));
     let from_ns = u64::try_from(from.as_nanos()).unwrap_or(u64::MAX);
     let replay = tui::Replay { archive: &mut recording, timeline, from_ns, speed };
-    tui::run(tui::Source::Replay(replay), &mut tui::NoActions, &tui::Options::default())?;
+    tui::run(tui::Source::Replay(replay), &mut tui::NoActions, options)?;
     recording.notes().iter().for_each(|note| eprintln!("zcscope: {name}: {note}"));
     Ok(())
 }

@@ -11,7 +11,7 @@ mod ids;
 mod rules;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;
 

@@ -64,10 +64,12 @@ fn mapped(ground: Ground<'_>, path: Path) -> Prediction {
         let driver = device.driver.as_deref().unwrap_or("the driver");
         let evidence = format!("{driver} ({}) knows no header split", device.name);
         let assumed = "a driver that does not tell of header split has none";
-        return Prediction {
-            assumed: Some(assumed.into()),
-            ..copied(Reason::RxHeaderSplitMissing, evidence, Some(device))
-        };
+        let mut because = because(Reason::RxHeaderSplitMissing, evidence, None);
+        // What the driver does not know cannot be switched on.
+        because.fix =
+            vec!["a card whose driver has header split (`ethtool -g DEV` lists TCP data split)".into()];
+        let because = Some(because);
+        return Prediction { because, assumed: Some(assumed.into()), ..bare(path, Verdict::Copied) };
     }
     let page = u32::try_from(ground.document.machine.page_bytes).unwrap_or(0);
     if page > 0 && !device.mtu.saturating_sub(HEADERS).is_multiple_of(page) {

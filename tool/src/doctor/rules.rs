@@ -127,7 +127,7 @@ fn optmem_is_small(ground: Ground<'_>) -> Held<'_> {
     let limit = optmem(ground).filter(|limit| *limit >= NOTIFICATION_LEAST)?;
     let room = (limit - NOTIFICATION_LEAST) / NOTIFICATION_BYTES + 1;
     let evidence = format!(
-        "net.core.optmem_max is {limit} B: with {room} notifications not read yet, the next send fails with ENOBUFS"
+        "net.core.optmem_max is {limit} B: room for {room} unread notification(s), then sends fail with ENOBUFS"
     );
     (room < FEW_NOTIFICATIONS).then_some((evidence, None))
 }
@@ -223,9 +223,9 @@ pub(super) fn stays_here(route: &Route) -> bool {
 fn delivered_on_this_host(ground: Ground<'_>) -> Held<'_> {
     let route = ground.route;
     let here = matches!(route.receiver, Receiver::ThisHost | Receiver::SameNamespace) && stays_here(route);
-    let whose = route.receiver_netns.as_deref().map_or_else(String::new, |name| format!(" {name}"));
+    let whose = route.receiver_netns.as_deref().map_or_else(String::new, |name| format!(": that {name}"));
     here.then(|| {
-        (format!("the receiver is in a network namespace of this host{whose}"), route.arrival.as_ref())
+        (format!("the receiver is in another network namespace of this host{whose}"), route.arrival.as_ref())
     })
 }
 

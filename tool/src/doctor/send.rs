@@ -35,8 +35,10 @@ fn prediction(ground: Ground<'_>, path: Path) -> Prediction {
     if let Some(why) = ground.document.unavailable.get(path.name()) {
         return Prediction { why: Some(why.clone()), ..bare(path, Verdict::Unavailable) };
     }
-    if !path.wants_zerocopy() {
-        return by_design(ground, path);
+    match path {
+        Path::Devmem => return devmem(ground, path),
+        _ if !path.wants_zerocopy() => return by_design(ground, path),
+        _ => {}
     }
     let holding = || RULES.iter().filter_map(|rule| Some((rule.effect, rule.because(ground, path)?)));
     let decisive = holding().find(|(effect, _)| *effect != Effect::Besides);
@@ -47,7 +49,6 @@ fn prediction(ground: Ground<'_>, path: Path) -> Prediction {
     };
     match decisive {
         Some((effect, because)) => Prediction { because: Some(because), also, ..bare(path, verdict(effect)) },
-        None if path == Path::Devmem => devmem(path),
         None => Prediction {
             why: Some(why_not_copied(ground, path)),
             also,
@@ -83,10 +84,17 @@ fn ktls(ground: Ground<'_>, copies: Prediction) -> Prediction {
     Prediction { because: Some(because(Reason::Ktls, evidence, offload)), ..copies }
 }
 
-fn devmem(path: Path) -> Prediction {
-    let why =
-        "whether the driver takes device memory shows only when some is bound; the kernel has the command";
-    Prediction { why: Some(why.into()), ..bare(path, Verdict::Unknown) }
+/// Device memory is unreadable to the kernel: it is never copied, and goes nowhere but through a card.
+fn devmem(ground: Ground<'_>, path: Path) -> Prediction {
+    let (verdict, why) = if stays_here(ground.route) {
+        (Verdict::Unavailable, "device memory leaves through a network card only, and none is on the way")
+    } else {
+        (
+            Verdict::Unknown,
+            "the kernel has the command; whether the driver takes device memory shows only when some is bound",
+        )
+    };
+    Prediction { why: Some(why.into()), ..bare(path, verdict) }
 }
 
 fn why_not_copied(ground: Ground<'_>, path: Path) -> String {

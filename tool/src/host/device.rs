@@ -85,6 +85,14 @@ impl Device {
     }
 }
 
+/// Switches scatter-gather of a device of the calling thread's network namespace; what needs it goes off with it.
+///
+/// # Errors
+/// There is no such device, it cannot, or this process may not.
+pub fn set_scatter_gather(name: &str, on: bool) -> io::Result<()> {
+    Asker::new(name)?.set_feature(Feature::ScatterGather, on)
+}
+
 fn kind(flags: i32, driver: &str, bus: &str) -> DeviceKind {
     match driver {
         _ if flags & libc::IFF_LOOPBACK != 0 => DeviceKind::Loopback,

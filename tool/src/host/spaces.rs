@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::IpAddr;
+use std::path::Path;
 
 use nix::ifaddrs::getifaddrs;
 
@@ -13,39 +14,54 @@ use super::netns::{NAMED, Namespace, names};
 pub struct Space {
     /// Its inode number.
     pub inode: u64,
-    /// Its name, or else a process in it.
+    /// Its name, or else whose it is.
     pub name: String,
     /// The way into it.
     pub namespace: Namespace,
 }
 
-/// Finds them; those this process may not see are left out.
+/// Finds them, and those this process itself holds open; those it may not see are left out.
 #[must_use]
 pub fn spaces() -> Vec<Space> {
     let mut found: BTreeMap<u64, Space> = BTreeMap::new();
-    let mut add = |namespace: std::io::Result<Namespace>, name: String| {
+    let mut add = |namespace: std::io::Result<Namespace>, name: &dyn Fn() -> String| {
         if let Ok(namespace) = namespace
             && let Ok(inode) = namespace.inode()
         {
-            found.entry(inode).or_insert(Space { inode, name, namespace });
+            found.entry(inode).or_insert_with(|| Space { inode, name: name(), namespace });
         }
     };
     for (_, name) in names() {
-        let path = std::path::Path::new(NAMED).join(&name);
-        add(Namespace::open(&path), name);
+        add(Namespace::open(&Path::new(NAMED).join(&name)), &|| format!("{name:?}"));
     }
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    for pid in entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()) {
-        let comm = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        add(Namespace::of_process(pid), format!("of process {pid} ({})", comm.trim_end()));
+    add(Namespace::of_process(1), &|| "of the host itself".into());
+    for pid in numbers("/proc") {
+        let comm = || fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        add(Namespace::of_process(pid), &|| format!("of process {pid} ({})", comm().trim_end()));
+    }
+    for fd in numbers("/proc/self/fd") {
+        let path = format!("/proc/self/fd/{fd}");
+        if fs::read_link(&path).is_ok_and(|target| target.to_string_lossy().starts_with("net:[")) {
+            add(Namespace::open(Path::new(&path)), &|| "made by zcscope".into());
+        }
     }
     found.into_values().collect()
 }
 
-/// The namespace among these that has this address; `None` also where they may not be entered.
+/// Names in a directory that are numbers, in their order.
+fn numbers(directory: &str) -> Vec<u32> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut numbers: Vec<u32> =
+        entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+/// The namespace among these, but for `but`, that has this address; `None` also where they may not be entered.
 #[must_use]
-pub fn owner(spaces: &[Space], address: IpAddr) -> Option<&Space> {
-    let has = |space: &&Space| space.namespace.enter(|| is_own(address)).unwrap_or(false);
+pub fn owner(spaces: &[Space], address: IpAddr, but: u64) -> Option<&Space> {
+    let has =
+        |space: &&Space| space.inode != but && space.namespace.enter(|| is_own(address)).unwrap_or(false);
     spaces.iter().find(has)
 }
 
@@ -71,6 +87,7 @@ mod tests {
         let own = Namespace::current().unwrap().inode().unwrap();
         let spaces = spaces();
         assert!(spaces.iter().any(|space| space.inode == own));
-        assert!(owner(&spaces, "192.0.2.77".parse().unwrap()).is_none());
+        assert!(owner(&spaces, "127.0.0.1".parse().unwrap(), 0).is_some());
+        assert!(owner(&spaces, "192.0.2.77".parse().unwrap(), own).is_none());
     }
 }

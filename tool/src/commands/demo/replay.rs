@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::commands::{Failure, replay};
 use crate::record::Recording;
+use crate::tui;
 
 /// Made by `cargo xtask recording`: a guest kernel, four loads, two network cards and loopback.
 const DEMO: &[u8] = include_bytes!("../../../recordings/demo.zcr");
@@ -12,9 +13,9 @@ const DEMO: &[u8] = include_bytes!("../../../recordings/demo.zcr");
 ///
 /// # Errors
 /// Those of the terminal.
-pub(super) fn run() -> Result<(), Failure> {
+pub(super) fn run(options: &tui::Options) -> Result<(), Failure> {
     let recording = Recording::from_bytes("the recording of the demo", DEMO)?;
-    replay::show(recording, "demo", Duration::ZERO, 1.0)
+    replay::show(recording, "demo", Duration::ZERO, 1.0, options)
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ use anyhow::Context;
 
 use super::ending::{Ended, Ending};
 use super::traffic::Traffic;
-use crate::commands::live_recording::LiveRecording;
 use crate::commands::{Failure, add_facts};
 use crate::host::facts::Watcher;
 use crate::model::snapshot::Snapshot;
@@ -34,9 +33,8 @@ impl Watch {
     }
 
     /// Shows the dashboard until it is quit, or the demo ends.
-    pub(super) fn dashboard(mut self, duration: Option<Duration>) -> Result<(), Failure> {
-        let options = tui::Options { duration, ..tui::Options::default() };
-        match tui::run(tui::Source::Live(&mut self), &mut LiveRecording::default(), &options) {
+    pub(super) fn dashboard(mut self, options: &tui::Options) -> Result<(), Failure> {
+        match tui::run(tui::Source::Live(&mut self), &mut tui::NoActions, options) {
             Err(error) if !error.is::<Ended>() => Err(error.into()),
             _ => Ok(()),
         }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Args, verdict, write_report};
+use super::{Args, report};
 use crate::commands::{Failure, Outcome};
 use crate::record::Recording;
 use crate::units::clock;
@@ -24,12 +24,7 @@ pub(super) fn run(file: &Path, args: &Args) -> Outcome {
         );
     }
     let args = Args { command: recording.about().command.clone(), ..args.clone() };
-    write_report(&snapshot, &args)?;
-    let violated = verdict(&snapshot, &args.fail_if)?;
-    if let Some(sentence) = &violated {
-        eprintln!("zcscope: {sentence}");
-    }
-    Ok(u8::from(violated.is_some()))
+    report(&snapshot, &args)?.tell()
 }
 
 fn nothing_at(file: &Path, at: u64, oldest: u64) -> Failure {

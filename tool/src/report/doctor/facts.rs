@@ -21,40 +21,44 @@ pub(super) fn tracing(tracing: &Tracing) -> Vec<String> {
         tracing.backend.as_deref().unwrap_or("?"),
         tracing.map_bytes.map_or_else(|| "?".into(), bytes)
     ));
-    for (why, facts) in grouped(known.iter().flat_map(|fact| {
-        fact.refused
-            .iter()
-            .map(|refusal| (format!("not by {}: {}", refusal.backend, refusal.why), fact.fact.as_str()))
-    })) {
-        let of = if facts.len() > 3 { format!("{} facts", facts.len()) } else { facts.join(", ") };
-        lines.extend(wrap(&format!("{why} ({of})"), "  ", "    "));
+    lines.extend(
+        refusals(tracing).into_iter().flat_map(|(backend, why)| {
+            wrap(&format!("{backend} is not used everywhere: {why}"), "  ", "    ")
+        }),
+    );
+    let missing =
+        tracing.facts.iter().filter_map(|fact| Some((own_reason(fact.why_not.as_ref()?), &fact.fact)));
+    let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
+    for (why, fact) in missing {
+        match groups.iter_mut().find(|(other, _)| *other == why) {
+            Some((_, facts)) => facts.push(fact),
+            None => groups.push((why, vec![fact])),
+        }
     }
-    let missing = tracing.facts.iter().filter_map(|fact| Some((fact.why_not.clone()?, fact.fact.as_str())));
-    for (why, facts) in grouped(missing) {
+    for (why, facts) in groups {
         lines.extend(wrap(&format!("not known: {}: {why}", facts.join(", ")), "  ", "    "));
     }
     lines
 }
 
-/// Names with the same text stand together, in the order the texts came; refusals of single functions count as one.
-fn grouped<'a>(pairs: impl Iterator<Item = (String, &'a str)>) -> Vec<(String, Vec<&'a str>)> {
-    let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
-    for (why, fact) in pairs {
-        let kind = without_function(&why);
-        match groups.iter_mut().find(|(other, _)| without_function(other) == kind) {
-            Some((_, facts)) => facts.push(fact),
-            None => groups.push((why, vec![fact])),
+/// The first refusal of each better back end: the others say the same of other functions.
+fn refusals(tracing: &Tracing) -> Vec<(&str, &str)> {
+    let mut first: Vec<(&str, &str)> = Vec::new();
+    for refusal in tracing.facts.iter().flat_map(|fact: &Fact| &fact.refused) {
+        if first.iter().all(|(backend, _)| *backend != refusal.backend) {
+            first.push((&refusal.backend, &refusal.why));
         }
     }
-    groups
+    first
 }
 
-/// `fentry on tcp_sendmsg was refused` is the same refusal for every function.
-fn without_function(why: &str) -> String {
-    match (why.find(" on "), why.find(" was refused")) {
-        (Some(from), Some(to)) if from < to => format!("{}{}", &why[..from], &why[to..]),
-        _ => why.to_owned(),
-    }
+/// Why a fact is missing, without what every missing fact says: which back ends the kernel refused.
+fn own_reason(why: &str) -> String {
+    let common = |part: &&str| {
+        part.contains(" was refused (") || part.contains("has no kprobes") || part.ends_with("needed")
+    };
+    let parts: Vec<&str> = why.split("; ").filter(|part| !common(part)).collect();
+    if parts.is_empty() { why.to_owned() } else { parts.join("; ") }
 }
 
 /// What holds for every route.
@@ -133,7 +137,7 @@ pub(super) fn route(route: &Route) -> Vec<String> {
     lines.extend(route.devices.iter().flat_map(|device| self::device(device, "through")));
     lines.extend(route.arrival.iter().flat_map(|device| self::device(device, "arrives at")));
     if let Some(space) = &route.receiver_netns {
-        lines.extend(wrap(&format!("received on this host, in network namespace {space}"), "  ", "    "));
+        lines.extend(wrap(&format!("received on this host, in the network namespace {space}"), "  ", "    "));
     }
     lines
 }

@@ -12,8 +12,7 @@ const INDENT: &str = "               ";
 pub(super) fn sends(route: &Route) -> Vec<String> {
     let mut lines = block(&format!("What sends {} will be", route.name), &route.send);
     if route.send.iter().any(|prediction| prediction.observed.is_some()) {
-        lines.extend(heading("  path                 predicted                  observed"));
-        lines.remove(lines.len() - 2);
+        lines.extend(heading("  path                predicted                         observed"));
         lines.extend(route.send.iter().flat_map(trial));
     }
     lines
@@ -97,7 +96,7 @@ fn trial(prediction: &Prediction) -> Vec<String> {
         None => "n/a",
     };
     let mut lines = vec![format!(
-        "  {:<20} {:<26} {:<7} {}",
+        "  {:<19} {:<25} {:<7} {}",
         prediction.path.name(),
         with(prediction.verdict, expected),
         mark,
@@ -109,21 +108,14 @@ fn trial(prediction: &Prediction) -> Vec<String> {
     lines
 }
 
+/// How much was copied; the reason is the one predicted, or else the note says so.
 fn seen(observed: &Observed) -> String {
     let tilde = if observed.inferred { "~" } else { "" };
-    let reason = match observed.verdict {
-        Verdict::Refused => observed.refused.first(),
-        Verdict::Copied | Verdict::PartlyCopied => observed.reasons.first(),
-        _ => None,
-    };
     let mut text = match (observed.verdict, observed.copied_bytes) {
         (Verdict::CopiesByDesign, _) => bytes(observed.bytes),
         (Verdict::Refused, _) | (_, None) => word(observed.verdict).to_owned(),
         (_, Some(copied)) => format!("{tilde}{} copied", percent(copied, observed.bytes)),
     };
-    if let Some(reason) = reason {
-        text.push_str(&format!(" {reason}"));
-    }
     if observed.silent_copied_bytes.is_some_and(|silent| silent > 0) {
         text.push_str(", untold");
     }
