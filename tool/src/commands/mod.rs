@@ -6,6 +6,8 @@ pub mod load;
 pub mod matrix;
 pub mod peer_args;
 pub mod place;
+mod save;
+mod screen;
 pub mod sink;
 pub mod stat;
 pub mod top;

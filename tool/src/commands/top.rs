@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::screen::ScreenActions;
 use super::trace_args::TraceArgs;
 use super::{Failure, Outcome};
 use crate::host::facts::Watcher;
@@ -34,7 +35,7 @@ pub fn run(args: Args) -> Outcome {
     let mut feed = ProbeFeed::new(probe);
     tui::run(
         tui::Source::Live(&mut feed),
-        &mut tui::NoActions,
+        &mut ScreenActions,
         &tui::Options { duration, ..tui::Options::default() },
     )?;
     Ok(0)

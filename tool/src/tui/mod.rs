@@ -6,7 +6,6 @@ mod effect;
 #[cfg(test)]
 mod fixtures;
 mod keys;
-mod past;
 mod player;
 mod run;
 #[cfg(test)]
