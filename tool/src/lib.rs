@@ -5,7 +5,9 @@
 
 pub mod cli;
 pub mod commands;
+pub mod config;
 pub mod diagnose;
+pub mod doctor;
 pub mod explain;
 pub mod host;
 pub mod load;
@@ -13,6 +15,7 @@ pub mod matrix;
 pub mod model;
 pub mod privilege;
 pub mod probe;
+pub mod query;
 pub mod record;
 pub mod report;
 pub mod timeline;

@@ -19,9 +19,9 @@ fn program() -> &'static str {
     PROGRAM.get_or_init(|| {
         let path = PathBuf::from(env!("CARGO_BIN_EXE_zcscope")).with_file_name("examples").join("screen");
         if !path.exists() {
-            let built =
-                Command::new(env!("CARGO")).args(["build", "-q", "-p", "zcscope", "--example", "screen"]);
-            assert!({ built }.status().unwrap().success(), "the example cannot be built");
+            let mut cargo = Command::new(env!("CARGO"));
+            let built = cargo.args(["build", "-q", "-p", "zcscope", "--example", "screen"]).status();
+            assert!(built.unwrap().success(), "the example cannot be built");
         }
         path.to_str().unwrap().to_owned()
     })

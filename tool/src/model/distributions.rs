@@ -7,7 +7,7 @@ use zcscope_common::{HIST_BUCKETS, Hist, Spread, bucket_bounds};
 use super::snapshot::{BEFORE_DELAYED_ACK_NS, DELAYED_ACK_NS, DelayedAcks, Percentiles, SpreadFigures};
 
 /// `None` while nothing was recorded.
-pub(super) fn percentiles(hist: &Hist) -> Option<Percentiles> {
+pub(crate) fn percentiles(hist: &Hist) -> Option<Percentiles> {
     Some(Percentiles {
         count: hist.count,
         min: hist.min()?,
@@ -53,7 +53,7 @@ pub(super) fn spread_figures(spread: &Spread) -> Option<SpreadFigures> {
 }
 
 /// Durations as a delayed ACK makes them.
-pub(super) fn delayed_acks(hist: &Hist) -> DelayedAcks {
+pub(crate) fn delayed_acks(hist: &Hist) -> DelayedAcks {
     DelayedAcks { sends: within(hist, &DELAYED_ACK_NS), before: within(hist, &BEFORE_DELAYED_ACK_NS) }
 }
 

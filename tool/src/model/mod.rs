@@ -2,7 +2,7 @@
 
 mod account;
 mod copies;
-mod distributions;
+pub(crate) mod distributions;
 mod files;
 mod gauges;
 mod groups;
@@ -17,6 +17,7 @@ pub(crate) mod serial;
 mod since;
 pub mod snapshot;
 mod sockets;
+pub mod sparse;
 mod state;
 
 pub use state::Model;

@@ -18,6 +18,7 @@ use super::snapshot::{
     Completions, CopyFigures, DeviceFigures, History, LatencyFigures, Ledger, Lost, PathFigures,
     ProcessFigures, Snapshot, SocketFigures, WrongSends,
 };
+use super::sparse::SparseHist;
 
 impl Snapshot {
     /// What happened since an earlier snapshot of the same trace. Subjects (sockets, processes, devices, files) on
@@ -184,6 +185,11 @@ fn ends(now: &Completions, mark: &Completions) -> Completions {
         now.sends = now.sends.saturating_sub(mark.sends);
         now.before = now.before.saturating_sub(mark.before);
     }
+    let release = match (&now.release, &mark.release) {
+        (Some(now), Some(mark)) => Some(difference(&now.widen(), &mark.widen())),
+        (Some(now), None) if mark.latency.is_none() => Some(now.widen()),
+        _ => None,
+    };
     Completions {
         sends: now.sends.saturating_sub(mark.sends),
         units: now.units.saturating_sub(mark.units),
@@ -198,7 +204,8 @@ fn ends(now: &Completions, mark: &Completions) -> Completions {
         unsent_bytes: now.unsent_bytes.saturating_sub(mark.unsent_bytes),
         disagreements,
         range_length: begun(now.range_length, mark.range_length),
-        latency: begun(now.latency, mark.latency),
+        latency: release.as_ref().map_or_else(|| begun(now.latency, mark.latency), percentiles),
+        release: release.map(|hist| Arc::new(SparseHist::of(&hist))),
         delayed_acks,
         queue_latency: begun(now.queue_latency, mark.queue_latency),
         read_latency: begun(now.read_latency, mark.read_latency),

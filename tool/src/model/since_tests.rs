@@ -161,6 +161,8 @@ fn copies_refusals_and_notifications_are_those_since() {
             count: n,
             bytes: n * 100,
             bytes_per_s: 0,
+            first_ns: 0,
+            last_ns: 0,
         });
         let ends = Completions {
             sends: wrong,
@@ -208,8 +210,18 @@ fn percentiles_are_of_what_ended_since() {
     let latency: Percentiles = since.paths[0].completions.as_ref().unwrap().latency.unwrap();
     assert_eq!((latency.count, latency.min), (3, 5_000));
     assert!(latency.max < 10_000 && latency.p50 < 6_000, "{latency:?}");
-    // Of a socket there is no histogram: what it was at the mark hides what came after.
+    // Of a socket without a histogram, what it was at the mark hides what came after; of one with, it does not.
     let mark = Snapshot { sockets: vec![socket(1, mark.paths.clone())], ..mark };
     let now = Snapshot { sockets: vec![socket(1, now.paths.clone())], ..now };
-    assert_eq!(now.since(&mark).sockets[0].paths[0].completions.as_ref().unwrap().latency, None);
+    let of_socket = |now: &Snapshot, mark: &Snapshot| {
+        now.since(mark).sockets[0].paths[0].completions.as_ref().unwrap().latency
+    };
+    assert_eq!(of_socket(&now, &mark), None);
+    let with_histogram = |snapshot: &Snapshot| {
+        let mut paths = snapshot.paths.clone();
+        let sparse = SparseHist::of(&snapshot.latency[0].hist);
+        paths[0].completions.as_mut().unwrap().release = Some(Arc::new(sparse));
+        Snapshot { sockets: vec![socket(1, paths)], ..snapshot.clone() }
+    };
+    assert_eq!(of_socket(&with_histogram(&now), &with_histogram(&mark)), Some(latency));
 }

@@ -12,6 +12,7 @@ use crate::host::facts::HostFacts;
 
 use super::sample::{BounceSample, CopyKind, FileReads, FileSample, MapSample};
 use super::serial;
+use super::sparse::SparseHist;
 
 /// The state of the world at one moment. Recordings keep these types by the names of their fields: a field added later
 /// is an `Option` or has `#[serde(default)]`. What changes seldom (skipped here) stands beside it in a frame.
@@ -233,6 +234,12 @@ pub struct CopyFigures {
     pub bytes: u64,
     /// Bytes per second over the last interval.
     pub bytes_per_s: u64,
+    /// End of the first interval it was seen in, ns since tracing began.
+    #[serde(default)]
+    pub first_ns: u64,
+    /// End of the last one.
+    #[serde(default)]
+    pub last_ns: u64,
 }
 
 /// Ends of zero-copy sends.
@@ -269,6 +276,8 @@ pub struct Completions {
     pub range_length: Option<SpreadFigures>,
     /// Accepted -> released; over all traffic and per socket.
     pub latency: Option<Percentiles>,
+    /// The durations behind `latency`; only per socket, and only of sockets that found room.
+    pub release: Option<Arc<SparseHist>>,
     /// Of those, releases as late as a delayed ACK makes them; only over all traffic.
     pub delayed_acks: Option<DelayedAcks>,
     /// Released -> notification queued; only over all traffic.

@@ -3,21 +3,31 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use zcscope_common::Path;
+use zcscope_common::{Hist, Path};
 
 use super::account::{Account, View};
 use super::copies::Row;
+use super::distributions::percentiles;
 use super::gauges::SocketGauges;
 use super::hash::ById;
 use super::places::PlaceIds;
 use super::sample::SocketSample;
 use super::snapshot::{Percentiles, Place, SocketFigures};
+use super::sparse::SparseHist;
 
 /// Ended sockets kept in detail; older ones stand in their process and in the totals.
 pub(super) const MAX_ENDED: usize = 10_000;
 
 /// Samples after its end in which a socket's copy rows may still come.
 const GRACE: u64 = 2;
+
+/// Release latency of a socket on one path. Whole histograms of ten thousand sockets would take 33 MB.
+#[derive(Clone, Debug)]
+struct Release {
+    path: Path,
+    percentiles: Percentiles,
+    durations: Arc<SparseHist>,
+}
 
 /// One socket.
 #[derive(Clone, Debug)]
@@ -32,8 +42,8 @@ pub(super) struct Socket {
     pub(super) gauges: Option<SocketGauges>,
     /// Where it lives.
     pub(super) place: PlaceIds,
-    /// Release latency per path: percentiles only, a histogram for each of ten thousand would take 33 MB.
-    release: Vec<(Path, Percentiles)>,
+    /// Release latency per path.
+    release: Vec<Release>,
     /// Bytes over all paths.
     bytes: u64,
     /// Sample of the last change.
@@ -117,14 +127,19 @@ impl Socket {
 
     /// Releases measured on a path so far.
     pub(super) fn releases(&self, path: Path) -> u64 {
-        self.release.iter().find(|(of, _)| *of == path).map_or(0, |(_, latency)| latency.count)
+        self.release
+            .iter()
+            .find(|release| release.path == path)
+            .map_or(0, |release| release.percentiles.count)
     }
 
-    /// Newer percentiles of its release latency.
-    pub(super) fn released(&mut self, path: Path, latency: Percentiles, tick: u64) {
-        match self.release.iter_mut().find(|(of, _)| *of == path) {
-            Some((_, old)) => *old = latency,
-            None => self.release.push((path, latency)),
+    /// Newer release latency.
+    pub(super) fn released(&mut self, path: Path, hist: &Hist, tick: u64) {
+        let Some(percentiles) = percentiles(hist) else { return };
+        let new = Release { path, percentiles, durations: Arc::new(SparseHist::of(hist)) };
+        match self.release.iter_mut().find(|release| release.path == path) {
+            Some(old) => *old = new,
+            None => self.release.push(new),
         }
         self.changed = tick;
     }
@@ -134,9 +149,12 @@ impl Socket {
         let current = self.built == view.tick || (self.built > 0 && self.changed < self.built);
         if !current {
             let mut paths = self.account.figures(view);
-            for (path, latency) in &self.release {
-                let of_path = paths.iter_mut().filter(|figures| figures.path == *path);
-                of_path.filter_map(|f| f.completions.as_mut()).for_each(|c| c.latency = Some(*latency));
+            for release in &self.release {
+                let of_path = paths.iter_mut().filter(|figures| figures.path == release.path);
+                for completions in of_path.filter_map(|figures| figures.completions.as_mut()) {
+                    completions.latency = Some(release.percentiles);
+                    completions.release = Some(Arc::clone(&release.durations));
+                }
             }
             let figures = Arc::make_mut(&mut self.figures);
             figures.paths = paths;

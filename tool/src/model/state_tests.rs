@@ -256,8 +256,11 @@ fn the_release_latency_of_a_socket_outlives_it() {
     model.absorb(Sample { socket_latency: latency(50_000, 10), ..sample(1, vec![zc(1, 100), zc(2, 5)]) });
     let of = |model: &mut Model| {
         let s = model.snapshot();
-        let of = |at: usize| only_path(&s.sockets[at].paths).completions.clone().unwrap().latency;
-        (of(0).map(|l| l.count), of(1))
+        let of = |at: usize| only_path(&s.sockets[at].paths).completions.clone().unwrap();
+        let durations = of(0).release.map(|hist| hist.widen().count);
+        assert_eq!(durations, of(0).latency.map(|latency| latency.count));
+        assert_eq!(of(1).release, None);
+        (durations, of(1).latency)
     };
     assert_eq!(of(&mut model), (Some(10), None));
     let end = Sample { at_ns: 2 * SECOND, ended: vec![zc(1, 150)], ..sample(2, vec![zc(2, 5)]) };

@@ -3,9 +3,11 @@
 //! A snapshot says how things stand, a [`Point`] what happened in between; charts, heat maps and the list of events
 //! are made of points alone, live as in a replay.
 
+pub mod events;
 mod point;
 
-pub use point::{Event, LatencyPoint, PathPoint, Point};
+pub use events::Event;
+pub use point::{CopyPoint, LatencyPoint, PathPoint, Point};
 
 use std::collections::VecDeque;
 

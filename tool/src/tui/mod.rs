@@ -2,14 +2,22 @@
 
 mod app;
 mod clock;
+mod dispatch;
 mod effect;
 #[cfg(test)]
 mod fixtures;
-mod keys;
+#[cfg(test)]
+mod fixtures_timeline;
+pub mod keys;
+mod order;
 mod player;
+mod regions;
 mod run;
 #[cfg(test)]
 mod screens;
+mod selection;
+mod series;
+mod settings;
 mod shown;
 mod source;
 mod suspend;
@@ -18,6 +26,8 @@ mod terminal;
 mod text;
 mod theme;
 mod totals;
+#[cfg(test)]
+mod view_tests;
 mod views;
 mod waits;
 
@@ -26,26 +36,31 @@ use std::time::Duration;
 pub use app::{App, Intent, RateUnit};
 pub use clock::{Clock, Pace};
 pub use effect::{Actions, NoActions};
+pub use keys::{Chord, Keymap};
 pub use run::run;
+pub use settings::Settings;
 pub use shown::Shown;
 pub use source::{Archive, Feed, Replay, Source};
 pub use terminal::{NotATerminal, require as require_terminal};
-pub use theme::Theme;
+pub use text::nearest;
+pub use theme::{Depth, Environment, Meaning, Named, Theme};
+pub use views::input::Typed;
 pub use views::{View, draw};
 
 /// How to show it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// End by itself after this time.
     pub duration: Option<Duration>,
     /// Time between two snapshots.
     pub tick: Duration,
-    /// Styles.
-    pub theme: Theme,
+    /// How it looks and starts.
+    pub settings: Settings,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { duration: None, tick: Duration::from_millis(250), theme: Theme::from_env() }
+        let settings = Settings { theme: Theme::from_env(), ..Settings::default() };
+        Self { duration: None, tick: Duration::from_millis(250), settings }
     }
 }

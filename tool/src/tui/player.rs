@@ -91,7 +91,7 @@ impl<'a> Player<'a> {
             self.shown.advance(snapshot);
         } else {
             let before = newest.as_ref().unwrap_or_else(|| self.shown.whole());
-            let point = Point::between(before, &snapshot);
+            let point = Point::told(before, &snapshot);
             self.shown.timeline.push(point);
             *newest = Some(snapshot);
         }

@@ -3,7 +3,7 @@
 use super::clock::Clock;
 use crate::diagnose::{self, Finding};
 use crate::model::snapshot::Snapshot;
-use crate::timeline::{Point, Timeline};
+use crate::timeline::{Point, Timeline, events};
 
 /// The data of a frame.
 #[derive(Clone, Debug, Default)]
@@ -50,8 +50,15 @@ impl Shown {
 
     /// Takes in the next snapshot and what moved since the one shown.
     pub fn advance(&mut self, snapshot: Snapshot) {
-        self.timeline.push(Point::between(self.whole(), &snapshot));
+        if self.whole.is_some() {
+            // The findings at hand are about the change since the baseline.
+            self.timeline.push(Point::told(self.whole(), &snapshot));
+            return self.put(snapshot);
+        }
+        let (before, findings) = (std::mem::take(&mut self.snapshot), std::mem::take(&mut self.findings));
         self.put(snapshot);
+        let events = events::between(&before, &self.snapshot, &findings, &self.findings);
+        self.timeline.push(Point { events, ..Point::between(&before, &self.snapshot) });
     }
 
     /// The cursor, ns since tracing began: charts end here.

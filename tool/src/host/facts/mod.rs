@@ -2,8 +2,9 @@
 //! them, kernel settings per network namespace, the state of single connections, where processes may run. Every
 //! part is optional: what cannot be read is absent, and no finding rests on it.
 
-mod features;
+pub(super) mod features;
 mod machine;
+mod own;
 mod tcp;
 mod watch;
 
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::features::{Switch, Switches};
 pub use self::machine::{MachineFacts, NumaNode};
+pub use self::own::OwnCost;
 pub use self::tcp::TcpFacts;
 pub use self::watch::Watcher;
 use super::device::Device;
@@ -37,6 +39,8 @@ pub struct HostFacts {
     pub machine: MachineFacts,
     /// Inode number of zcscope's own network namespace.
     pub own_netns: Option<u32>,
+    /// What zcscope itself takes; `None` not known.
+    pub own_cost: Option<OwnCost>,
 }
 
 /// Facts of one network namespace.
@@ -87,6 +91,12 @@ pub struct Wanted {
     pub dev: Option<String>,
 }
 
+/// Facts of the machine, as they are now.
+#[must_use]
+pub fn machine() -> MachineFacts {
+    machine::read()
+}
+
 impl HostFacts {
     /// Reads what is to be known about these connections. What was known of namespaces and connections that are gone
     /// by now stays, as long as they are wanted.
@@ -95,7 +105,8 @@ impl HostFacts {
         let own =
             Namespace::current().and_then(|own| own.inode()).ok().and_then(|own| u32::try_from(own).ok());
         let (taps, machine) = (taps().ok(), machine::read());
-        let mut facts = HostFacts { taps, machine, own_netns: own, ..HostFacts::default() };
+        let own_cost = own::read(before.own_cost.as_ref());
+        let mut facts = HostFacts { taps, machine, own_netns: own, own_cost, ..HostFacts::default() };
         let mut by_netns: BTreeMap<u32, Vec<&Wanted>> = BTreeMap::new();
         wanted.iter().for_each(|socket| by_netns.entry(socket.netns).or_default().push(socket));
         let names = netns::names();

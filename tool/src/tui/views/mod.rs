@@ -2,14 +2,17 @@
 
 pub(super) mod copies;
 pub(super) mod events;
+pub(super) mod explain;
 pub(super) mod flows;
 mod footer;
 mod header;
 mod help;
 pub(super) mod host;
+pub(super) mod input;
 pub(super) mod latency;
 pub(super) mod load;
 pub(super) mod overview;
+mod page;
 mod panel;
 pub(super) mod pinning;
 pub(super) mod receive;
@@ -19,9 +22,11 @@ use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 
+use input::Input;
+
 use super::app::{App, Intent};
 use super::shown::Shown;
-use super::theme::Theme;
+use super::theme::{Theme, ascii};
 use crate::model::snapshot::Snapshot;
 
 /// A view, in the order of its key.
@@ -50,10 +55,34 @@ pub(super) struct Entry {
     draw: Draw,
     /// Does what was asked; true when it was the view's business.
     pub(super) handle: fn(&mut App, &Shown, Intent) -> bool,
+    /// Ids of the room `explain` (or names on screen) that `?` offers, in the order on screen, the selected one first.
+    pub(super) topics: fn(&App, &Shown) -> Vec<String>,
+    /// The line that is being written, or could be.
+    pub(super) input: fn(&mut App) -> Option<&mut Input>,
+}
+
+/// What a view explains that does not say: nothing.
+fn topics(_app: &App, _shown: &Shown) -> Vec<String> {
+    Vec::new()
+}
+
+/// The line of a view that has none.
+fn input(_app: &mut App) -> Option<&mut Input> {
+    None
 }
 
 /// Draws on a rectangle.
 type Draw = fn(Scene<'_>, Rect, &mut Buffer);
+
+/// A function of a view's module, or the one of the same name here where the module has none.
+macro_rules! own_or_default {
+    ($module:ident $function:ident) => {{
+        // What the glob finds stands before what is outside of the block.
+        #[allow(unused_imports, reason = "the module need not have it")]
+        use $module::*;
+        $function
+    }};
+}
 
 macro_rules! views {
     ($($view:ident $module:ident $name:literal $question:literal;)*) => {
@@ -64,6 +93,8 @@ macro_rules! views {
             question: $question,
             draw: $module::draw,
             handle: $module::handle,
+            topics: own_or_default!($module topics),
+            input: own_or_default!($module input),
         }),*];
 
         /// What each view remembers.
@@ -93,6 +124,11 @@ impl View {
         &VIEWS[self as usize]
     }
 
+    /// Every view with the name on its tab.
+    pub fn names() -> impl Iterator<Item = (Self, &'static str)> {
+        VIEWS.iter().map(|entry| (entry.view, entry.name))
+    }
+
     /// The view so many tabs away.
     pub(super) const fn step(self, by: isize) -> Self {
         let count = VIEWS.len() as isize;
@@ -113,6 +149,19 @@ pub(super) struct Scene<'a> {
 }
 
 impl Scene<'_> {
+    /// A click on this area asks this.
+    #[allow(dead_code, reason = "offered to every view")]
+    pub(super) fn click(&self, area: Rect, intent: Intent) {
+        self.app.regions.click(area, intent);
+    }
+
+    /// Each line of this area is a row of the view's panel of this number, from row `first` of `rows` on: a click asks
+    /// [`Intent::Pick`], the wheel [`Intent::Wheel`].
+    #[allow(dead_code, reason = "offered to every view")]
+    pub(super) fn rows(&self, area: Rect, panel: usize, first: usize, rows: usize) {
+        self.app.regions.rows(area, panel, first, rows);
+    }
+
     /// A rate in bytes per second, in the unit chosen: at most 11 columns.
     pub(super) fn rate(&self, bytes_per_s: u64) -> String {
         self.app.units.rate(bytes_per_s)
@@ -139,6 +188,7 @@ pub fn draw(frame: &mut Frame<'_>, app: &App, shown: &Shown) {
     };
     let parts: [(Rect, Draw); 4] =
         [(header, header::draw), (tabs, tabs::draw), (body, app.view.entry().draw), (footer, footer::draw)];
+    app.regions.clear();
     let buf = frame.buffer_mut();
     for (rect, draw) in parts {
         if !rect.is_empty() {
@@ -147,6 +197,11 @@ pub fn draw(frame: &mut Frame<'_>, app: &App, shown: &Shown) {
     }
     if app.help {
         help::draw(scene, area, buf);
+    } else if app.explain.is_some() {
+        explain::draw(scene, area, buf);
+    }
+    if app.theme.is_ascii() {
+        ascii::replace(buf);
     }
 }
 

@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, BorderType, Borders, Widget as _};
+use ratatui::widgets::{Block, Borders, Widget as _};
 
 use super::Scene;
 use crate::tui::text;
@@ -25,10 +25,10 @@ pub(super) fn frame(
     let border = if focused { theme.border_focus } else { theme.border };
     let borders = if scene.boxed { Borders::ALL } else { Borders::TOP };
     // The focused panel carries a mark as well: colour is never the only sign.
-    let mark = if focused { "▸ " } else { " " };
-    let used = text::width(mark) + text::width(title) + 1;
+    let mark = if focused { format!("{} ", theme.symbols.focus) } else { " ".to_owned() };
+    let used = text::width(&mark) + text::width(title) + 1;
     let mut block =
-        Block::new().borders(borders).border_type(BorderType::Rounded).border_style(border).title(
+        Block::new().borders(borders).border_set(theme.symbols.border).border_style(border).title(
             Line::from(vec![Span::styled(mark, border), Span::styled(format!("{title} "), theme.title)]),
         );
     let room = usize::from(area.width).saturating_sub(used + 6);
