@@ -145,10 +145,17 @@ pub(crate) fn figures(path: Path, copied: u64, reason: Reason, clone: bool) -> P
             clone_copied_bytes: Some(copied - wire),
             silent_copied_bytes: Some(0),
         }),
-        copies: vec![CopyFigures { kind: kind.into(), count: 4, bytes: copied, bytes_per_s: 0 }]
-            .into_iter()
-            .filter(|copies| copies.bytes > 0)
-            .collect(),
+        copies: vec![CopyFigures {
+            kind: kind.into(),
+            count: 4,
+            bytes: copied,
+            bytes_per_s: 0,
+            first_ns: 0,
+            last_ns: 0,
+        }]
+        .into_iter()
+        .filter(|copies| copies.bytes > 0)
+        .collect(),
         ..PathFigures::nothing(path)
     }
 }
