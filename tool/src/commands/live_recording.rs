@@ -1,12 +1,10 @@
 //! The recording that a key of the live screen begins and ends: a new file in the working directory.
 
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::record::told;
 use crate::model::snapshot::Snapshot;
 use crate::record::{Options, Recorder};
-use crate::tui::Actions;
 use crate::units::{bytes, clock};
 
 /// One that runs, or none.
@@ -62,21 +60,6 @@ impl LiveRecording {
         }
         let time = clock(self.now_ns.saturating_sub(running.began_ns));
         Some(format!("REC {time} {}", bytes(running.recorder.written())))
-    }
-}
-
-impl Actions for LiveRecording {
-    fn record(&mut self) -> anyhow::Result<String> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.toggle(Path::new("."), &format!("zcscope-{}", now.as_secs()))
-    }
-
-    fn observe(&mut self, snapshot: &Snapshot) {
-        LiveRecording::observe(self, snapshot);
-    }
-
-    fn recording(&self) -> Option<String> {
-        self.words()
     }
 }
 
