@@ -62,7 +62,7 @@ pub(super) fn show(
     options: &tui::Options,
 ) -> Result<(), Failure> {
     let mut timeline = Timeline::new(u64::MAX);
-    recording.points().iter().for_each(|point| timeline.push(point.clone()));
+    recording.take_points().into_iter().for_each(|point| timeline.push(point));
     let from_ns = u64::try_from(from.as_nanos()).unwrap_or(u64::MAX);
     let replay = tui::Replay { archive: &mut recording, timeline, from_ns, speed };
     tui::run(tui::Source::Replay(replay), &mut ScreenActions::replay(), options)?;
