@@ -17,6 +17,7 @@ mod screen_args;
 pub mod selftest;
 pub mod sink;
 pub mod stat;
+mod tables;
 pub mod top;
 pub mod trace_args;
 

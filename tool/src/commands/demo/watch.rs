@@ -7,6 +7,7 @@ use anyhow::Context;
 use super::ending::{Ended, Ending};
 use super::traffic::Traffic;
 use crate::commands::screen::ScreenActions;
+use crate::commands::tables::Tables;
 use crate::commands::{Failure, add_facts};
 use crate::host::facts::Watcher;
 use crate::model::snapshot::Snapshot;
@@ -24,13 +25,14 @@ pub(super) struct Watch {
     probe: Probe,
     model: Model,
     facts: Watcher,
+    tables: Tables,
     ending: Ending,
 }
 
 impl Watch {
     pub(super) fn new(probe: Probe, traffic: Traffic, ending: Ending) -> Watch {
         let model = Model::new(probe.session());
-        Watch { traffic, probe, model, facts: Watcher::start(), ending }
+        Watch { traffic, probe, model, facts: Watcher::start(), tables: Tables::default(), ending }
     }
 
     /// Shows the dashboard until it is quit, or the demo ends.
@@ -62,7 +64,9 @@ impl Watch {
 
     fn read(&mut self) -> anyhow::Result<()> {
         self.traffic.check()?;
-        self.model.absorb(self.probe.read()?);
+        let mut sample = self.probe.read()?;
+        self.tables.add(&self.probe, &mut sample);
+        self.model.absorb(sample);
         Ok(())
     }
 }
