@@ -53,14 +53,21 @@ pub const LATENCY_SLOTS: usize = LatencyKind::SendCall as usize * ENDING.len() +
 #[inline(always)]
 #[must_use]
 pub const fn latency_slot(kind: LatencyKind, path: u32) -> usize {
-    if matches!(kind, LatencyKind::SendCall) {
-        let slot = LatencyKind::SendCall as usize * ENDING.len() + path as usize;
-        return if path < SEND_PATHS as u32 { slot } else { LATENCY_SLOTS };
+    latency_slot_of(kind as u32, path)
+}
+
+/// The same for a kind by its number, which must be one.
+#[inline(always)]
+#[must_use]
+pub const fn latency_slot_of(kind: u32, path: u32) -> usize {
+    let first = kind as usize * ENDING.len();
+    if kind == LatencyKind::SendCall as u32 {
+        return if path < SEND_PATHS as u32 { first + path as usize } else { LATENCY_SLOTS };
     }
     let mut at = 0;
     while at < ENDING.len() {
         if ENDING[at] as u32 == path {
-            return kind as usize * ENDING.len() + at;
+            return first + at;
         }
         at += 1;
     }

@@ -24,7 +24,9 @@ pub use flow::{
     AddrPair, CallState, CopyKey, CopyTotals, DevInfo, FlowKey, ForwardKey, Gauges, OwnerKey, SendEntry,
     SendKey, SockEntry, SocketHist, SpillEntry, Unit, rx_how, send_outcome, send_state, sock_flags,
 };
-pub use hist::{HIST_BUCKETS, Hist, LATENCY_SLOTS, LatencyKind, bucket_bounds, bucket_of, latency_slot};
+pub use hist::{
+    HIST_BUCKETS, Hist, LATENCY_SLOTS, LatencyKind, bucket_bounds, bucket_of, latency_slot, latency_slot_of,
+};
 pub use ids::{Path, Reason, Site};
 pub use loss::{LOST_CAUSES, Lost};
 pub use receive::{RecvCall, RecvEntry, RecvFlow, RxCause};

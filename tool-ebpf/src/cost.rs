@@ -61,25 +61,31 @@ pub fn entered(sk: *const u8) {
 #[inline(always)]
 pub fn left(sk: *const u8, flow: &mut FlowCounters, path: u32, calls: u64, bytes: i64) {
     if clock!(sk) == sk as u64 {
-        return stop(flow, path, bytes);
+        zcscope_timed(flow, path, bytes);
+        return;
     }
     if calls & (EVERY - 1) == 1 {
         take(sk);
     }
 }
 
-/// Ends the timed call, if this thread's is the one, and frees the clock.
+/// Ends the timed call, if this thread's is the one, and frees the clock. Exported like
+/// [`crate::socket::zcscope_identify`].
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn stop(flow: &mut FlowCounters, path: u32, bytes: i64) {
+extern "C" fn zcscope_timed(flow: *mut FlowCounters, path: u32, bytes: i64) -> u64 {
     let start = clock!(start_ns);
+    // SAFETY: null or a map value.
+    let Some(flow) = (unsafe { flow.as_mut() }) else { return 0 };
     if start == 0 || clock!(tid) != current_tid() {
-        return;
+        return 0;
     }
     // SAFETY: a valid global. Whoever takes the start books.
     if unsafe { swap(&raw mut CLOCK.start_ns, 0) } == start {
         clock!(sk = 0);
         book(flow, path, start, bytes);
     }
+    0
 }
 
 /// Takes the clock for this socket's next call, unless another socket's is running or about to.

@@ -7,7 +7,7 @@ use crate::{
     complete,
     config::conf,
     maps::{CALLS, ENDED, PARKED, PROCS, SOCKS, SPILL, lost},
-    mem::{Direct, Mem},
+    mem::{Direct, Mem, copy_words},
     pipe,
     socket::{current_tgid, current_tid},
 };
@@ -89,7 +89,7 @@ fn take_back(entry: &mut SockEntry, parked: &SockEntry) {
     entry.home_path = parked.home_path;
     entry.spill_mask = parked.spill_mask;
     entry.comm = parked.comm;
-    entry.home = parked.home;
+    copy_words(&mut entry.home, &parked.home);
 }
 
 /// The entry of an owner of the socket `entry` that is not sending at the moment.

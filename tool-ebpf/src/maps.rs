@@ -9,7 +9,7 @@ use zcscope_common::{
     BounceEntry, CallState, CopyKey, CopyTotals, DevInfo, FileEntry, FileKey, FlowCounters, FlowKey,
     ForwardKey, HIST_BUCKETS, Hist, LATENCY_SLOTS, LatencyKind, Lost, OwnerKey, Path, ReadEntry,
     SPREAD_BUCKETS, SendEntry, SendKey, SockEntry, SocketHist, SpillEntry, Spread, SpreadKind, Unit,
-    UringSend, bucket_of, latency_slot, spread_bucket, spread_slot,
+    UringSend, bucket_of, latency_slot_of, spread_bucket, spread_slot,
 };
 
 use crate::{
@@ -170,7 +170,15 @@ fn checked_by_verifier(index: usize) -> usize {
 /// Records one duration.
 #[inline(always)]
 pub fn record_duration(kind: LatencyKind, path: u32, ns: u64) {
-    let Some(hist) = LATENCY.get_ptr_mut(latency_slot(kind, path) as u32) else { return };
+    zcscope_duration(kind as u32, path, ns);
+}
+
+/// Records one duration. Exported, because that makes it a global function, which the verifier checks once and not on
+/// every way that leads to it.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn zcscope_duration(kind: u32, path: u32, ns: u64) -> u64 {
+    let Some(hist) = LATENCY.get_ptr_mut(latency_slot_of(kind, path) as u32) else { return 0 };
     // SAFETY: a map value of this CPU, valid while the program runs.
     let hist = unsafe { &mut *hist };
     add(&mut hist.count, 1);
@@ -182,6 +190,7 @@ pub fn record_duration(kind: LatencyKind, path: u32, ns: u64) {
         // SAFETY: just checked.
         add(unsafe { hist.buckets.get_unchecked_mut(bucket) }, 1);
     }
+    0
 }
 
 /// Records the release latency of one socket.

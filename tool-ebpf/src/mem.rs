@@ -1,8 +1,9 @@
 //! How kernel memory is read: typed loads through BTF pointers in tracing programs, a helper elsewhere.
 
 use core::intrinsics::{AtomicOrdering, atomic_xadd, atomic_xchg};
+use core::mem::MaybeUninit;
 
-use aya_ebpf::helpers::bpf_probe_read_kernel;
+use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 
 /// A way to read a field at `base + off`.
 pub trait Mem {
@@ -35,10 +36,17 @@ impl Mem for Probe {
     }
 }
 
-/// Reads `T` at an untyped kernel address; a fault reads as zero.
+/// Reads `T`, for which zeros are a value, at an untyped kernel address; a fault reads as zero. The helper itself fills
+/// with zeros then (`bpf_probe_read_kernel_common`, Linux 5.5 and later), so its result is not looked at: a branch would
+/// cost at every read, and the verifier would walk all that follows twice.
 #[inline(always)]
 pub unsafe fn read<T: Copy>(ptr: *const u8) -> T {
-    unsafe { bpf_probe_read_kernel(ptr.cast::<T>()).unwrap_or(core::mem::zeroed()) }
+    let mut value = MaybeUninit::<T>::uninit();
+    // SAFETY: the helper writes all of `value`, and takes any address.
+    unsafe {
+        bpf_probe_read_kernel(value.as_mut_ptr().cast(), size_of::<T>() as u32, ptr.cast());
+        value.assume_init()
+    }
 }
 
 /// The address of a typed pointer as a plain number, which the verifier wants where a function of ours takes one.
@@ -47,6 +55,20 @@ pub fn address(pointer: *const u8) -> u64 {
     let kept = pointer;
     // SAFETY: reads the variable above; by the helper, because a load would still be a pointer.
     unsafe { read((&raw const kept).cast()) }
+}
+
+/// Copies a large structure of whole words, a word at a time: left alone, the compiler loads them all before it stores
+/// the first, and the stack has no room for that.
+#[inline(always)]
+pub fn copy_words<T: Copy>(to: &mut T, from: &T) {
+    let (to, from) = ((&raw mut *to).cast::<u64>(), (&raw const *from).cast::<u64>());
+    const { assert!(size_of::<T>() % 8 == 0 && align_of::<T>() == 8) };
+    let mut at = 0;
+    while at < size_of::<T>() / 8 {
+        // SAFETY: inside both structures, and aligned.
+        unsafe { core::ptr::write_volatile(to.add(at), core::ptr::read_volatile(from.add(at))) };
+        at += 1;
+    }
 }
 
 /// Always 0, which the verifier does not know.

@@ -5,7 +5,9 @@
 
 pub mod cli;
 pub mod commands;
+pub mod config;
 pub mod diagnose;
+pub mod doctor;
 pub mod explain;
 pub mod host;
 pub mod load;

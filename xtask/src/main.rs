@@ -8,6 +8,7 @@ mod bench;
 mod demo;
 mod ebpf;
 mod lab;
+mod recording;
 mod sh;
 mod test;
 mod tools;
@@ -30,6 +31,8 @@ enum Task {
     Bench(bench::Args),
     /// Run all checks and tests.
     Test(test::Args),
+    /// Make the recording that `zcscope demo --replay` shows.
+    Recording(recording::Args),
     /// Run a command inside a guest kernel under qemu.
     Lab(lab::Args),
 }
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Task::Bench(args) => bench::run(&args),
         Task::Demo(args) => demo::run(&args),
         Task::Test(args) => test::run(&args),
+        Task::Recording(args) => recording::run(&args),
         Task::Lab(args) => lab::run(&args),
     };
     match outcome {

@@ -1,11 +1,16 @@
 //! zcscope's own load generator and sink, as traced programs: three counts of the same bytes must agree.
 
+pub(crate) mod doctor;
 pub(crate) mod engine;
+pub(crate) mod limits;
 pub(crate) mod matrix;
 pub(crate) mod paths;
 pub(crate) mod place;
+pub(crate) mod recording;
+pub(crate) mod selftest;
 pub(crate) mod sink;
 pub(crate) mod verified;
+pub(crate) mod virtio;
 
 use std::process::Command;
 use std::time::Duration;
@@ -34,12 +39,30 @@ pub(crate) const ALL: &[Procedure] = &[
 
 /// All procedures about the generator.
 pub(crate) fn all() -> impl Iterator<Item = &'static Procedure> {
-    [ALL, paths::ALL, engine::ALL, sink::ALL, matrix::ALL, place::ALL, verified::ALL].into_iter().flatten()
+    [
+        ALL,
+        paths::ALL,
+        engine::ALL,
+        sink::ALL,
+        matrix::ALL,
+        place::ALL,
+        recording::ALL,
+        verified::ALL,
+        doctor::ALL,
+        limits::ALL,
+        virtio::ALL,
+        selftest::ALL,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// Those that need what only guests have (network cards, kernel TLS), or show that another kernel counts the same. The
 /// others test our own program more than the kernel: one kernel is enough, and guests are slow.
-const IN_GUESTS: [&str; 10] = [
+const IN_GUESTS: [&str; 16] = [
+    "selftest",
+    "load_cable_virtio",
+    "load_interface_virtio",
     "load_cable_nic",
     "load_cable_kill",
     "load_splice",
@@ -50,6 +73,9 @@ const IN_GUESTS: [&str; 10] = [
     "matrix_cable_vmxnet3",
     "matrix_cable_virtio_net",
     "verified_cable",
+    "doctor_vmxnet3",
+    "doctor_vmxnet3_tap",
+    "doctor_virtio",
 ];
 
 /// Whether a scenario is one of the generator's that one kernel is enough for.

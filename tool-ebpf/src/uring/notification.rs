@@ -58,10 +58,12 @@ pub unsafe fn put(ubuf: u64, success: bool) {
     }
 }
 
-/// The notification of a request is posted: the application may use its buffer again.
+/// The notification of a request is posted: the application may use its buffer again. Exported like
+/// [`crate::socket::zcscope_identify`].
+#[unsafe(no_mangle)]
 #[inline(never)]
-pub(super) unsafe fn notified(notif: u64, res: i32) {
-    let Some(send) = URING.get_ptr_mut(notif) else { return };
+pub(super) extern "C" fn zcscope_notified(notif: u64, res: i32) -> u64 {
+    let Some(send) = URING.get_ptr_mut(notif) else { return 0 };
     // SAFETY: a map value, valid while the program runs.
     let send = unsafe { &mut *send };
     let link = unsafe { Link::of(notif) };
@@ -82,12 +84,13 @@ pub(super) unsafe fn notified(notif: u64, res: i32) {
     if link.head == notif && link.next != 0 {
         // What is left of its copies belongs to those behind it, whose notifications follow at once.
         send.flags |= uring_flags::ENDED;
-        return;
+        return 0;
     }
     let _ = URING.remove(notif);
     if link.head != notif && link.next == 0 {
         let _ = URING.remove(link.head);
     }
+    0
 }
 
 /// Books the end of a request whose bytes were accepted.
@@ -139,23 +142,12 @@ unsafe fn end(
             head.wire_left = wire.saturating_sub(bytes);
             head.clone_left = clone.saturating_sub(bytes);
         }
-        let (wire, clone) = (wire.min(bytes), clone.min(bytes));
-        add(&mut flow.units, 1);
-        if flagged {
-            add(&mut flow.kernel_copied_sends, 1);
-        }
-        add(&mut flow.unit_copied_bytes, wire);
-        add(&mut flow.unit_clone_bytes, clone);
-        if !told {
-            add(&mut flow.unit_silent_bytes, wire);
-        }
-        add(&mut flow.told_sends, 1);
-        if told {
-            add(&mut flow.told_copied_sends, 1);
-        }
-        if reports && conf!(mode.copy) != 0 {
-            disagree(flow, told, wire * 2 >= bytes, link.head != notif && !flagged);
-        }
+        let behind_uncopied_head = link.head != notif && !flagged;
+        let verdict = u32::from(told) * verdict::TOLD
+            | u32::from(flagged) * verdict::FLAGGED
+            | u32::from(reports) * verdict::REPORTS
+            | u32::from(behind_uncopied_head) * verdict::BEHIND;
+        zcscope_verdict(flow, verdict, bytes, wire, clone);
         durations(send);
         add(&mut flow.completed_sends, 1);
         add(&mut flow.completed_bytes, bytes);
@@ -163,6 +155,48 @@ unsafe fn end(
             landed(entry, 1, 0);
         }
     }
+}
+
+/// What is known of a request at its end, as bits.
+mod verdict {
+    /// The application is told that it was copied.
+    pub(super) const TOLD: u32 = 1;
+    /// The kernel flagged it as copied, or would have.
+    pub(super) const FLAGGED: u32 = 2;
+    /// The application asked for a report.
+    pub(super) const REPORTS: u32 = 4;
+    /// It stands in a chain behind one that was not copied, and neither was it.
+    pub(super) const BEHIND: u32 = 8;
+}
+
+/// Books the copies of a request of `bytes` and what its application is told. Exported like
+/// [`crate::socket::zcscope_identify`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn zcscope_verdict(
+    flow: *mut FlowCounters,
+    verdict: u32,
+    bytes: u64,
+    wire: u64,
+    clone: u64,
+) -> u64 {
+    // SAFETY: null or a map value.
+    let Some(flow) = (unsafe { flow.as_mut() }) else { return 0 };
+    let is = |bit| verdict & bit != 0;
+    let (wire, clone) = (wire.min(bytes), clone.min(bytes));
+    add(&mut flow.units, 1);
+    add(&mut flow.told_sends, 1);
+    add(&mut flow.kernel_copied_sends, u64::from(is(verdict::FLAGGED)));
+    add(&mut flow.told_copied_sends, u64::from(is(verdict::TOLD)));
+    add(&mut flow.unit_copied_bytes, wire);
+    add(&mut flow.unit_clone_bytes, clone);
+    if !is(verdict::TOLD) {
+        add(&mut flow.unit_silent_bytes, wire);
+    }
+    if is(verdict::REPORTS) && conf!(mode.copy) != 0 {
+        disagree(flow, is(verdict::TOLD), wire * 2 >= bytes, is(verdict::BEHIND));
+    }
+    0
 }
 
 /// Compares what the notification said with what became of at least half of the bytes.

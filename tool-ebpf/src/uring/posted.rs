@@ -2,7 +2,7 @@
 
 use zcscope_common::Lost;
 
-use super::{failure::answered, notification::notified};
+use super::{failure::answered, notification::zcscope_notified};
 use crate::{
     maps::{active, lost},
     mem::{Direct, Mem},
@@ -28,7 +28,8 @@ pub unsafe fn completed(req: u64, res: i32, flags: u32) {
         return;
     }
     if flags & CQE_F_NOTIF != 0 {
-        return unsafe { notified(req, res) };
+        zcscope_notified(req, res);
+        return;
     }
     // A zero-copy request that did anything announces its notification.
     if res < 0 || flags & CQE_F_MORE != 0 {

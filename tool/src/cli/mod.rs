@@ -43,9 +43,21 @@ enum Verb {
     /// Measure send paths against sizes, interleaved, and find where zero-copy begins to pay.
     #[command(after_help = examples::MATRIX)]
     Matrix(commands::matrix::Args),
+    /// What zero-copy can do here, path by path, before anything is sent; with --prove, whether that is so.
+    #[command(after_help = examples::DOCTOR)]
+    Doctor(commands::doctor::Args),
     /// Make live traffic in own network namespaces and watch it.
     #[command(after_help = examples::DEMO)]
     Demo(commands::demo::Args),
+    /// Trace into a file that can be replayed.
+    #[command(after_help = examples::RECORD)]
+    Record(commands::record::Args),
+    /// Show a recording in the dashboard; needs no rights.
+    #[command(after_help = examples::REPLAY)]
+    Replay(commands::replay::Args),
+    /// Check that zcscope tells the truth on this kernel, on links of its own.
+    #[command(after_help = examples::SELFTEST)]
+    Selftest(commands::selftest::Args),
     /// What a reason, finding, path or figure means, and what to do about it.
     #[command(after_help = examples::EXPLAIN)]
     Explain(commands::explain::Args),
@@ -62,7 +74,11 @@ pub fn run() -> ExitCode {
         Verb::Load(args) => commands::load::run(args),
         Verb::Sink(args) => commands::sink::run(&args),
         Verb::Matrix(args) => commands::matrix::run(args),
+        Verb::Doctor(args) => commands::doctor::run(args),
         Verb::Demo(args) => commands::demo::run(args),
+        Verb::Record(args) => commands::record::run(args),
+        Verb::Replay(args) => commands::replay::run(&args),
+        Verb::Selftest(args) => commands::selftest::run(&args),
         Verb::Explain(args) => commands::explain::run(args),
     };
     match outcome {

@@ -2,6 +2,7 @@
 //! (or a report) on exactly this traffic. Nothing stays behind, however it ends.
 
 mod ending;
+mod replay;
 mod traffic;
 mod watch;
 
@@ -9,10 +10,12 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::screen_args::ScreenArgs;
 use super::{Failure, Outcome};
 use crate::host::link::{self, End};
 use crate::privilege;
 use crate::probe::{Backend, Filter, Options, Probe};
+use crate::tui;
 use crate::units::parse_duration;
 use ending::Ending;
 use traffic::{Pace, Traffic};
@@ -28,6 +31,9 @@ pub struct Args {
     /// namespaces and given back with all their settings.
     #[arg(long, value_name = "IF1,IF2", value_parser = crate::load::place::parse_cable)]
     link: Option<(String, String)>,
+    /// Show a recording that comes with zcscope instead: no traffic, no tracing, no rights needed.
+    #[arg(long, conflicts_with_all = ["link", "headless", "duration", "json", "backend", "btf"])]
+    replay: bool,
     /// No screen: print a report at the end.
     #[arg(long)]
     headless: bool,
@@ -43,6 +49,8 @@ pub struct Args {
     /// Read kernel types from this file instead of /sys/kernel/btf/vmlinux.
     #[arg(long, value_name = "FILE")]
     btf: Option<PathBuf>,
+    #[command(flatten)]
+    screen: ScreenArgs,
 }
 
 /// Runs it.
@@ -50,12 +58,17 @@ pub struct Args {
 /// # Errors
 /// See [`Failure`].
 pub fn run(args: Args) -> Outcome {
-    let Args { link, headless, duration, json, backend, btf } = args;
+    let Args { link, replay, headless, duration, json, backend, btf, screen } = args;
+    // Told before anything is set up.
+    let screen = screen.options()?;
     if !headless && !std::io::stdout().is_terminal() {
         return Err(Failure::Usage(
             "the dashboard needs a terminal; for a report use `zcscope demo --headless --duration 10s`"
                 .into(),
         ));
+    }
+    if replay {
+        return replay::run(&screen).map(|()| 0);
     }
     privilege::can_trace().map_err(Failure::CannotTrace)?;
     privilege::can_make_namespaces().map_err(Failure::Failed)?;
@@ -74,7 +87,7 @@ pub fn run(args: Args) -> Outcome {
         Traffic::start(near, far, pace).map_err(|error| failed("cannot start the traffic", &error))?;
     ending.start_clock(duration);
     let watch = Watch::new(probe, traffic, ending);
-    if headless { watch.report(json) } else { watch.dashboard(duration) }?;
+    if headless { watch.report(json) } else { watch.dashboard(&tui::Options { duration, ..screen }) }?;
     // The ends go last: a borrowed device is given back when nobody uses it any more.
     drop(ends);
     Ok(0)

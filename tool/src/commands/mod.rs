@@ -1,11 +1,18 @@
 //! The verbs. Each module holds its arguments and a `run` that returns the exit code of the process.
 
 pub mod demo;
+pub mod doctor;
 pub mod explain;
+mod live_recording;
 pub mod load;
 pub mod matrix;
+mod own_trace;
 pub mod peer_args;
 pub mod place;
+pub mod record;
+pub mod replay;
+mod screen_args;
+pub mod selftest;
 pub mod sink;
 pub mod stat;
 pub mod top;
@@ -57,6 +64,12 @@ impl Failure {
             Failure::Usage(_) => 2,
             Failure::CannotTrace(_) => 3,
         }
+    }
+}
+
+impl From<crate::record::Error> for Failure {
+    fn from(error: crate::record::Error) -> Self {
+        Failure::Failed(error.to_string())
     }
 }
 

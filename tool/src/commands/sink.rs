@@ -94,6 +94,9 @@ pub fn run(args: &Args) -> Outcome {
                 eprintln!("{peer} was not let in at the control port: {why}");
             }
         }
+        Event::CannotAccept { why, open } => {
+            eprintln!("more connections wait than the {open} that are open, and cannot be taken in: {why}");
+        }
         Event::Connection(_) | Event::Load(_) => {}
     })?;
     if args.json {

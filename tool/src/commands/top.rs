@@ -1,7 +1,9 @@
 //! The verb `top`: traces and shows it live.
 
+use std::io::Write as _;
 use std::time::Duration;
 
+use super::screen_args::ScreenArgs;
 use super::trace_args::TraceArgs;
 use super::{Failure, Outcome};
 use crate::host::facts::Watcher;
@@ -19,25 +21,40 @@ pub struct Args {
     /// End by itself after this time.
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     duration: Option<Duration>,
+    #[command(flatten)]
+    screen: ScreenArgs,
+    /// Print a commented configuration with all defaults, and end.
+    #[arg(long)]
+    print_config: bool,
 }
 
 /// Runs it.
 ///
 /// # Errors
-/// [`Failure::Usage`] when standard output is no terminal or the filter names nothing on this host,
+/// [`Failure::Usage`] when standard output is no terminal, the configuration is wrong or the filter names nothing on this host,
 /// [`Failure::CannotTrace`] when nothing can be traced here.
 pub fn run(args: Args) -> Outcome {
+    let Args { trace, duration, screen, print_config } = args;
+    if print_config {
+        return print_sample();
+    }
     tui::require_terminal().map_err(|error| Failure::Usage(error.to_string()))?;
-    let Args { trace, duration } = args;
+    let screen = screen.options()?;
     let options = trace.options()?;
     let probe = Probe::start(&options).map_err(|error| Failure::CannotTrace(error.to_string()))?;
     let mut feed = ProbeFeed::new(probe);
-    tui::run(
-        tui::Source::Live(&mut feed),
-        &mut tui::NoActions,
-        &tui::Options { duration, ..tui::Options::default() },
-    )?;
+    tui::run(tui::Source::Live(&mut feed), &mut tui::NoActions, &tui::Options { duration, ..screen })?;
     Ok(0)
+}
+
+/// Prints the sample; a reader that has gone needs no more of it.
+fn print_sample() -> Outcome {
+    match std::io::stdout().lock().write_all(crate::config::sample().as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::Failed(format!("the configuration cannot be printed: {error}")))
+        }
+        _ => Ok(0),
+    }
 }
 
 /// A probe and the model it fills: the live source of snapshots.

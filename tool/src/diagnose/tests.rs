@@ -22,7 +22,7 @@ pub(super) fn copy(reason: Reason, bytes: u64, told: bool, clone: bool) -> CopyF
         told,
         inferred: false,
     };
-    CopyFigures { kind: kind.into(), count: 3, bytes, bytes_per_s: 0 }
+    CopyFigures { kind: kind.into(), count: 3, bytes, bytes_per_s: 0, first_ns: 0, last_ns: 0 }
 }
 
 pub(super) fn path(copied: u64, silent: u64, copies: Vec<CopyFigures>) -> PathFigures {

@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod docs;
 mod figures;
+pub mod measured;
 mod paths;
 #[cfg(test)]
 mod questions;
@@ -169,6 +170,14 @@ pub fn text(topic: &Topic) -> String {
         paragraph(&mut out, "read on: ", topic.reading);
     }
     out
+}
+
+impl Topic {
+    /// What it names, in words: `figure`, `reason: copied`.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        describe(self)
+    }
 }
 
 fn describe(topic: &Topic) -> String {

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use nix::unistd::{SysconfVar, sysconf};
+use procfs::CurrentSI as _;
 
 /// CPU time since boot, summed over all CPUs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,16 +26,20 @@ impl CpuTime {
     /// # Errors
     /// `/proc/stat` cannot be read or has another form.
     pub fn read() -> io::Result<CpuTime> {
-        let ticks_per_s = sysconf(SysconfVar::CLK_TCK)?.unwrap_or(100).unsigned_abs();
-        parse(&std::fs::read_to_string("/proc/stat")?, ticks_per_s).ok_or_else(|| {
-            io::Error::other("/proc/stat has no line of the form `cpu USER NICE SYSTEM IDLE ...`")
-        })
+        let stat = procfs::KernelStats::current().map_err(io::Error::other)?;
+        Ok(of(&stat.total, procfs::ticks_per_second()))
     }
 
     /// Time spent on work of this machine: everything but idle and steal.
     #[must_use]
     pub fn busy(&self) -> Duration {
         self.user + self.system + self.interrupt
+    }
+
+    /// [`Self::busy`] in ns.
+    #[must_use]
+    pub fn busy_ns(&self) -> u64 {
+        u64::try_from(self.busy().as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// What passed between `earlier` and this reading; idle may step back on some kernels and then counts as 0.
@@ -51,31 +55,37 @@ impl CpuTime {
     }
 }
 
-/// Columns: user nice system idle iowait irq softirq steal guest guest_nice; the guest columns are already in user
-/// and nice.
-fn parse(text: &str, ticks_per_s: u64) -> Option<CpuTime> {
-    let line = text.lines().find_map(|line| line.strip_prefix("cpu "))?;
-    let ticks: Vec<u64> = line.split_ascii_whitespace().map_while(|word| word.parse().ok()).collect();
-    let [user, nice, system, idle, iowait, irq, softirq, steal, ..] = ticks[..] else { return None };
+/// The guest columns are already in user and nice. A column an old kernel lacks counts as 0.
+fn of(total: &procfs::CpuTime, ticks_per_s: u64) -> CpuTime {
     let time = |ticks: u64| Duration::from_nanos(ticks.saturating_mul(1_000_000_000 / ticks_per_s.max(1)));
-    Some(CpuTime {
-        user: time(user + nice),
-        system: time(system),
-        interrupt: time(irq + softirq),
-        steal: time(steal),
-        idle: time(idle + iowait),
-    })
+    let maybe = |ticks: Option<u64>| time(ticks.unwrap_or(0));
+    CpuTime {
+        user: time(total.user + total.nice),
+        system: time(total.system),
+        interrupt: maybe(total.irq) + maybe(total.softirq),
+        steal: maybe(total.steal),
+        idle: time(total.idle) + maybe(total.iowait),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use procfs::FromReadSI as _;
+
     use super::*;
 
-    const STAT: &str = "cpu  100 20 300 4000 50 6 7 8 90 10\ncpu0 1 2 3 4 5 6 7 8 9 10\nintr 1\n";
+    const STAT: &str = "cpu  100 20 300 4000 50 6 7 8 90 10\ncpu0 1 2 3 4 5 6 7 8 9 10\nintr 1\nctxt 1\nbtime 1\n\
+                        processes 1\nprocs_running 1\nprocs_blocked 0\n";
+
+    /// What the file tells, in clock ticks of 10 ms.
+    fn parse(text: &str) -> Option<CpuTime> {
+        let stat = procfs::KernelStats::from_read(text.as_bytes(), &procfs::LocalSystemInfo).ok()?;
+        Some(of(&stat.total, 100))
+    }
 
     #[test]
     fn sums_the_columns_of_the_machine_line() {
-        let time = parse(STAT, 100).unwrap();
+        let time = parse(STAT).unwrap();
         assert_eq!(time.user, Duration::from_millis(1200));
         assert_eq!(time.system, Duration::from_millis(3000));
         assert_eq!(time.interrupt, Duration::from_millis(130));
@@ -86,13 +96,13 @@ mod tests {
 
     #[test]
     fn refuses_another_form() {
-        assert_eq!(parse("cpu0 1 2 3 4 5 6 7 8\n", 100), None);
-        assert_eq!(parse("cpu  1 2 3\n", 100), None);
+        assert_eq!(parse("cpu0 1 2 3 4 5 6 7 8\n"), None);
+        assert_eq!(parse("cpu  1 2 3\n"), None);
     }
 
     #[test]
     fn a_difference_never_goes_below_zero() {
-        let earlier = parse(STAT, 100).unwrap();
+        let earlier = parse(STAT).unwrap();
         let later =
             CpuTime { idle: earlier.idle - Duration::from_secs(1), user: earlier.user * 2, ..earlier };
         let spent = later.since(&earlier);

@@ -9,6 +9,7 @@ use super::ethtool::{Asker, Feature};
 
 /// What sort of device it is, as far as copies go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum DeviceKind {
     /// Always delivers on this host, always copies.
     Loopback,
@@ -82,6 +83,14 @@ impl Device {
             },
         })
     }
+}
+
+/// Switches scatter-gather of a device of the calling thread's network namespace; what needs it goes off with it.
+///
+/// # Errors
+/// There is no such device, it cannot, or this process may not.
+pub fn set_scatter_gather(name: &str, on: bool) -> io::Result<()> {
+    Asker::new(name)?.set_feature(Feature::ScatterGather, on)
 }
 
 fn kind(flags: i32, driver: &str, bus: &str) -> DeviceKind {

@@ -1,5 +1,5 @@
-//! The device ioctls, in one place: flags, MTU, driver and features by interface name. They ask in the network
-//! namespace of the calling thread and change nothing.
+//! The device ioctls, in one place: flags, MTU, driver and features by interface name. They act in the network
+//! namespace of the calling thread.
 #![allow(unsafe_code, reason = "device ioctls have no safe wrapper")]
 
 use std::ffi::{CStr, c_char};
@@ -95,6 +95,16 @@ impl Asker {
         self.request.ifr_ifru.ifru_data = (&raw mut value).cast();
         self.ask(libc::SIOCETHTOOL as libc::Ioctl)?;
         Ok(value.data != 0)
+    }
+
+    /// Switches a feature: the command to set is the one after the command to ask.
+    ///
+    /// # Errors
+    /// The device cannot, or this process may not (`CAP_NET_ADMIN`).
+    pub(super) fn set_feature(&mut self, feature: Feature, on: bool) -> io::Result<()> {
+        let mut value = Value { command: feature as u32 + 1, data: on.into() };
+        self.request.ifr_ifru.ifru_data = (&raw mut value).cast();
+        self.ask(libc::SIOCETHTOOL as libc::Ioctl)
     }
 
     /// Names of the driver and of the place on the bus (empty for virtual devices).

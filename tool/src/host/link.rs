@@ -210,8 +210,11 @@ fn ready(ends: [End; 2]) -> io::Result<[End; 2]> {
     Ok(ends)
 }
 
-/// Runs one command inside a namespace; its own message is part of the error.
-fn run(namespace: &Namespace, program: &str, arguments: &str) -> io::Result<()> {
+/// Runs a program of iproute2 in a namespace, with arguments separated by blanks.
+///
+/// # Errors
+/// The program is missing or failed; the text has its last words.
+pub fn run(namespace: &Namespace, program: &str, arguments: &str) -> io::Result<()> {
     let mut command: Command = namespace.command(program);
     let output = command.args(arguments.split(' ')).output().map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => io::Error::new(

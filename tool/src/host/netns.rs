@@ -53,6 +53,14 @@ impl Namespace {
         Ok(Namespace { fd: Arc::new(File::open(format!("/proc/{pid}/ns/net"))?.into()) })
     }
 
+    /// The namespace a file stands for, such as one of `ip netns`.
+    ///
+    /// # Errors
+    /// There is no such file.
+    pub fn open(path: &Path) -> io::Result<Namespace> {
+        Ok(Namespace { fd: Arc::new(File::open(path)?.into()) })
+    }
+
     /// Its inode number, which is how the kernel identifies it.
     ///
     /// # Errors
@@ -95,7 +103,7 @@ impl Namespace {
 }
 
 /// Where `ip netns` keeps names.
-const NAMED: &str = "/run/netns";
+pub(super) const NAMED: &str = "/run/netns";
 
 /// Inode number of the namespace of this name (`ip netns`), or of the process with this id.
 ///

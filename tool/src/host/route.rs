@@ -4,7 +4,7 @@
 use std::io;
 use std::net::IpAddr;
 
-use netlink_packet_route::route::{RouteAttribute, RouteFlags, RouteMessage, RouteType};
+use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteType};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::netlink::Netlink;
@@ -28,6 +28,39 @@ pub enum Way {
 /// # Errors
 /// The kernel cannot be asked.
 pub fn way(to: IpAddr, bound: Option<u32>) -> io::Result<Way> {
+    Ok(entry(to, bound)?.map_or(Way::None, |route| way_of(&route, bound)))
+}
+
+/// The next hop on the way to `to`; `None` when it is on the link, or there is no way.
+///
+/// # Errors
+/// The kernel cannot be asked.
+pub fn gateway(to: IpAddr, bound: Option<u32>) -> io::Result<Option<IpAddr>> {
+    let Some(route) = entry(to, bound)? else { return Ok(None) };
+    Ok(route.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Gateway(RouteAddress::Inet(v4)) => Some(IpAddr::V4(*v4)),
+        RouteAttribute::Gateway(RouteAddress::Inet6(v6)) => Some(IpAddr::V6(*v6)),
+        _ => None,
+    }))
+}
+
+/// Name of the device the default route leaves by, IPv4 first; `None` without one.
+///
+/// # Errors
+/// The kernel cannot be asked.
+pub fn default_device() -> io::Result<Option<String>> {
+    // Addresses for documentation: nobody has a route of their own for them.
+    for somewhere in ["192.0.2.1", "2001:db8::1"] {
+        let Ok(to) = somewhere.parse::<IpAddr>() else { continue };
+        if let Way::Through(index) = way(to, None)? {
+            return Ok(Some(nix::net::if_::if_indextoname(index)?.to_string_lossy().into_owned()));
+        }
+    }
+    Ok(None)
+}
+
+/// The entry of the routing table for `to`; `None` when it says no.
+fn entry(to: IpAddr, bound: Option<u32>) -> io::Result<Option<RouteMessage>> {
     let mut question = RouteMessage::default();
     let (family, bits) = match to {
         IpAddr::V4(_) => (AddressFamily::Inet, 32),
@@ -40,9 +73,9 @@ pub fn way(to: IpAddr, bound: Option<u32>) -> io::Result<Way> {
     question.attributes.push(RouteAttribute::Destination(to.into()));
     question.attributes.extend(bound.map(RouteAttribute::Oif));
     match Netlink::open()?.ask(RouteNetlinkMessage::GetRoute(question)) {
-        Ok(RouteNetlinkMessage::NewRoute(route)) => Ok(way_of(&route, bound)),
-        Ok(_) => Ok(Way::None),
-        Err(error) if is_refusal(&error) => Ok(Way::None),
+        Ok(RouteNetlinkMessage::NewRoute(route)) => Ok(Some(route)),
+        Ok(_) => Ok(None),
+        Err(error) if is_refusal(&error) => Ok(None),
         Err(error) => Err(error),
     }
 }

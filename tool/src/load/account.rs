@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 use zcscope_common::Path;
 
-use super::cpu::Machine;
 use super::engine::{Plan, Stage};
 use super::latency::Pair;
 use super::paths::{Class, Source, Tally};
@@ -20,6 +19,7 @@ use super::result::{
 use super::schedule::Schedule;
 use super::stream::Lap;
 use super::warmup::WarmUp;
+use crate::host::cpu::CpuTime;
 use crate::units::bytes;
 
 /// Part of the rate due that must be reached for a level to count as kept.
@@ -29,7 +29,7 @@ const KEPT: f64 = 0.99;
 pub(super) struct Span {
     pub(super) stage: Stage,
     pub(super) laps: Vec<Lap>,
-    pub(super) machine: Option<Machine>,
+    pub(super) machine: Option<CpuTime>,
     /// Of the rate, at the end of a warm-up that waited for it to end.
     pub(super) drift: Option<f64>,
     /// What an open loop was to send.
@@ -158,14 +158,14 @@ fn warm_up_figures(span: &Span, asked: WarmUp) -> WarmUpFigures {
 
 fn cpu(spans: &[&Span], plan: &Plan, acked_bytes: u64) -> Cpu {
     let thread_ns = spans.iter().flat_map(|span| &span.laps).map(|lap| lap.thread_ns).sum();
-    let machine: Option<Vec<Machine>> = spans.iter().map(|span| span.machine).collect();
-    let machine_ns = machine.as_ref().map(|all| all.iter().map(|machine| machine.busy_ns).sum());
+    let machine: Option<Vec<CpuTime>> = spans.iter().map(|span| span.machine).collect();
+    let machine_ns = machine.as_ref().map(|all| all.iter().map(CpuTime::busy_ns).sum());
     Cpu {
         thread_ns,
         thread_s_per_gb: s_per_gb(thread_ns, acked_bytes),
         machine_ns,
         machine_s_per_gb: machine_ns.and_then(|ns| s_per_gb(ns, acked_bytes)),
-        steal_ns: machine.map(|all| all.iter().map(|machine| machine.steal_ns).sum()),
+        steal_ns: machine.map(|all| all.iter().map(|machine| ns(machine.steal)).sum()),
         pinned: plan.placement != Placement::Free,
     }
 }

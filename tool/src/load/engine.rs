@@ -33,8 +33,7 @@ pub const MAX_DEPTH: u32 = 4096;
 pub const MAX_SIZE: u64 = 1 << 30;
 /// Most memory for buffers over all connections.
 const MAX_MEMORY: u64 = 4 << 30;
-/// The kernel ends a connection whose data nobody acknowledges for so long: a device that went down, a peer that
-/// vanished without a word.
+/// How long nobody may acknowledge data, unless told otherwise.
 const USER_TIMEOUT: Duration = Duration::from_secs(5);
 /// A sending thread needs little: its buffers are mapped, not on the stack.
 const STACK: usize = 512 << 10;
@@ -66,6 +65,9 @@ pub struct Plan {
     pub nodelay: bool,
     /// Bits per second the kernel lets out over all connections (`SO_MAX_PACING_RATE`).
     pub pacing_bit_s: Option<u64>,
+    /// The kernel ends a connection whose data nobody acknowledges for so long: a device that went down, a peer that
+    /// vanished without a word.
+    pub user_timeout: Duration,
     /// What to send before anything counts.
     pub warm_up: WarmUp,
     /// Open loop: send messages of [`Setup::size`] at each of these rates in turn, and time them.
@@ -89,6 +91,7 @@ impl Default for Plan {
             sndbuf: SendBuffer::default(),
             nodelay: false,
             pacing_bit_s: None,
+            user_timeout: USER_TIMEOUT,
             warm_up: WarmUp::default(),
             levels: Vec::new(),
             peer: None,
@@ -229,7 +232,7 @@ fn connect_all(plan: &Plan) -> Result<(Vec<Socket>, SocketAddr), LoadError> {
     for socket in &sockets {
         knobs.apply(socket)?;
         socket
-            .set_tcp_user_timeout(Some(USER_TIMEOUT))
+            .set_tcp_user_timeout(Some(plan.user_timeout))
             .map_err(|error| LoadError::failed("cannot set TCP_USER_TIMEOUT", error))?;
     }
     Ok((sockets, target))

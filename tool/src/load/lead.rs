@@ -11,11 +11,11 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::LoadError;
 use super::account::Span;
-use super::cpu::Machine;
 use super::engine::{Plan, Progress, Stage, Watcher};
 use super::schedule::Schedule;
 use super::stream::{Lap, Live, Order, Shared};
 use super::warmup::{Detector, INTERVAL, WarmUp};
+use crate::host::cpu::CpuTime;
 
 /// Time between two calls of the watcher.
 const TICK: Duration = Duration::from_millis(250);
@@ -93,10 +93,10 @@ impl<'a, W: Watcher> Lead<'a, W> {
     /// One lap of all threads; false when the run is over with it.
     fn lap(&mut self, stage: Stage, order: Order, limit: Duration) -> Result<bool, LoadError> {
         self.leader.shared.rearm();
-        let before = Machine::read();
+        let before = CpuTime::read().ok();
         self.leader.shared.orders.give(order);
         let drift = self.wait(stage, order, limit);
-        let machine = before.zip(Machine::read()).map(|(before, after)| after.since(before));
+        let machine = before.zip(CpuTime::read().ok()).map(|(before, after)| after.since(&before));
         let laps: Option<Vec<Lap>> = self
             .leader
             .slots

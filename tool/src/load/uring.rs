@@ -176,6 +176,9 @@ fn refusal(error: &io::Error) -> io::Error {
             "io_uring is not allowed here: see kernel.io_uring_disabled, or the seccomp filter of the container".into()
         }
         Some(libc::ENOMEM) => format!("no memory for an io_uring: {error}; raise RLIMIT_MEMLOCK (ulimit -l)"),
+        Some(libc::EMFILE | libc::ENFILE) => {
+            format!("no descriptor for an io_uring: {error}; raise the limit (ulimit -n) or lower --streams")
+        }
         _ => format!("cannot set up an io_uring: {error}"),
     };
     io::Error::new(error.kind(), text)
@@ -280,9 +283,12 @@ mod tests {
 
     #[test]
     fn refusals_are_sentences() {
-        for (errno, part) in
-            [(libc::EPERM, "io_uring_disabled"), (libc::ENOSYS, "no io_uring"), (7, "cannot set up")]
-        {
+        for (errno, part) in [
+            (libc::EPERM, "io_uring_disabled"),
+            (libc::ENOSYS, "no io_uring"),
+            (libc::EMFILE, "ulimit -n"),
+            (7, "cannot set up"),
+        ] {
             let error = refusal(&io::Error::from_raw_os_error(errno)).to_string();
             assert!(error.contains(part), "{error}");
         }

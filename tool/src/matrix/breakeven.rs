@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::plan::Group;
+use super::plan::{Group, Key};
 use super::random::Random;
 use super::result::{CellReport, Class};
 use super::stats::{self, Estimate, MIN_REPETITIONS, Order, central_ranks};
@@ -227,7 +227,7 @@ fn resampled(pairs: &[Pair], first: usize, better: Order, random: &mut Random) -
 /// The size to run next to find a break-even more exactly: between the largest size below it and it, a multiple of
 /// 4 KiB where there is one; `None` when they are near.
 #[must_use]
-pub fn refine(cells: &[CellReport], found: &BreakEven) -> Option<u64> {
+fn refine(cells: &[CellReport], found: &BreakEven) -> Option<u64> {
     const NEAR: f64 = 1.15;
     const PAGE: u64 = 4096;
     let Outcome::At { size, .. } = found.machine_s_per_gb else { return None };
@@ -244,6 +244,22 @@ pub fn refine(cells: &[CellReport], found: &BreakEven) -> Option<u64> {
     let aligned = middle.next_multiple_of(PAGE);
     let middle = if aligned < size && middle > PAGE { aligned } else { middle };
     (below < middle && middle < size).then_some(middle)
+}
+
+/// The cells to run next, path and baseline, to find every break-even more exactly; empty when all are found, or
+/// nothing more can be.
+#[must_use]
+pub fn refinements(cells: &[CellReport], functional_only: bool, seed: u64) -> Vec<Key> {
+    let mut wanted: Vec<Key> = Vec::new();
+    for found in break_even(cells, functional_only, seed) {
+        let Some(size) = refine(cells, &found) else { continue };
+        let key = |path: &str| Key::sibling(path, size, (found.streams, found.depth));
+        wanted.extend([key(BASELINE), key(&found.path)]);
+    }
+    wanted.sort_unstable();
+    wanted.dedup();
+    wanted.retain(|key| cells.iter().all(|cell| cell.key != *key));
+    wanted
 }
 
 #[cfg(test)]

@@ -147,3 +147,47 @@ fn the_answer_survives_a_round_trip_and_comes_back_from_the_seed() {
     let json = serde_json::to_string(&found).unwrap();
     assert_eq!(serde_json::from_str::<Vec<BreakEven>>(&json).unwrap(), found);
 }
+
+/// What `--refine` does, with costs in the place of runs: both paths cost the same at 13.3 KiB.
+#[test]
+fn refinement_closes_in_on_the_size_where_the_costs_cross() {
+    let cell = |key: &Key| {
+        let kib = key.size as f64 / 1024.0;
+        let (class, machine) = match key.path.as_str() {
+            BASELINE => (Class::Copies, 0.20 + 0.4 / kib),
+            _ => (Class::Told, 0.08 + 2.0 / kib),
+        };
+        made(
+            &key.path,
+            class,
+            key.size,
+            Behaviour { gbit_s: 2.0 / machine, machine, scatter: 0.001, copied: 0.0 },
+            5,
+        )
+    };
+    let group = (1, Some(16));
+    let start = [4 << 10, 64 << 10].into_iter();
+    let mut cells: Vec<CellReport> = start
+        .flat_map(|size| [BASELINE, "msg_zerocopy"].map(|path| cell(&Key::sibling(path, size, group))))
+        .collect();
+    let mut steps = 0;
+    loop {
+        let wanted = refinements(&cells, false, 1);
+        if wanted.is_empty() {
+            break;
+        }
+        assert_eq!(wanted.len(), 2, "the path and its baseline: {wanted:?}");
+        assert!(
+            wanted.iter().all(|key| cells.iter().all(|cell| cell.key != *key)),
+            "run already: {wanted:?}"
+        );
+        cells.extend(wanted.iter().map(cell));
+        steps += 1;
+        assert!(steps < 8, "it does not end");
+    }
+    let (cpu, _) = outcomes(&cells);
+    let Outcome::At { size, .. } = cpu else { panic!("{cpu:?}") };
+    let crossing = 13.33 * 1024.0;
+    assert!(size as f64 > crossing && (size as f64) < crossing * 1.15, "{size}");
+    assert!(refinements(&cells, true, 1).is_empty(), "nothing to refine where nothing may be said");
+}

@@ -2,7 +2,7 @@
 
 use zcscope_common::Path;
 
-use super::copies::{Growth, Kinds};
+use super::copies::{Growth, Kinds, Seen};
 use super::known::Known;
 use super::ledger::{self, Sums};
 use super::snapshot::{CopyFigures, PathFigures};
@@ -65,6 +65,7 @@ struct CopyAccount {
     count: u64,
     bytes: u64,
     mark: Mark,
+    seen: Seen,
 }
 
 /// See the module.
@@ -110,13 +111,14 @@ impl Account {
         let key = (growth.path, growth.kind);
         let at = self.copies.binary_search_by_key(&key, |(key, _)| *key).unwrap_or_else(|at| {
             make_room(&mut self.copies);
-            self.copies.insert(at, (key, CopyAccount::default()));
+            self.copies.insert(at, (key, CopyAccount { seen: growth.seen, ..CopyAccount::default() }));
             at
         });
         let account = &mut self.copies[at].1;
         account.mark.touch(tick, account.bytes);
         account.count += growth.count;
         account.bytes += growth.bytes;
+        account.seen = account.seen.and(growth.seen);
     }
 
     fn path_mut(&mut self, path: Path) -> &mut PathAccount {
@@ -173,6 +175,8 @@ impl Account {
                     count: account.count,
                     bytes: account.bytes,
                     bytes_per_s: account.mark.per_second(account.bytes, view),
+                    first_ns: account.seen.first_ns,
+                    last_ns: account.seen.last_ns,
                 })
             })
             .collect();

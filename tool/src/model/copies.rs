@@ -54,6 +54,27 @@ pub(super) struct Row {
     pub(super) count: u64,
     /// Bytes so far.
     pub(super) bytes: u64,
+    /// When it grew.
+    seen: Seen,
+}
+
+/// When something was first and last seen, ns since tracing began: the ends of the intervals it happened in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) first_ns: u64,
+    pub(super) last_ns: u64,
+}
+
+impl Seen {
+    /// At one moment only.
+    pub(super) const fn at(ns: u64) -> Self {
+        Self { first_ns: ns, last_ns: ns }
+    }
+
+    /// Whatever either has seen.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self { first_ns: self.first_ns.min(other.first_ns), last_ns: self.last_ns.max(other.last_ns) }
+    }
 }
 
 /// What a row grew by.
@@ -67,23 +88,30 @@ pub(super) struct Growth {
     pub(super) count: u64,
     /// New bytes.
     pub(super) bytes: u64,
+    /// When.
+    pub(super) seen: Seen,
 }
 
 impl Row {
     /// Everything the row holds, as growth from nothing.
     pub(super) fn whole(&self) -> Growth {
-        Growth { path: self.path, kind: self.kind, count: self.count, bytes: self.bytes }
+        Growth { path: self.path, kind: self.kind, count: self.count, bytes: self.bytes, seen: self.seen }
     }
 }
 
-/// Takes one cumulative row in and returns what it grew by, `None` when it did not.
-pub(super) fn take(rows: &mut Vec<Row>, kinds: &mut Kinds, sample: &CopySample) -> Option<Growth> {
+/// Takes one cumulative row of the sample at `at_ns` in and returns what it grew by, `None` when it did not.
+pub(super) fn take(
+    rows: &mut Vec<Row>,
+    kinds: &mut Kinds,
+    sample: &CopySample,
+    at_ns: u64,
+) -> Option<Growth> {
     let mut hasher = FastHasher::default();
     (sample.path, &sample.kind).hash(&mut hasher);
     let key = hasher.finish();
     let at = rows.iter().position(|row| row.key == key).unwrap_or_else(|| {
         let kind = kinds.number(&sample.kind);
-        rows.push(Row { key, path: sample.path, kind, count: 0, bytes: 0 });
+        rows.push(Row { key, path: sample.path, kind, count: 0, bytes: 0, seen: Seen::at(at_ns) });
         rows.len() - 1
     });
     let row = &mut rows[at];
@@ -91,7 +119,11 @@ pub(super) fn take(rows: &mut Vec<Row>, kinds: &mut Kinds, sample: &CopySample) 
     let bytes = sample.bytes.saturating_sub(row.bytes);
     row.count += count;
     row.bytes += bytes;
-    (count > 0 || bytes > 0).then_some(Growth { path: row.path, kind: row.kind, count, bytes })
+    let seen = Seen::at(at_ns);
+    (count > 0 || bytes > 0).then(|| {
+        row.seen = row.seen.and(seen);
+        Growth { path: row.path, kind: row.kind, count, bytes, seen }
+    })
 }
 
 #[cfg(test)]
@@ -116,17 +148,18 @@ mod tests {
     #[test]
     fn only_growth_comes_out() {
         let (mut rows, mut kinds) = (Vec::new(), Kinds::default());
-        assert_eq!(take(&mut rows, &mut kinds, &sample("lo", 10)).unwrap().bytes, 10);
-        assert!(take(&mut rows, &mut kinds, &sample("lo", 10)).is_none());
-        assert_eq!(take(&mut rows, &mut kinds, &sample("lo", 25)).unwrap().bytes, 15);
+        assert_eq!(take(&mut rows, &mut kinds, &sample("lo", 10), 1).unwrap().bytes, 10);
+        assert!(take(&mut rows, &mut kinds, &sample("lo", 10), 2).is_none());
+        assert_eq!(take(&mut rows, &mut kinds, &sample("lo", 25), 3).unwrap().bytes, 15);
         assert_eq!(rows.len(), 1);
+        assert_eq!(rows[0].whole().seen, Seen { first_ns: 1, last_ns: 3 });
     }
 
     #[test]
     fn too_many_devices_share_a_kind_and_lose_no_bytes() {
         let (mut rows, mut kinds) = (Vec::new(), Kinds::default());
         let total: u64 = (0..MAX_KINDS + 100)
-            .map(|i| take(&mut rows, &mut kinds, &sample(&format!("veth{i}"), 3)).unwrap().bytes)
+            .map(|i| take(&mut rows, &mut kinds, &sample(&format!("veth{i}"), 3), 0).unwrap().bytes)
             .sum();
         assert_eq!(total, 3 * (MAX_KINDS as u64 + 100));
         assert_eq!(kinds.list.len(), MAX_KINDS + 1);

@@ -234,6 +234,12 @@ pub struct CopyFigures {
     pub bytes: u64,
     /// Bytes per second over the last interval.
     pub bytes_per_s: u64,
+    /// End of the first interval it was seen in, ns since tracing began.
+    #[serde(default)]
+    pub first_ns: u64,
+    /// End of the last one.
+    #[serde(default)]
+    pub last_ns: u64,
 }
 
 /// Ends of zero-copy sends.

@@ -256,15 +256,15 @@ impl Model {
     }
 
     fn absorb_copy(&mut self, sample: &CopySample) {
-        let Self { sockets, processes, devices, total, kinds, tick, .. } = self;
+        let Self { sockets, processes, devices, total, kinds, tick, at_ns, .. } = self;
         let Some(id) = sample.socket else {
-            if let Some(growth) = copies::take(&mut self.nobodys, kinds, sample) {
+            if let Some(growth) = copies::take(&mut self.nobodys, kinds, sample, *at_ns) {
                 total.copied(*tick, growth);
             }
             return;
         };
         if let Some(socket) = sockets.get_mut(id) {
-            if let Some(growth) = copies::take(&mut socket.rows, kinds, sample) {
+            if let Some(growth) = copies::take(&mut socket.rows, kinds, sample, *at_ns) {
                 let spread = |account: &mut Account| account.copied(*tick, growth);
                 for_each_account(*tick, socket, processes, devices, total, spread);
             }
@@ -272,7 +272,7 @@ impl Model {
         }
         let (seen, rows) = self.strangers.entry(id).or_default();
         *seen = *tick;
-        if let Some(growth) = copies::take(rows, kinds, sample) {
+        if let Some(growth) = copies::take(rows, kinds, sample, *at_ns) {
             total.copied(*tick, growth);
         }
     }

@@ -2,6 +2,7 @@
 //! attaching shows what works: so the plan is tried, and tried again without what failed, until it holds.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
 
 use aya::maps::{Array, HashMap};
 use aya::programs::{Program, ProgramError};
@@ -10,17 +11,22 @@ use zcscope_common::{Config, Source};
 
 use super::facts::{self, FACTS};
 use super::plan::{self, Fact, Hook, Kernel, Kind, Way};
-use super::{Backend, Options, pipes};
+use super::{Backend, Options, Refusal, pipes};
 use crate::model::snapshot::Missing;
 
 /// The kernel programs, built by `cargo xtask ebpf`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/zcscope.bpf.o"));
+
+/// Threads that load programs; more gain little, because a few programs are most of the work.
+const MOST_LOADERS: usize = 4;
 
 /// Everything attached.
 pub(super) struct Attached {
     pub(super) ebpf: Ebpf,
     pub(super) sources: BTreeMap<String, String>,
     pub(super) missing: Vec<Missing>,
+    /// Better ways than the chosen ones, and why they do not hold.
+    pub(super) refusals: Vec<Refusal>,
     pub(super) backend: String,
     /// Some fact rests on the kprobe back end, which can skip events.
     pub(super) kprobes: bool,
@@ -62,6 +68,7 @@ pub(super) fn attach(
         let before = failures.len();
         // Before anything is attached: a socket is judged once, at its first send.
         enter_processes(&mut ebpf, &options.filter.pids)?;
+        load_ahead(&mut ebpf, btf, kernel, &choice);
         attach_base(&mut ebpf, btf, follow_forks)?;
         attach_choice(&mut ebpf, btf, kernel, &choice, &mut failures);
         if failures.len() == before {
@@ -73,6 +80,7 @@ pub(super) fn attach(
                 ebpf,
                 sources,
                 missing,
+                refusals: refusals(&choice, &failures),
                 backend: backend_name(&choice),
                 kprobes: used_sources(&choice).contains(&Source::Kprobe),
             });
@@ -208,17 +216,53 @@ fn attach_choice(
     }
 }
 
+/// Loads the programs of the choice side by side: checking them is most of a start, and the kernel does it on as many
+/// CPUs as it is asked from. What fails here fails again where it is attached, and is noted there.
+fn load_ahead(ebpf: &mut Ebpf, btf: &aya::Btf, kernel: &Kernel<'_>, choice: &Choice) {
+    let chosen = FACTS.iter().zip(choice).filter_map(|(fact, way)| Some(&fact.ways[(*way)?]));
+    let hooks = chosen.flat_map(|way| way.hooks).filter(|hook| kernel.wants(hook)).chain(facts::BASE);
+    let targets: BTreeMap<String, &Hook> = hooks.map(|hook| (hook.program(), hook)).collect();
+    let mut wanted: Vec<_> = ebpf
+        .programs_mut()
+        .filter_map(|(name, program)| targets.get(name).map(|hook| (program, hook.target)))
+        .collect();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_LOADERS);
+    let next = Mutex::new(wanted.iter_mut());
+    let load = || {
+        while let Some((program, target)) = next.lock().ok().and_then(|mut next| next.next()) {
+            // Only told where it is attached.
+            let _ = load(program, target, btf);
+        }
+    };
+    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(load))));
+}
+
+/// Loads one program.
+fn load(program: &mut Program, target: &str, btf: &aya::Btf) -> Result<(), ProgramError> {
+    let result = match program {
+        Program::FEntry(p) => p.load(target, btf),
+        Program::FExit(p) => p.load(target, btf),
+        Program::BtfTracePoint(p) => p.load(target, btf),
+        Program::KProbe(p) => p.load(),
+        _ => Ok(()),
+    };
+    match result {
+        Err(ProgramError::AlreadyLoaded) => Ok(()),
+        other => other,
+    }
+}
+
 /// Loads and attaches one program.
 fn attach_hook(ebpf: &mut Ebpf, btf: &aya::Btf, hook: &Hook) -> Result<(), String> {
     let name = hook.program();
     let program = ebpf.program_mut(&name).ok_or_else(|| format!("the object has no program {name}"))?;
-    let result: Result<(), ProgramError> = match program {
-        Program::FEntry(p) => p.load(hook.target, btf).and_then(|()| p.attach().map(drop)),
-        Program::FExit(p) => p.load(hook.target, btf).and_then(|()| p.attach().map(drop)),
-        Program::BtfTracePoint(p) => p.load(hook.target, btf).and_then(|()| p.attach().map(drop)),
-        Program::KProbe(p) => p.load().and_then(|()| p.attach(hook.target, 0).map(drop)),
-        _ => return Err(format!("program {name} is of an unexpected type")),
-    };
+    let result = load(program, hook.target, btf).and_then(|()| match program {
+        Program::FEntry(p) => p.attach().map(drop),
+        Program::FExit(p) => p.attach().map(drop),
+        Program::BtfTracePoint(p) => p.attach().map(drop),
+        Program::KProbe(p) => p.attach(hook.target, 0).map(drop),
+        _ => Err(ProgramError::UnexpectedProgramType),
+    });
     result.map_err(|error| {
         let kind = match hook.kind {
             Kind::Fentry => "fentry",
@@ -283,6 +327,19 @@ fn missing(choice: &Choice, failures: &Failures) -> Vec<Missing> {
         .filter(|(index, _)| failures.get(&(*index, 0)).is_none_or(|why| why != NOT_ASKED_FOR))
         .map(|(index, fact)| Missing { fact: fact.name.to_owned(), why: why_missing(index, fact, failures) })
         .collect()
+}
+
+/// The ways before the chosen one of every fact that is known.
+fn refusals(choice: &Choice, failures: &Failures) -> Vec<Refusal> {
+    let known = FACTS.iter().enumerate().filter_map(|(index, fact)| Some((index, fact, choice[index]?)));
+    let better = known.flat_map(|(index, fact, chosen)| {
+        (0..chosen).filter_map(move |way| {
+            let why = failures.get(&(index, way)).filter(|why| !why.starts_with("--backend"))?;
+            let backend = plan::source_name(fact.ways[way].source);
+            Some(Refusal { fact: fact.name, backend, why: why.clone() })
+        })
+    });
+    better.collect()
 }
 
 fn why_missing(index: usize, fact: &Fact, failures: &Failures) -> String {

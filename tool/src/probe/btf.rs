@@ -223,7 +223,12 @@ impl Btf {
 
     /// Whether the kernel has this function with a BTF signature.
     pub(super) fn has_function(&self, name: &str) -> bool {
-        self.find(&self.functions, name).is_some()
+        self.function(name).is_some()
+    }
+
+    /// The number of a function's type, for attaching to it.
+    pub(super) fn function(&self, name: &str) -> Option<u32> {
+        self.find(&self.functions, name)
     }
 
     /// Number of arguments of a tracepoint, `None` when the kernel does not have it.

@@ -3,6 +3,7 @@
 mod attach;
 mod bounces;
 mod btf;
+mod canary;
 mod classify;
 mod ended;
 mod facts;
@@ -14,6 +15,7 @@ mod names;
 mod offsets;
 mod pipes;
 mod plan;
+mod programs;
 mod raw;
 mod read;
 mod samples;
@@ -32,6 +34,7 @@ use zcscope_common::{Config, Filter as KernelFilter, Path, Range, Source};
 
 use self::btf::Btf;
 use self::plan::Kernel;
+pub use self::programs::Program;
 use crate::host::symbols::Symbols;
 use crate::model::sample::{MapSample, Sample};
 use crate::model::snapshot::{Missing, Session};
@@ -111,7 +114,19 @@ pub struct Probe {
     reader: read::Reader,
     processes: BpfHash<MapData, u32, u8>,
     session: Session,
+    refusals: Vec<Refusal>,
     started: Instant,
+}
+
+/// A better way to know a fact than the one in use, and why it does not hold here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The fact.
+    pub fact: &'static str,
+    /// Back end of that way.
+    pub backend: &'static str,
+    /// Why not.
+    pub why: String,
 }
 
 impl Probe {
@@ -146,11 +161,17 @@ impl Probe {
             (read_btf(options), symbols.join().unwrap_or_default())
         });
         let types = types?;
-        let kernel = Kernel { btf: &types.ours, symbols: symbols.as_ref(), paths: &options.filter.paths };
+        let tries_fentry = matches!(options.backend, Backend::Auto | Backend::Fentry);
+        let kernel = Kernel {
+            btf: &types.ours,
+            symbols: symbols.as_ref(),
+            paths: &options.filter.paths,
+            fentry_refused: tries_fentry.then(|| canary::fentry_refused(&types.ours)).flatten(),
+        };
         let config = configure(&kernel, &options.filter)?;
         let attached = attach::attach(&kernel, &types.ayas, &config, options).map_err(CannotTrace)?;
         let session = session(&attached, &kernel);
-        let mut ebpf = attached.ebpf;
+        let (mut ebpf, refusals) = (attached.ebpf, attached.refusals);
         let processes = ebpf
             .take_map("PROCS")
             .context("the object has no map PROCS")
@@ -158,13 +179,19 @@ impl Probe {
             .map_err(|error| CannotTrace(format!("{error:#}")))?;
         let reader = read::Reader::new(&mut ebpf, symbols, &session)
             .map_err(|error| CannotTrace(format!("{error:#}")))?;
-        Ok(Probe { ebpf, reader, processes, session, started: Instant::now() })
+        Ok(Probe { ebpf, reader, processes, session, refusals, started: Instant::now() })
     }
 
     /// Host, kernel, back end, sources of every fact and what is missing.
     #[must_use]
     pub fn session(&self) -> Session {
         self.session.clone()
+    }
+
+    /// Better ways to know what is known, and why they do not hold here.
+    #[must_use]
+    pub fn refusals(&self) -> &[Refusal] {
+        &self.refusals
     }
 
     /// Reads all counters.
@@ -180,6 +207,12 @@ impl Probe {
     #[must_use]
     pub fn maps(&self) -> Vec<MapSample> {
         self.reader.maps()
+    }
+
+    /// The programs that are loaded, as the kernel describes them.
+    #[must_use]
+    pub fn programs(&self) -> Vec<Program> {
+        programs::programs(&self.ebpf)
     }
 
     /// From now on (or no longer) a process forked by zcscope itself is traced. Only with [`Filter::children`].

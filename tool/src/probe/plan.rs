@@ -170,6 +170,8 @@ pub(super) struct Kernel<'a> {
     pub(super) symbols: Option<&'a Symbols>,
     /// Paths asked for; empty for all.
     pub(super) paths: &'a [Path],
+    /// Why no fentry program is taken, if so.
+    pub(super) fentry_refused: Option<String>,
 }
 
 impl Kernel<'_> {
@@ -222,6 +224,7 @@ impl Kernel<'_> {
     pub(super) fn lacks(&self, hook: &Hook) -> Option<String> {
         let target = hook.target;
         match hook.kind {
+            Kind::Fentry | Kind::Fexit if self.fentry_refused.is_some() => self.fentry_refused.clone(),
             Kind::Fentry | Kind::Fexit => (!self.btf.has_function(target))
                 .then(|| format!("this kernel has no function {target} with a BTF signature")),
             Kind::Kprobe | Kind::Kretprobe if !std::path::Path::new(KPROBES).exists() => {

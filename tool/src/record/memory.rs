@@ -131,6 +131,12 @@ impl Memory {
         snapshots.get(behind.checked_sub(1)?).cloned()
     }
 
+    /// Snapshots that wait to be packed.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.shared.lock().waiting.len()
+    }
+
     /// Bytes of packed snapshots.
     #[must_use]
     pub fn bytes(&self) -> usize {

@@ -3,11 +3,17 @@
 
 mod block;
 mod error;
+#[cfg(test)]
+mod fixture;
 mod frame;
 mod memory;
+#[cfg(test)]
+mod memory_tests;
 mod output;
 mod part;
 mod recorder;
+#[cfg(test)]
+mod recorder_tests;
 mod recording;
 mod start;
 #[cfg(test)]
@@ -15,6 +21,7 @@ mod tests;
 
 pub use error::Error;
 pub use memory::Memory;
+pub use output::LEAST_BYTES;
 pub use recorder::{Options, Recorder, Summary};
 pub use recording::Recording;
 pub use start::About;

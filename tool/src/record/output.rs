@@ -10,8 +10,8 @@ use super::error::Error;
 use super::recording::older;
 use super::start::{self, About};
 
-/// Less would turn the file over at every other block.
-pub(super) const LEAST_BYTES: u64 = 1 << 20;
+/// Half of it must have room for the largest block.
+pub const LEAST_BYTES: u64 = 4 << 20;
 
 /// The file in use, and what is in it.
 pub(super) struct Output {

@@ -47,13 +47,17 @@ impl Part {
         let size = source.seek(SeekFrom::End(0)).map_err(reading)?;
         let begin = read_at(&mut *source, 0, size.min(start::enough())).map_err(reading)?;
         let start = start::parse(name, &begin)?;
-        let mut notes = Vec::new();
+        let (mut notes, damaged_begin) = (Vec::new(), start.about.is_none());
         let about = start.about.unwrap_or_else(|| {
             notes.push("the begin of the file is damaged: what was traced, and when, is not known".into());
             About::default()
         });
         let mut part = Self { source, size, about, blocks: Vec::new(), dropped: 0, closed: false, notes };
-        part.scan(start.end).map_err(reading)?;
+        let first = match damaged_begin {
+            true => part.next_mark(start.end).map_err(reading)?.unwrap_or(size),
+            false => start.end,
+        };
+        part.scan(first).map_err(reading)?;
         Ok(part)
     }
 

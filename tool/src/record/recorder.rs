@@ -59,6 +59,7 @@ pub struct Recorder {
     queue: Option<SyncSender<Box<Snapshot>>>,
     thread: Option<JoinHandle<Result<Summary, Error>>>,
     dropped: Arc<AtomicU64>,
+    written: Arc<AtomicU64>,
     interval_ns: u64,
     last_ns: Option<u64>,
 }
@@ -82,10 +83,11 @@ impl Recorder {
         let output = Output::create(path, about, options.max_bytes)?;
         let (queue, jobs) = sync_channel(QUEUE);
         let dropped = Arc::new(AtomicU64::new(0));
-        let worker = Worker::new(output, Arc::clone(&dropped));
+        let written = Arc::new(AtomicU64::new(output.written));
+        let worker = Worker::new(output, Arc::clone(&dropped), Arc::clone(&written));
         let thread = std::thread::Builder::new().name("recorder".into()).spawn(move || worker.run(&jobs));
         let thread = thread.map_err(|error| Error::Thread(error.to_string()))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), dropped, interval_ns, last_ns: None })
+        Ok(Self { queue: Some(queue), thread: Some(thread), dropped, written, interval_ns, last_ns: None })
     }
 
     /// True when it is time for the next frame. One that comes a little early counts: ticks are not exact.
@@ -98,6 +100,12 @@ impl Recorder {
     #[must_use]
     pub fn has_failed(&self) -> bool {
         self.queue.is_some() && self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Bytes written so far.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
     }
 
     /// Records this snapshot if it is time for one. Never waits.
@@ -146,11 +154,12 @@ struct Worker {
     first_ns: u64,
     frames: u64,
     dropped: Arc<AtomicU64>,
+    written: Arc<AtomicU64>,
 }
 
 impl Worker {
-    const fn new(output: Output, dropped: Arc<AtomicU64>) -> Self {
-        Self { output, builder: None, last: None, first_ns: 0, frames: 0, dropped }
+    const fn new(output: Output, dropped: Arc<AtomicU64>, written: Arc<AtomicU64>) -> Self {
+        Self { output, builder: None, last: None, first_ns: 0, frames: 0, dropped, written }
     }
 
     fn run(mut self, jobs: &Receiver<Box<Snapshot>>) -> Result<Summary, Error> {
@@ -193,7 +202,9 @@ impl Worker {
         let Some(builder) = self.builder.take() else { return Ok(()) };
         let (dropped, last_ns) = (self.dropped(), builder.last_ns().unwrap_or(0));
         let block = builder.finish(dropped)?;
-        self.output.append(&block, last_ns, dropped)
+        self.output.append(&block, last_ns, dropped)?;
+        self.written.store(self.output.written, Ordering::Relaxed);
+        Ok(())
     }
 
     fn dropped(&self) -> u64 {

@@ -185,12 +185,12 @@ fn busy(session: Session) -> Snapshot {
 }
 
 /// Everything known.
-pub(super) fn full() -> Snapshot {
+pub(crate) fn full() -> Snapshot {
     busy(session(&[]))
 }
 
 /// The same traffic where only sends are seen.
-pub(super) fn sparse() -> Snapshot {
+pub(crate) fn sparse() -> Snapshot {
     let why = "fentry and kprobes are not available on this kernel; boot one with CONFIG_FUNCTION_TRACER";
     let facts = [
         "copy",
@@ -213,7 +213,7 @@ pub(super) fn sparse() -> Snapshot {
 }
 
 /// A trace in which nothing was sent.
-pub(super) fn empty() -> Snapshot {
+pub(crate) fn empty() -> Snapshot {
     let mut model = Model::new(session(&[]));
     model.absorb(Sample { at_ns: 10_000_000_000, ..Sample::default() });
     model.snapshot()

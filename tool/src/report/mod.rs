@@ -1,7 +1,8 @@
-//! A snapshot in a form for people (`table`) or programs (`json`), and beside what a load was told (`beside`); and a
-//! `matrix` of loads.
+//! A snapshot in a form for people (`table`) or programs (`json`), and beside what a load was told (`beside`); a
+//! `matrix` of loads; and what `doctor` found.
 
 pub mod beside;
+pub mod doctor;
 pub mod json;
 pub mod json_path;
 pub mod matrix;
@@ -10,4 +11,4 @@ mod table_lists;
 mod table_path;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;

@@ -7,7 +7,7 @@ pub mod events;
 mod point;
 
 pub use events::Event;
-pub use point::{LatencyPoint, PathPoint, Point};
+pub use point::{CopyPoint, LatencyPoint, PathPoint, Point};
 
 use std::collections::VecDeque;
 

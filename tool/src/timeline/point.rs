@@ -1,12 +1,16 @@
 //! What moved between two snapshots.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use zcscope_common::{LatencyKind, Path};
 
 use super::events::{self, Event};
 use crate::diagnose;
+use crate::model::sample::CopyKind;
 use crate::model::serial;
-use crate::model::snapshot::{InFlight, PathFigures, Snapshot};
+use crate::model::snapshot::{CopyFigures, InFlight, PathFigures, Snapshot};
 
 /// What moved in an interval, and when it ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +22,8 @@ pub struct Point {
     pub interval_ns: u64,
     /// Per path in use.
     pub paths: Vec<PathPoint>,
+    /// Copy events in it, per kind and direction, only those that happened.
+    pub copies: Vec<CopyPoint>,
     /// Durations that ended in it, all traffic.
     pub latency: Vec<LatencyPoint>,
     /// Events lost in it.
@@ -49,6 +55,19 @@ pub struct PathPoint {
     pub told_copied: Option<u64>,
     /// What was in flight at the end of the interval; no difference.
     pub in_flight: Option<InFlight>,
+}
+
+/// Copy events of one kind in an interval, over all send paths or over all receive paths.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopyPoint {
+    /// Which kind.
+    pub kind: Arc<CopyKind>,
+    /// On receive paths.
+    pub receives: bool,
+    /// Events.
+    pub count: u64,
+    /// Bytes; a byte copied twice counts twice.
+    pub bytes: u64,
 }
 
 /// Durations of one kind on one path that ended in an interval.
@@ -136,6 +155,7 @@ impl Point {
             at_ns: after.duration_ns,
             interval_ns: after.duration_ns.saturating_sub(before.duration_ns),
             paths: after.paths.iter().map(|now| moved(before, now)).collect(),
+            copies: copies(before, after),
             latency: latencies(before, after),
             lost: after.lost.total.saturating_sub(before.lost.total),
             sockets: after.sockets.iter().filter(|socket| socket.alive).count() as u64,
@@ -163,6 +183,7 @@ impl Point {
                 None => self.paths.push(*path),
             }
         }
+        next.copies.iter().for_each(|copy| copy.add_to(&mut self.copies));
         for latency in &next.latency {
             let mine = self.latency.iter_mut().find(|l| (l.path, l.kind) == (latency.path, latency.kind));
             match mine {
@@ -179,6 +200,21 @@ impl Point {
     #[must_use]
     pub fn path(&self, path: Path) -> Option<&PathPoint> {
         self.paths.iter().find(|point| point.path == path)
+    }
+}
+
+impl CopyPoint {
+    fn add_to(&self, sums: &mut Vec<Self>) {
+        let same = |sum: &&mut Self| {
+            sum.receives == self.receives && (Arc::ptr_eq(&sum.kind, &self.kind) || sum.kind == self.kind)
+        };
+        match sums.iter_mut().find(same) {
+            Some(sum) => {
+                sum.count += self.count;
+                sum.bytes += self.bytes;
+            }
+            None => sums.push(self.clone()),
+        }
     }
 }
 
@@ -201,6 +237,30 @@ fn moved(before: &Snapshot, now: &PathFigures) -> PathPoint {
     }
 }
 
+/// Every row of copies with its path.
+fn rows(snapshot: &Snapshot) -> impl Iterator<Item = (Path, &CopyFigures)> {
+    snapshot.paths.iter().flat_map(|figures| figures.copies.iter().map(|copy| (figures.path, copy)))
+}
+
+fn copies(before: &Snapshot, after: &Snapshot) -> Vec<CopyPoint> {
+    let old: HashMap<(Path, &CopyKind), (u64, u64)> =
+        rows(before).map(|(path, copy)| ((path, &*copy.kind), (copy.count, copy.bytes))).collect();
+    let mut sums = Vec::new();
+    for (path, copy) in rows(after) {
+        let (count, bytes) = old.get(&(path, &*copy.kind)).copied().unwrap_or_default();
+        let grown = CopyPoint {
+            kind: copy.kind.clone(),
+            receives: path.receives(),
+            count: copy.count.saturating_sub(count),
+            bytes: copy.bytes.saturating_sub(bytes),
+        };
+        if grown.count > 0 || grown.bytes > 0 {
+            grown.add_to(&mut sums);
+        }
+    }
+    sums
+}
+
 fn latencies(before: &Snapshot, after: &Snapshot) -> Vec<LatencyPoint> {
     let moved = after.latency.iter().map(|now| {
         let old = before.latency.iter().find(|old| (old.path, old.kind) == (now.path, now.kind));
@@ -214,12 +274,23 @@ fn latencies(before: &Snapshot, after: &Snapshot) -> Vec<LatencyPoint> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use zcscope_common::Hist;
+    use zcscope_common::{Hist, Reason};
 
     use super::*;
     use crate::model::snapshot::{LatencyFigures, Ledger};
+
+    fn test_copy(reason: Reason, bytes: u64) -> CopyFigures {
+        let kind = CopyKind {
+            reason,
+            site: "skb_copy_ubufs".into(),
+            caller: None,
+            dev: None,
+            clone: false,
+            told: true,
+            inferred: false,
+        };
+        CopyFigures { kind: kind.into(), count: bytes, bytes, bytes_per_s: 0, first_ns: 0, last_ns: 0 }
+    }
 
     fn snapshot(second: u64, bytes: u64, copied: Option<u64>, durations: &[u64]) -> Snapshot {
         let ledger = Ledger { requested_bytes: bytes, copied_bytes: copied, ..Ledger::default() };
@@ -248,6 +319,27 @@ mod tests {
         let unknown = Point::between(&before, &snapshot(2, 200, None, &[]));
         assert_eq!(unknown.paths[0].copied_bytes, None);
         assert!(unknown.latency.is_empty());
+    }
+
+    #[test]
+    fn copies_are_summed_over_paths_and_only_what_grew_counts() {
+        let at = |second: u64, loopback: u64, tap: u64| {
+            let mut snapshot = snapshot(second, 0, None, &[]);
+            let mut other = PathFigures::nothing(Path::MsgZerocopy);
+            other.copies = vec![test_copy(Reason::Loopback, loopback)];
+            snapshot.paths[0].copies =
+                vec![test_copy(Reason::Loopback, loopback), test_copy(Reason::PacketTap, tap)];
+            snapshot.paths.push(other);
+            snapshot
+        };
+        let mut point = Point::between(&at(1, 10, 5), &at(2, 30, 5));
+        let of = |point: &Point| {
+            let row = |copy: &CopyPoint| (copy.kind.reason, copy.bytes);
+            point.copies.iter().map(row).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&point), [(Reason::Loopback, 40)]);
+        point.append(&Point::between(&at(2, 30, 5), &at(3, 31, 7)));
+        assert_eq!(of(&point), [(Reason::Loopback, 42), (Reason::PacketTap, 2)]);
     }
 
     #[test]

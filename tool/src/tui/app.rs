@@ -3,11 +3,12 @@
 use std::cell::Cell;
 
 use super::effect::{Effect, TimeMove, Toast};
+use super::keys::Keymap;
 use super::regions::Regions;
 use super::shown::Shown;
 use super::theme::Theme;
 use super::views::input::Typed;
-use super::views::{States, View};
+use super::views::{States, View, explain};
 use crate::units;
 
 /// What a key asks for. A view is asked first; what it leaves is done by [`App`] itself.
@@ -126,7 +127,7 @@ impl Scroll {
 }
 
 /// Time windows the charts can show, ns.
-const WINDOWS_S: [u64; 6] = [10, 30, 60, 120, 300, 600];
+pub(super) const WINDOWS_S: [u64; 6] = [10, 30, 60, 120, 300, 600];
 /// The one at the start.
 const FIRST_WINDOW: usize = 2;
 
@@ -178,6 +179,15 @@ pub struct App {
     pub(super) states: States,
     /// What lies where on the screen that was drawn last.
     pub(super) regions: Regions,
+    /// The row that was clicked last, until something else happens.
+    pub(super) picked: Option<Intent>,
+    pub(super) keys: Keymap,
+    /// The mouse is ours; otherwise the terminal's.
+    pub(super) mouse: bool,
+    /// What `?` opened.
+    pub(super) explain: Option<explain::State>,
+    /// What a running recording has written.
+    pub(super) recording: Option<String>,
     window: usize,
 }
 
@@ -196,6 +206,11 @@ impl App {
             view: View::Overview,
             states: States::default(),
             regions: Regions::default(),
+            picked: None,
+            keys: Keymap::default(),
+            mouse: true,
+            explain: None,
+            recording: None,
             window: FIRST_WINDOW,
         }
     }
@@ -235,14 +250,15 @@ impl App {
     /// Does what a key asked for.
     pub fn handle(&mut self, intent: Intent, shown: &Shown) {
         if self.help {
-            return self.handle_help(intent);
+            return self.handle_help(intent, shown);
         }
-        if (self.view.entry().handle)(self, shown, intent) {
+        if explain::handle(self, intent) || (self.view.entry().handle)(self, shown, intent) {
             return;
         }
         match intent {
             Intent::Quit => self.quit = true,
             Intent::Help => self.help = true,
+            Intent::Explain => explain::open(self, shown),
             Intent::Show(view) => self.view = view,
             Intent::NextView => self.view = self.view.step(1),
             Intent::PreviousView => self.view = self.view.step(-1),
@@ -250,10 +266,26 @@ impl App {
             Intent::Wheel { rows, .. } => self.handle(Intent::Scroll(rows), shown),
             Intent::ZoomIn => self.window = self.window.saturating_sub(1),
             Intent::ZoomOut => self.window = (self.window + 1).min(WINDOWS_S.len() - 1),
+            Intent::Mouse => self.toggle_mouse(),
             Intent::Units => self.units = self.units.other(),
             Intent::CopyRow => self.say("there is no row to copy here; Y copies the whole screen"),
             other => self.effects.extend(self.effect_of(other)),
         }
+    }
+
+    fn toggle_mouse(&mut self) {
+        self.mouse = !self.mouse;
+        self.say(if self.mouse {
+            "mouse on: click and wheel; with Shift the terminal selects text"
+        } else {
+            "mouse off: the terminal selects text"
+        });
+    }
+
+    /// Shows this much time at first; the nearest that can be shown.
+    pub(super) fn set_window(&mut self, seconds: u64) {
+        let near = (0..WINDOWS_S.len()).min_by_key(|&i| WINDOWS_S[i].abs_diff(seconds));
+        self.window = near.unwrap_or(FIRST_WINDOW);
     }
 
     /// What the loop does for an intent that no view took.
@@ -281,11 +313,17 @@ impl App {
         })
     }
 
-    fn handle_help(&mut self, intent: Intent) {
+    fn handle_help(&mut self, intent: Intent, shown: &Shown) {
         match intent {
             Intent::Quit => self.quit = true,
             Intent::Help | Intent::Close => self.help = false,
             Intent::Scroll(rows) => self.help_scroll.by(rows),
+            Intent::Explain => {
+                self.help = false;
+                explain::open(self, shown);
+            }
+            Intent::Wheel { rows, .. } => self.help_scroll.by(rows),
+            Intent::Mouse => self.toggle_mouse(),
             Intent::Suspend | Intent::Redraw | Intent::CopyScreen => {
                 self.effects.extend(self.effect_of(intent));
             }

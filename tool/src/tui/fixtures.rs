@@ -111,7 +111,14 @@ fn kind(reason: Reason, site: &str, caller: Option<&str>, dev: &str) -> CopyKind
 }
 
 fn copies(kind: CopyKind, bytes: u64, bytes_per_s: u64) -> CopyFigures {
-    CopyFigures { kind: kind.into(), count: bytes / 1448, bytes, bytes_per_s }
+    CopyFigures {
+        kind: kind.into(),
+        count: bytes / 1448,
+        bytes,
+        bytes_per_s,
+        first_ns: 2 * SECOND,
+        last_ns: 95 * SECOND,
+    }
 }
 
 fn socket(id: u64, comm: &str, local: &str, remote: &str, paths: Vec<PathFigures>) -> Arc<SocketFigures> {

@@ -231,7 +231,14 @@ fn copies(bytes: u64, more: u64) -> CopyFigures {
         told: false,
         inferred: false,
     };
-    CopyFigures { kind: kind.into(), count: bytes / 1_448, bytes, bytes_per_s: more * SEND * TICKS }
+    CopyFigures {
+        kind: kind.into(),
+        count: bytes / 1_448,
+        bytes,
+        bytes_per_s: more * SEND * TICKS,
+        first_ns: 0,
+        last_ns: 0,
+    }
 }
 
 /// Option memory fills up until second 35 and stays near its limit.

@@ -2,12 +2,13 @@
 
 mod app;
 mod clock;
+mod dispatch;
 mod effect;
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]
 mod fixtures_timeline;
-mod keys;
+pub mod keys;
 mod order;
 mod past;
 mod player;
@@ -16,6 +17,8 @@ mod run;
 #[cfg(test)]
 mod screens;
 mod selection;
+mod series;
+mod settings;
 mod shown;
 mod source;
 mod suspend;
@@ -34,27 +37,31 @@ use std::time::Duration;
 pub use app::{App, Intent, RateUnit};
 pub use clock::{Clock, Pace};
 pub use effect::{Actions, NoActions};
+pub use keys::{Chord, Keymap};
 pub use run::run;
+pub use settings::Settings;
 pub use shown::Shown;
 pub use source::{Archive, Feed, Replay, Source};
 pub use terminal::{NotATerminal, require as require_terminal};
+pub use text::nearest;
 pub use theme::{Depth, Environment, Meaning, Named, Theme};
 pub use views::input::Typed;
 pub use views::{View, draw};
 
 /// How to show it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// End by itself after this time.
     pub duration: Option<Duration>,
     /// Time between two snapshots.
     pub tick: Duration,
-    /// Styles.
-    pub theme: Theme,
+    /// How it looks and starts.
+    pub settings: Settings,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { duration: None, tick: Duration::from_millis(250), theme: Theme::from_env() }
+        let settings = Settings { theme: Theme::from_env(), ..Settings::default() };
+        Self { duration: None, tick: Duration::from_millis(250), settings }
     }
 }

@@ -6,14 +6,14 @@ use anyhow::Context as _;
 use crossterm::event::Event;
 use tokio::time::Instant;
 
-use super::app::{App, Intent};
+use super::app::App;
 use super::effect::{Actions, Effect, Toast};
 use super::player::Player;
 use super::source::{Feed, Source};
 use super::suspend::{self, Whom};
 use super::terminal::{self, Screen};
 use super::waits::{Waits, Wake};
-use super::{Options, keys, views};
+use super::{Options, views};
 
 /// Nearest two frames may stand: what comes faster is drawn once, in its last state.
 const FRAME: Duration = Duration::from_millis(16);
@@ -37,7 +37,7 @@ pub fn run<'a>(source: Source<'a>, actions: &'a mut dyn Actions, options: &Optio
     runtime.block_on(async {
         let tick = if matches!(source, Source::Replay(_)) { REPLAY_TICK } else { options.tick };
         // Signals first: from the moment the terminal is ours, none may end the process without giving it back.
-        let waits = Waits::new(&Options { tick, ..*options })?;
+        let waits = Waits::new(&Options { tick, ..options.clone() })?;
         Live::start(source, actions, options)?.run(waits).await
     })
 }
@@ -70,7 +70,7 @@ impl<'a> Live<'a> {
             Source::Replay(replay) => (None, Player::replay(replay)?),
         };
         let screen = Screen::take().context("the terminal cannot be taken over")?;
-        let (app, now) = (App::new(options.theme), Instant::now());
+        let (app, now) = (App::with(options.settings.clone()), Instant::now());
         let mut live = Self {
             feed,
             actions,
@@ -125,6 +125,7 @@ impl<'a> Live<'a> {
                 let snapshot = feed.next()?;
                 self.actions.observe(&snapshot);
                 self.player.offer(snapshot);
+                self.app.recording = self.actions.recording();
             }
             None => self.player.play(self.played.elapsed()),
         }
@@ -136,20 +137,10 @@ impl<'a> Live<'a> {
     }
 
     fn input(&mut self, event: &Event) -> anyhow::Result<()> {
-        match event {
-            Event::Key(key) => match keys::intent(*key) {
-                Some(intent) => self.handle(intent)?,
-                None => return Ok(()),
-            },
-            Event::Resize(..) => {}
-            _ => return Ok(()),
+        if !self.app.event(event, self.player.shown()) {
+            return Ok(());
         }
         self.changed = true;
-        Ok(())
-    }
-
-    fn handle(&mut self, intent: Intent) -> anyhow::Result<()> {
-        self.app.handle(intent, self.player.shown());
         for effect in self.app.take_effects() {
             self.execute(effect)?;
         }
@@ -177,6 +168,7 @@ impl<'a> Live<'a> {
             Effect::Record => {
                 let done = self.actions.record();
                 self.toast(done);
+                self.app.recording = self.actions.recording();
             }
             Effect::Say(text) => self.toast(Ok(text)),
             Effect::Redraw => self.retake()?,
@@ -240,7 +232,7 @@ impl<'a> Live<'a> {
             return Ok(());
         }
         let (app, shown) = (&self.app, self.player.shown());
-        match self.screen.draw(|frame| views::draw(frame, app, shown)) {
+        match self.screen.draw(app.mouse, |frame| views::draw(frame, app, shown)) {
             // The signal that says so is on its way.
             Err(error) if terminal::is_gone(&error) => self.app.quit = true,
             other => other.context("the terminal cannot be written")?,

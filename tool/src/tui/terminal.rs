@@ -1,6 +1,7 @@
 //! The terminal: taken (raw mode, alternate screen, hidden cursor) and always given back, by `Drop` and, when
 //! something panics, before the message is printed.
 
+use std::fmt;
 use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write as _};
 use std::mem::ManuallyDrop;
 use std::sync::Once;
@@ -8,11 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossterm::clipboard::CopyToClipboard;
 use crossterm::cursor::{Hide, Show};
+use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
 use crossterm::terminal::{
     BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
     disable_raw_mode, enable_raw_mode,
 };
-use crossterm::{execute, queue};
+use crossterm::{Command, execute, queue};
 use ratatui::backend::CrosstermBackend;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -48,6 +50,8 @@ pub(super) struct Screen {
     terminal: ManuallyDrop<Terminal<CrosstermBackend<BufWriter<Stdout>>>>,
     /// True while it is handed back for a time.
     lent: bool,
+    /// True while clicks are reported to us.
+    mouse: bool,
 }
 
 impl Screen {
@@ -59,11 +63,11 @@ impl Screen {
         // From here on a failure must give it back.
         let open = || {
             let mut out = BufWriter::with_capacity(64 * 1024, io::stdout());
-            execute!(out, EnterAlternateScreen, Hide)?;
+            execute!(out, EnterAlternateScreen, Hide, EnableBracketedPaste)?;
             Terminal::new(CrosstermBackend::new(out))
         };
         match open() {
-            Ok(terminal) => Ok(Self { terminal: ManuallyDrop::new(terminal), lent: false }),
+            Ok(terminal) => Ok(Self { terminal: ManuallyDrop::new(terminal), lent: false, mouse: false }),
             Err(error) => {
                 restore();
                 Err(error)
@@ -71,9 +75,13 @@ impl Screen {
         }
     }
 
-    /// Draws one frame in one piece.
-    pub(super) fn draw(&mut self, render: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+    /// Draws one frame in one piece. `mouse`: clicks and the wheel are ours.
+    pub(super) fn draw(&mut self, mouse: bool, render: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
         queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
+        if self.mouse != mouse {
+            queue!(self.terminal.backend_mut(), Mouse(mouse))?;
+            self.mouse = mouse;
+        }
         self.terminal.draw(render)?;
         execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)
     }
@@ -107,7 +115,8 @@ impl Screen {
         }
         enable_raw_mode()?;
         TAKEN.store(true, Ordering::SeqCst);
-        execute!(self.terminal.backend_mut(), EnterAlternateScreen, Hide)?;
+        execute!(self.terminal.backend_mut(), EnterAlternateScreen, Hide, EnableBracketedPaste)?;
+        self.mouse = false;
         // Not `clear`, which asks the terminal where the cursor is and waits for the answer.
         let size = self.terminal.size()?;
         self.terminal.resize(Rect::from((ratatui::layout::Position::ORIGIN, size)))
@@ -116,6 +125,15 @@ impl Screen {
     /// True when a panic on another thread has given the terminal back behind our back.
     pub(super) fn is_lost(&self) -> bool {
         !TAKEN.load(Ordering::SeqCst)
+    }
+}
+
+/// Reports of clicks and of the wheel on or off, in the form that has no end at column 223. Movements are not asked for.
+struct Mouse(bool);
+
+impl Command for Mouse {
+    fn write_ansi(&self, f: &mut impl fmt::Write) -> fmt::Result {
+        f.write_str(if self.0 { "\x1b[?1000h\x1b[?1006h" } else { "\x1b[?1006l\x1b[?1000l" })
     }
 }
 
@@ -147,7 +165,14 @@ fn as_text(buffer: &Buffer) -> String {
 fn restore() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         let mut out = io::stdout();
-        let _ = execute!(out, EndSynchronizedUpdate, LeaveAlternateScreen, Show);
+        let _ = execute!(
+            out,
+            EndSynchronizedUpdate,
+            Mouse(false),
+            DisableBracketedPaste,
+            LeaveAlternateScreen,
+            Show
+        );
         let _ = disable_raw_mode();
         let _ = out.flush();
     }

@@ -24,6 +24,15 @@ pub(super) fn width(text: &str) -> usize {
     text.width()
 }
 
+/// The name that looks most like this one, if any does.
+#[must_use]
+pub fn nearest<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    /// Less alike than this is no typing error.
+    const ALIKE: f64 = 0.7;
+    let scored = names.map(|name| (strsim::jaro_winkler(text, name), name));
+    scored.filter(|(score, _)| *score >= ALIKE).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
+}
+
 /// Exactly `columns` columns: cut with an ellipsis or padded with blanks.
 pub(super) fn fit(text: &str, columns: usize, align: Align) -> String {
     let (mut out, used) = cut(text, columns);

@@ -13,9 +13,15 @@ use crate::{sh, tools};
 /// The kernel's virtual machine, little endian.
 pub(crate) const TARGET: &str = "bpfel-unknown-none";
 /// `v3` has atomic operations with a result (Linux 5.12). The registers of kprobes are those of the traced machine,
-/// which must not depend on the building one.
-const RUSTFLAGS: &[&str] =
-    &["-Ctarget-cpu=v3", "-Cdebuginfo=2", "-Clink-arg=--btf", "--cfg=bpf_target_arch=\"x86_64\""];
+/// which must not depend on the building one. By default bpf-linker expands no `memset`, and each becomes a call of a
+/// loop over bytes: slow to run, and slower to verify.
+const RUSTFLAGS: &[&str] = &[
+    "-Ctarget-cpu=v3",
+    "-Cdebuginfo=2",
+    "-Clink-arg=--btf",
+    "-Clink-arg=--disable-expand-memcpy-in-order",
+    "--cfg=bpf_target_arch=\"x86_64\"",
+];
 const LINKER_VERSION: &str = "0.13.0";
 const DEBIAN_LLVM: &str = "/usr/lib/llvm-22";
 const DEBIAN_SOURCE: &str = "/usr/lib/rustlib/src/rust/library";

@@ -33,9 +33,8 @@ impl Watch {
     }
 
     /// Shows the dashboard until it is quit, or the demo ends.
-    pub(super) fn dashboard(mut self, duration: Option<Duration>) -> Result<(), Failure> {
-        let options = tui::Options { duration, ..tui::Options::default() };
-        match tui::run(tui::Source::Live(&mut self), &mut tui::NoActions, &options) {
+    pub(super) fn dashboard(mut self, options: &tui::Options) -> Result<(), Failure> {
+        match tui::run(tui::Source::Live(&mut self), &mut tui::NoActions, options) {
             Err(error) if !error.is::<Ended>() => Err(error.into()),
             _ => Ok(()),
         }

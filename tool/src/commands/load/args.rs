@@ -218,6 +218,7 @@ impl Args {
             warm_up: self.warm_up.unwrap_or(default_warm_up),
             levels,
             peer: self.peer.target(family)?,
+            ..Plan::default()
         })
     }
 

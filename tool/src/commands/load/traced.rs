@@ -4,19 +4,14 @@
 //! rest. So no send is seen by halves, and none of the warm-up is counted.
 
 use std::os::fd::BorrowedFd;
-use std::time::{Duration, Instant};
 
+use crate::commands::own_trace::OwnTrace;
 use crate::load::LoadError;
 use crate::load::engine::{self, Plan, Progress, Watcher};
 use crate::load::result::{Copied, LoadReport};
-use crate::model::Model;
 use crate::model::snapshot::Snapshot;
 use crate::probe::{Filter, Options, Probe};
 use crate::report::beside::KernelDoc;
-
-/// Time the kernel's last events get to be counted after the sockets have closed, and how often that is looked at.
-const DRAIN: Duration = Duration::from_secs(1);
-const DRAIN_TICK: Duration = Duration::from_millis(20);
 
 /// Runs `plan`; with `trace`, and where tracing is possible, the report has the kernel's ledger, which is returned as
 /// a snapshot, too.
@@ -89,17 +84,6 @@ impl<W: Watcher> Watcher for Both<'_, W> {
 }
 
 /// What the kernel did with the sends of this process; all of them have ended, or are given a moment to.
-fn settled(mut probe: Probe) -> Result<Snapshot, String> {
-    let mut model = Model::new(probe.session());
-    let patience = Instant::now() + DRAIN;
-    loop {
-        model.absorb(probe.read().map_err(|error| format!("{error:#}"))?);
-        let snapshot = model.snapshot();
-        let open = snapshot.paths.iter().filter_map(|path| path.in_flight).any(|open| open.sends > 0);
-        let settled = !open && snapshot.sockets.iter().all(|socket| !socket.alive);
-        if settled || Instant::now() >= patience {
-            return Ok(snapshot);
-        }
-        std::thread::sleep(DRAIN_TICK);
-    }
+fn settled(probe: Probe) -> Result<Snapshot, String> {
+    OwnTrace::of(probe).settled(false)
 }

@@ -15,7 +15,7 @@ use crate::host::cpu::CpuTime;
 use crate::load::control::client::Target;
 use crate::load::interrupt::Interrupt;
 use crate::load::paths::{self, PathEntry};
-use crate::matrix::breakeven::{BASELINE, break_even, refine};
+use crate::matrix::breakeven::refinements;
 use crate::matrix::plan::{self, Key};
 use crate::matrix::result::{CellReport, Class, MATRIX_SCHEMA, MatrixReport, Setting, Unavailable};
 use crate::matrix::{document, verdict::Verdict};
@@ -171,16 +171,7 @@ impl Session<'_> {
     fn refine(&self, bench: &mut Bench<'_>, cells: &mut Vec<Cell>, seed: u64, functional: bool) -> bool {
         let repeat = self.args.repeat;
         for step in 1..=REFINE_STEPS {
-            let reports = reports(cells, seed);
-            let mut wanted: Vec<Key> = Vec::new();
-            for found in break_even(&reports, functional, seed) {
-                let Some(size) = refine(&reports, &found) else { continue };
-                let key = |path: &str| Key::sibling(path, size, (found.streams, found.depth));
-                wanted.extend([key(BASELINE), key(&found.path)]);
-            }
-            wanted.sort_unstable();
-            wanted.dedup();
-            wanted.retain(|key| cells.iter().all(|cell| cell.key != *key));
+            let wanted = refinements(&reports(cells, seed), functional, seed);
             if wanted.is_empty() {
                 return true;
             }

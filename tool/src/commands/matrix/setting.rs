@@ -1,13 +1,14 @@
 //! Where the matrix is measured: link, device, and how busy the machine is otherwise.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use nix::ifaddrs::getifaddrs;
+use nix::net::if_::if_indextoname;
 
 use super::place::Place;
 use crate::host::cpu::CpuTime;
 use crate::host::device::{Device, DeviceKind};
+use crate::host::route::{self, Way};
 use crate::host::{identity, limits};
 use crate::load::place::Wire;
 use crate::load::sink::Mode;
@@ -67,21 +68,13 @@ fn device(place: &Place, asked: Option<&str>) -> Option<Device> {
     Device::load(&name).ok()
 }
 
-/// The device whose address the kernel would send from; a target that is that address itself is reached over `lo`.
+/// The device the routing table sends through; addresses of this host are reached over `lo`.
 fn way_to(target: SocketAddr) -> Option<String> {
-    let any: IpAddr = if target.is_ipv4() { [0; 4].into() } else { [0_u16; 8].into() };
-    // Connecting UDP sends nothing: it only asks for the route.
-    let probe = UdpSocket::bind((any, 0)).ok()?;
-    probe.connect(target).ok()?;
-    let own = probe.local_addr().ok()?.ip();
-    if own == target.ip() || target.ip().is_loopback() {
-        return Some("lo".into());
+    match route::way(target.ip().to_canonical(), None).ok()? {
+        Way::Local => Some("lo".into()),
+        Way::Through(index) => if_indextoname(index).ok()?.into_string().ok(),
+        Way::None => None,
     }
-    let carries = |address: nix::sys::socket::SockaddrStorage| -> bool {
-        let v4 = address.as_sockaddr_in().map(|a| IpAddr::from(a.ip()));
-        v4.or_else(|| address.as_sockaddr_in6().map(|a| IpAddr::from(a.ip()))) == Some(own)
-    };
-    getifaddrs().ok()?.find(|entry| entry.address.is_some_and(carries)).map(|entry| entry.interface_name)
 }
 
 fn facts(device: &Device) -> DeviceFacts {
@@ -117,6 +110,32 @@ fn part(of: Duration, spent: &CpuTime) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_device_is_that_of_the_route_and_not_the_one_that_has_the_address() {
+        if !nix::unistd::geteuid().is_root() {
+            eprintln!("skipped: making a network namespace needs root");
+            return;
+        }
+        let ways = crate::host::netns::Namespace::create().unwrap().enter(|| {
+            let ip = |arguments: &str| {
+                let status = std::process::Command::new("ip").args(arguments.split(' ')).status();
+                assert!(status.unwrap().success(), "ip {arguments}");
+            };
+            for pair in ["a", "b"] {
+                ip(&format!("link add {pair}0 type veth peer name {pair}1"));
+                ip(&format!("link set {pair}0 up"));
+                ip(&format!("link set {pair}1 up"));
+            }
+            ip("address add 10.77.1.1/24 dev a0");
+            ip("address add 10.77.2.1/24 dev b0");
+            // Sent with the address of a0, through b0.
+            ip("route add 10.77.9.0/24 via 10.77.2.9 src 10.77.1.1");
+            ["10.77.1.9:9", "10.77.9.9:9", "10.77.2.1:9", "8.8.8.8:9"].map(|to| way_to(to.parse().unwrap()))
+        });
+        let expected = [Some("a0"), Some("b0"), Some("lo"), None].map(|name| name.map(str::to_owned));
+        assert_eq!(ways.unwrap(), expected);
+    }
 
     #[test]
     fn own_addresses_are_reached_over_loopback() {

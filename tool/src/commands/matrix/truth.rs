@@ -1,24 +1,15 @@
 //! What the kernel did with the sends of one run: one trace for the whole matrix, and the difference between the state
 //! before a run and after everything of it has ended.
 
-use std::time::{Duration, Instant};
-
 use zcscope_common::Path;
 
+use crate::commands::own_trace::OwnTrace;
 use crate::matrix::result::Copied;
-use crate::model::Model;
 use crate::model::snapshot::Snapshot;
-use crate::probe::{Backend, Filter, Options, Probe};
-
-/// Time the kernel's last events of a run get to be counted, and how often that is looked at.
-const DRAIN: Duration = Duration::from_secs(1);
-const TICK: Duration = Duration::from_millis(10);
+use crate::probe::{Backend, Filter, Options};
 
 /// The trace of this process.
-pub(super) struct Truth {
-    probe: Probe,
-    model: Model,
-}
+pub(super) struct Truth(OwnTrace);
 
 /// Totals at one moment, of one path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,15 +31,12 @@ impl Truth {
             return Err("switched off with --no-trace".into());
         }
         let filter = Filter { pids: vec![std::process::id()], ..Filter::default() };
-        let probe = Probe::start(&Options { filter, backend, ..Options::default() });
-        let probe = probe.map_err(|error| error.to_string())?;
-        let model = Model::new(probe.session());
-        Ok(Self { probe, model })
+        OwnTrace::start(&Options { filter, backend, ..Options::default() }).map(Self)
     }
 
     /// Name of the back end.
     pub(super) fn backend(&self) -> String {
-        self.probe.session().backend
+        self.0.session().backend
     }
 
     /// The totals of `path`, once every send so far has ended; connections may still be open.
@@ -56,7 +44,7 @@ impl Truth {
     /// # Errors
     /// The kernel's maps cannot be read.
     pub(super) fn mark(&mut self, path: Path) -> Result<Mark, String> {
-        self.settled(true).map(|snapshot| Mark::of(&snapshot, path))
+        self.0.settled(true).map(|snapshot| Mark::of(&snapshot, path))
     }
 
     /// What was done with the sends since `before`, once all of them have ended.
@@ -64,31 +52,12 @@ impl Truth {
     /// # Errors
     /// One sentence: not all of it can be known.
     pub(super) fn since(&mut self, before: Mark, path: Path) -> Result<Copied, String> {
-        let snapshot = self.settled(false)?;
+        let snapshot = self.0.settled(false)?;
         let causes = snapshot.lost.by_cause.keys().cloned().collect::<Vec<_>>().join(", ");
         difference(before, Mark::of(&snapshot, path)).map_err(|why| match causes.as_str() {
             "" => why,
             causes => format!("{why} (lost so far: {causes})"),
         })
-    }
-
-    /// The state when no send is open any more, and no connection unless they may be, or after a while.
-    fn settled(&mut self, connected: bool) -> Result<Snapshot, String> {
-        let patience = Instant::now() + DRAIN;
-        loop {
-            let snapshot = self.snapshot()?;
-            let open = snapshot.paths.iter().filter_map(|path| path.in_flight).any(|open| open.sends > 0);
-            let settled = !open && (connected || snapshot.sockets.iter().all(|socket| !socket.alive));
-            if settled || Instant::now() >= patience {
-                return Ok(snapshot);
-            }
-            std::thread::sleep(TICK);
-        }
-    }
-
-    fn snapshot(&mut self) -> Result<Snapshot, String> {
-        self.model.absorb(self.probe.read().map_err(|error| format!("{error:#}"))?);
-        Ok(self.model.snapshot())
     }
 }
 

@@ -143,6 +143,22 @@ fn without_a_command_time_ends_it_and_checks_decide() {
     assert_eq!(with(&[]), 0);
     assert_eq!(with(&["copied>20%", "lost>0"]), 0);
     assert_eq!(with(&["copied>20%", "copied>1%"]), 1);
+    assert_eq!(with(&["reason:optmem", "finding:lost"]), 0);
+}
+
+#[test]
+fn a_check_that_cannot_be_judged_is_exit_code_three_unless_another_one_failed() {
+    let with = |checks: &[&str]| {
+        let checks = checks.iter().map(|c| fail_if::parse(c).unwrap()).collect();
+        let (outcome, _) = stat(&mut Fake::default(), &[], |args| {
+            args.duration = Some(Duration::from_millis(20));
+            args.fail_if = checks;
+        });
+        outcome.map_or_else(|failure| failure.exit_code(), |code| code)
+    };
+    // The source tells no times.
+    assert_eq!(with(&["p99>5ms"]), 3);
+    assert_eq!(with(&["p99>5ms", "copied>1%"]), 1);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, sleep_until};
 
+pub(in crate::commands) use super::keep::Keep;
 use super::output::ReadyFile;
 use crate::commands::{Failure, add_last_facts};
 use crate::diagnose;
@@ -26,7 +27,7 @@ const DRAIN: Duration = Duration::from_secs(1);
 const DRAIN_TICK: Duration = Duration::from_millis(50);
 
 /// What the loop needs of a probe.
-pub(super) trait Tracer {
+pub(in crate::commands) trait Tracer {
     /// See [`Probe::session`].
     fn session(&self) -> Session;
     /// See [`Probe::read`].
@@ -56,22 +57,23 @@ impl Tracer for Probe {
 
 /// What to do.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Plan<'a> {
+pub(in crate::commands) struct Plan<'a> {
     /// End after this long.
-    pub(super) duration: Option<Duration>,
+    pub(in crate::commands) duration: Option<Duration>,
     /// Command with its arguments; empty: none.
-    pub(super) command: &'a [String],
+    pub(in crate::commands) command: &'a [String],
     /// File that exists while everything is attached.
-    pub(super) ready_file: Option<&'a Path>,
+    pub(in crate::commands) ready_file: Option<&'a Path>,
 }
 
 /// What was seen so far.
-struct Seen {
+struct Seen<'a> {
     model: Model,
     facts: Watcher,
+    keep: &'a mut Keep,
 }
 
-impl Seen {
+impl Seen<'_> {
     /// The final snapshot.
     fn last(&mut self) -> Snapshot {
         let mut snapshot = self.model.snapshot();
@@ -82,7 +84,7 @@ impl Seen {
 
 /// How it ended.
 #[derive(Debug)]
-pub(super) enum Ending {
+pub(in crate::commands) enum Ending {
     /// There was no command.
     NoCommand,
     /// The command ended with this status.
@@ -95,7 +97,7 @@ pub(super) enum Ending {
 
 impl Ending {
     /// The exit code that says it: a signal counts as 128 + its number, as in shells.
-    pub(super) fn code(&self) -> u8 {
+    pub(in crate::commands) fn code(&self) -> u8 {
         use std::os::unix::process::ExitStatusExt as _;
         match self {
             Ending::NoCommand | Ending::Stopped => 0,
@@ -110,16 +112,17 @@ impl Ending {
 }
 
 /// Runs the plan. `report` is called once with the final snapshot, before a command still running is ended.
-pub(super) fn run(
+pub(in crate::commands) fn run(
     tracer: &mut impl Tracer,
     plan: Plan<'_>,
+    keep: &mut Keep,
     report: impl FnOnce(&Snapshot),
 ) -> Result<Ending, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::Failed(format!("the event loop cannot be started: {error}")))?;
-    runtime.block_on(drive(tracer, plan, report))
+    runtime.block_on(drive(tracer, plan, keep, report))
 }
 
 /// Why the loop was left.
@@ -131,13 +134,14 @@ enum Left {
 async fn drive(
     tracer: &mut impl Tracer,
     plan: Plan<'_>,
+    keep: &mut Keep,
     report: impl FnOnce(&Snapshot),
 ) -> Result<Ending, Failure> {
     // The order matters: whoever waits for the ready file may send a signal, or traffic, at once.
     let mut signals =
         Signals::new().map_err(|e| Failure::Failed(format!("signals cannot be received: {e}")))?;
     let _ready = plan.ready_file.map(ReadyFile::create).transpose()?;
-    let mut model = Seen { model: Model::new(tracer.session()), facts: Watcher::start() };
+    let mut model = Seen { model: Model::new(tracer.session()), facts: Watcher::start(), keep };
     let mut child = match spawn(tracer, plan.command)? {
         None => None,
         Some(Ok(child)) => Some(child),
@@ -148,13 +152,11 @@ async fn drive(
     match traced {
         Ok(Left::Exited(status)) => {
             drain(tracer, &mut model).await?;
-            read_maps(tracer, &mut model)?;
-            report(&model.last());
+            end(tracer, &mut model, report)?;
             Ok(Ending::Status(status))
         }
         Ok(Left::Asked) => {
-            read_maps(tracer, &mut model)?;
-            report(&model.last());
+            end(tracer, &mut model, report)?;
             stop(child, &mut signals).await
         }
         Err(failure) => {
@@ -162,6 +164,15 @@ async fn drive(
             Err(failure)
         }
     }
+}
+
+/// Reads for the last time, then hands on the final snapshot.
+fn end(tracer: &mut impl Tracer, seen: &mut Seen<'_>, report: impl FnOnce(&Snapshot)) -> Result<(), Failure> {
+    read_maps(tracer, seen)?;
+    let last = seen.last();
+    seen.keep.finish(&last);
+    report(&last);
+    Ok(())
 }
 
 /// Starts the command, traced from its first instruction on.
@@ -176,16 +187,21 @@ fn spawn(tracer: &mut impl Tracer, command: &[String]) -> Result<Option<std::io:
 /// Reads on every tick until the end, and once more at the end.
 async fn watch(
     tracer: &mut impl Tracer,
-    model: &mut Seen,
+    model: &mut Seen<'_>,
     child: &mut Option<Child>,
     signals: &mut Signals,
     deadline: Option<Instant>,
 ) -> Result<Left, Failure> {
-    let mut ticks = ticks();
+    let mut ticks = ticks(model.keep.tick().map_or(TICK, |tick| tick.min(TICK)));
     let mut interrupts = 0;
     let left = loop {
         tokio::select! {
-            _ = ticks.tick() => read(tracer, model)?,
+            _ = ticks.tick() => {
+                read(tracer, model)?;
+                if child.is_none() && model.keep.is_over() {
+                    break Left::Asked;
+                }
+            }
             status = exit_of(child.as_mut()) => break Left::Exited(status.map_err(|e| cannot_wait(&e))?),
             () = at(deadline) => break Left::Asked,
             _ = signals.interrupt.recv() => {
@@ -205,30 +221,34 @@ async fn watch(
     Ok(left)
 }
 
-fn ticks() -> Interval {
-    let mut ticks = interval_at(Instant::now() + TICK, TICK);
+fn ticks(tick: Duration) -> Interval {
+    let mut ticks = interval_at(Instant::now() + tick, tick);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     ticks
 }
 
-fn read(tracer: &mut impl Tracer, model: &mut Seen) -> Result<(), Failure> {
-    model.model.absorb(tracer.read().map_err(|e| cannot_trace(&e))?);
+fn read(tracer: &mut impl Tracer, model: &mut Seen<'_>) -> Result<(), Failure> {
+    let sample = tracer.read().map_err(|e| cannot_trace(&e))?;
+    let at_ns = sample.at_ns;
+    model.model.absorb(sample);
     // Facts of connections can only be read while there are any.
     if model.facts.is_due() {
         model.facts.ask(diagnose::wanted(&model.model.snapshot()));
     }
+    let Seen { model, facts, keep } = model;
+    keep.offer(at_ns, || Snapshot { host: facts.latest(), ..model.snapshot() });
     Ok(())
 }
 
 /// The last reading, with how full the maps are.
-fn read_maps(tracer: &mut impl Tracer, model: &mut Seen) -> Result<(), Failure> {
+fn read_maps(tracer: &mut impl Tracer, model: &mut Seen<'_>) -> Result<(), Failure> {
     let sample = tracer.read().map_err(|e| cannot_trace(&e))?;
     model.model.absorb(Sample { maps: tracer.maps(), ..sample });
     Ok(())
 }
 
 /// The command has ended; what it sent last may still wait for the peer's ACK.
-async fn drain(tracer: &mut impl Tracer, model: &mut Seen) -> Result<(), Failure> {
+async fn drain(tracer: &mut impl Tracer, model: &mut Seen<'_>) -> Result<(), Failure> {
     let until = Instant::now() + DRAIN;
     while Instant::now() < until && has_open_sends(model) {
         sleep(DRAIN_TICK).await;
@@ -237,7 +257,7 @@ async fn drain(tracer: &mut impl Tracer, model: &mut Seen) -> Result<(), Failure
     Ok(())
 }
 
-fn has_open_sends(model: &mut Seen) -> bool {
+fn has_open_sends(model: &mut Seen<'_>) -> bool {
     model.model.snapshot().paths.iter().filter_map(|path| path.in_flight).any(|open| open.sends > 0)
 }
 

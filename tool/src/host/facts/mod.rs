@@ -2,7 +2,7 @@
 //! them, kernel settings per network namespace, the state of single connections, where processes may run. Every
 //! part is optional: what cannot be read is absent, and no finding rests on it.
 
-mod features;
+pub(super) mod features;
 mod machine;
 mod own;
 mod tcp;
@@ -89,6 +89,12 @@ pub struct Wanted {
     pub remote: SocketAddr,
     /// Device of the route.
     pub dev: Option<String>,
+}
+
+/// Facts of the machine, as they are now.
+#[must_use]
+pub fn machine() -> MachineFacts {
+    machine::read()
 }
 
 impl HostFacts {

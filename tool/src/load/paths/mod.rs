@@ -15,6 +15,7 @@ mod splice;
 mod table;
 mod told;
 mod uring_bundle;
+mod uring_one;
 mod uring_send;
 mod uring_zc;
 mod vectors;

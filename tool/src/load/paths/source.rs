@@ -131,6 +131,10 @@ fn place(source: &Source) -> String {
 }
 
 fn refusal(what: &str, source: &Source, error: &io::Error) -> io::Error {
+    // Another place would not help; what would is said of every path alike.
+    if let Some(errno @ (libc::EMFILE | libc::ENFILE)) = error.raw_os_error() {
+        return io::Error::from_raw_os_error(errno);
+    }
     let text =
         format!("cannot {what} the file to send {}: {error}; choose another place for it", place(source));
     io::Error::new(error.kind(), text)

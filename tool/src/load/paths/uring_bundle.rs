@@ -7,7 +7,6 @@
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::Duration;
 
 use io_uring::opcode;
 use io_uring::types::{BufRingEntry, Fd};
@@ -15,12 +14,11 @@ use memmap2::MmapMut;
 use socket2::Socket;
 
 use super::payload::Rotation;
-use super::{SendPath, Setup, Step, Tally};
+use super::uring_one::{OneAtATime, Request};
+use super::{SendPath, Setup};
 use crate::load::memory::Buffers;
-use crate::load::uring::{self, Completion, Ring};
+use crate::load::uring::{self, Ring};
 
-/// Longest wait inside one send; then the caller may look whether it should stop.
-const WAIT: Duration = Duration::from_millis(100);
 /// Fewest and most buffers of one send; more the kernel does not take at once.
 const FEWEST: usize = 2;
 const MOST: usize = 256;
@@ -70,18 +68,10 @@ impl Provided {
 }
 
 struct UringBundle {
-    /// Before the memory it uses, so that it is gone before.
-    ring: Ring,
     provided: Provided,
     payload: Rotation,
     fd: Fd,
     flags: libc::c_int,
-    /// Bytes of the request in flight.
-    begun: Option<usize>,
-    /// Bytes of it that were taken.
-    taken: usize,
-    /// Its last answer.
-    last: Option<i32>,
 }
 
 /// Sets the path up.
@@ -92,80 +82,29 @@ pub(super) fn open(setup: &Setup, socket: &Socket) -> io::Result<Box<dyn SendPat
     let mut provided = Provided::new(payload.prepare(0).1.parts())?;
     provided.register(&mut ring)?;
     let flags = setup.flags() | libc::MSG_WAITALL;
-    let fd = uring::fd(socket.as_fd());
-    Ok(Box::new(UringBundle { ring, provided, payload, fd, flags, begun: None, taken: 0, last: None }))
+    let bundle = UringBundle { provided, payload, fd: uring::fd(socket.as_fd()), flags };
+    Ok(Box::new(OneAtATime::new(ring, bundle)))
 }
 
-impl UringBundle {
-    fn begin(&mut self, len: usize) -> io::Result<()> {
+impl Request for UringBundle {
+    fn begin(&mut self, ring: &mut Ring, len: usize) -> io::Result<()> {
         let (slot, buffers) = self.payload.prepare(len);
         self.provided.provide(buffers, slot, len);
         // No length: all there is. With one, the kernel would look for more when it is reached, and end with ENOBUFS.
         let entry = opcode::SendBundle::new(self.fd, 0).flags(self.flags).build();
         // SAFETY: buffers and the ring of them live in `self` and are dropped after the ring; they are not written
         // before the request is answered.
-        unsafe { self.ring.push(&entry) }?;
-        (self.begun, self.taken, self.last) = (Some(len), 0, None);
-        Ok(())
+        unsafe { ring.push(&entry) }
     }
 
-    fn look_and_wait(&mut self, timeout: Duration, tally: &mut Tally) -> io::Result<()> {
-        tally.syscalls += 1;
-        self.ring.wait(timeout)?;
-        take(&mut self.ring, &mut self.taken, &mut self.last);
-        Ok(())
-    }
-
-    /// Books the request in flight, if it has its last answer.
-    fn settle(&mut self) -> io::Result<Step> {
-        let (Some(len), Some(result)) = (self.begun, self.last.take()) else { return Ok(Step::Blocked) };
-        self.begun = None;
-        if self.taken < len {
+    fn ended(&mut self, ring: &mut Ring, len: usize, taken: usize) -> io::Result<()> {
+        if taken < len {
             // Some buffers are used up, some are not: start afresh, and send the rest again from its place.
-            self.provided.register(&mut self.ring)?;
+            self.provided.register(ring)?;
         }
-        if self.taken == 0 {
-            return Err(io::Error::from_raw_os_error(-result.min(-1)));
+        if taken > 0 {
+            self.payload.taken(taken);
         }
-        self.payload.taken(self.taken);
-        Ok(Step::Accepted(self.taken))
-    }
-}
-
-/// Adds up the answers to the only request in flight; the one that no other follows is the last.
-fn take(ring: &mut Ring, taken: &mut usize, last: &mut Option<i32>) {
-    ring.drain(|completion| {
-        if let Completion::Answer { result, more, .. } = completion {
-            *taken += usize::try_from(result).unwrap_or(0);
-            if !more {
-                *last = Some(result);
-            }
-        }
-    });
-}
-
-impl SendPath for UringBundle {
-    fn send(&mut self, _socket: &Socket, len: usize, tally: &mut Tally) -> io::Result<Step> {
-        if self.begun.is_none() {
-            self.begin(len)?;
-            self.look_and_wait(WAIT, tally)?;
-        }
-        self.settle()
-    }
-
-    fn wait(&mut self, _socket: &Socket, timeout: Duration, tally: &mut Tally) -> io::Result<()> {
-        if self.last.is_none() { self.look_and_wait(timeout, tally) } else { Ok(()) }
-    }
-
-    fn finish(&mut self, _socket: &Socket, tally: &mut Tally) -> io::Result<usize> {
-        let Some(len) = self.begun else { return Ok(0) };
-        if self.last.is_none() {
-            let (taken, last) = (&mut self.taken, &mut self.last);
-            tally.syscalls += self.ring.cancel(0, |ring| {
-                take(ring, taken, last);
-                last.is_some()
-            })?;
-        }
-        super::finished(self.settle(), len, tally)
+        Ok(())
     }
 }

@@ -10,8 +10,8 @@ use super::connection::{Order, Run};
 use super::lines::LineId;
 use super::modes::Mode;
 use super::result::{Connection, Figures, FirstMismatch, LoadSeen};
+use crate::host::cpu::CpuTime;
 use crate::load::control::message::{Ask, PeerReport};
-use crate::load::cpu;
 
 /// How long a load may take to connect its streams.
 const CONNECTING: Duration = Duration::from_secs(30);
@@ -49,7 +49,7 @@ pub(super) struct Booking {
     deadline: Instant,
     waiting: Vec<(Socket, SocketAddr)>,
     wanted: Option<Vec<SocketAddr>>,
-    machine_before: Option<cpu::Machine>,
+    machine_before: Option<CpuTime>,
     /// Set when nobody waits for the report any more.
     gone: bool,
     end: Option<String>,
@@ -144,7 +144,7 @@ impl Booking {
     /// Its connections are received from now on.
     pub(super) fn begin(&mut self) {
         self.stage = Stage::Running;
-        self.machine_before = cpu::Machine::read();
+        self.machine_before = CpuTime::read().ok();
         self.deadline = Instant::now() + Duration::from_nanos(self.ask.duration_ns) + GRACE;
     }
 
@@ -228,7 +228,7 @@ impl Booking {
         sum.figures.add(&connection.figures);
         sum.duration_ns = sum.duration_ns.max(connection.duration_ns);
         sum.thread_ns += connection.thread_ns;
-        sum.machine_ns = self.machine_before.zip(cpu::Machine::read()).map(|(a, b)| b.since(a).busy_ns);
+        sum.machine_ns = self.machine_before.zip(CpuTime::read().ok()).map(|(a, b)| b.since(&a).busy_ns());
         let earlier = |first: &FirstMismatch| {
             sum.first_mismatch.as_ref().is_none_or(|known| first.offset < known.offset)
         };

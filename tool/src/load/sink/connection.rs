@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use socket2::Socket;
 
 use super::check::Checker;
+use super::hall::no_room;
 use super::modes::{Mode, Tally, Want};
 use super::result::{Connection, Figures, FirstMismatch, SendPlace};
 use crate::load::cpu;
@@ -68,7 +69,7 @@ pub(super) fn receive(socket: &Socket, peer: String, order: Order, run: &Run) ->
         duration_ns,
         gbit_s: gbit_s(count.bytes, duration_ns),
         thread_ns: cpu::thread_ns().saturating_sub(cpu_before),
-        end: end.map_or_else(|error| error.to_string(), str::to_owned),
+        end: end.map_or_else(|error| no_room(&error), str::to_owned),
     }
 }
 

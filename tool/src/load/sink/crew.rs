@@ -13,10 +13,11 @@ use super::result::Connection;
 
 /// A receiving thread needs little: its buffers are on the heap.
 const STACK: usize = 256 << 10;
-/// Bytes of one receive, and from how many connections on they are fewer, to keep memory small.
-const BUFFER: usize = 256 << 10;
-const MANY: usize = 64;
-const BUFFER_OF_MANY: usize = 64 << 10;
+/// Bytes of one receive while there are at most so many connections: a large receive costs fewer acknowledgements and
+/// wake-ups per byte, and many connections must not take much memory.
+const BUFFERS: [(usize, usize); 2] = [(8, 1 << 20), (64, 256 << 10)];
+/// Bytes of one receive beyond that.
+const LEAST: usize = 64 << 10;
 
 /// The threads that receive.
 pub(super) struct Crew {
@@ -46,9 +47,10 @@ impl Crew {
         self.open.len()
     }
 
-    /// Bytes of one receive, as long as no more threads start.
-    pub(super) fn buffer(&self) -> usize {
-        if self.open() < MANY { BUFFER } else { BUFFER_OF_MANY }
+    /// Bytes of one receive when so many `more` threads start.
+    pub(super) fn buffer(&self, more: usize) -> usize {
+        let all = self.open() + more;
+        BUFFERS.iter().find(|(most, _)| all <= *most).map_or(LEAST, |(_, bytes)| *bytes)
     }
 
     /// Receives from `socket` on a thread of its own.
@@ -103,5 +105,16 @@ impl Crew {
                 connection
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_connections_have_smaller_buffers() {
+        let crew = Crew::new().unwrap();
+        assert_eq!([1, 8, 9, 64, 65, 4096].map(|n| crew.buffer(n) >> 10), [1024, 1024, 256, 256, 64, 64]);
     }
 }

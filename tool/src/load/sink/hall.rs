@@ -60,6 +60,8 @@ pub(super) struct Totals {
     pub(super) loads: Vec<LoadSeen>,
     pub(super) loads_seen: u64,
     pub(super) refused_controls: u64,
+    /// It was said that connections cannot be taken in.
+    complained: bool,
 }
 
 impl<F: FnMut(&Event<'_>)> Hall<'_, F> {
@@ -121,8 +123,18 @@ impl<F: FnMut(&Event<'_>)> Hall<'_, F> {
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(_) => return std::thread::sleep(ACCEPT_PAUSE),
+                Err(error) => {
+                    self.complain(&error);
+                    return std::thread::sleep(ACCEPT_PAUSE);
+                }
             }
+        }
+    }
+
+    /// Says once that connections wait that cannot be taken in.
+    fn complain(&mut self, error: &io::Error) {
+        if !std::mem::replace(&mut self.totals.complained, true) {
+            (self.on_event)(&Event::CannotAccept { why: &no_room(error), open: self.crew.open() });
         }
     }
 
@@ -138,7 +150,7 @@ impl<F: FnMut(&Event<'_>)> Hall<'_, F> {
         let order = Order {
             mode: self.rules.mode,
             verify: self.rules.verify,
-            buffer: self.crew.buffer(),
+            buffer: self.crew.buffer(1),
             send_size: None,
         };
         let name = from.map(|from| from.to_string()).unwrap_or_default();
@@ -241,7 +253,7 @@ impl<F: FnMut(&Event<'_>)> Hall<'_, F> {
         let Some((ours, strangers)) = booking.complete() else { return };
         self.totals.turned_away += strangers.len() as u64;
         drop(strangers);
-        let buffer = if ours.len() < 64 { self.crew.buffer() } else { self.crew.buffer() / 4 };
+        let buffer = self.crew.buffer(ours.len());
         let way = (booking.order(buffer), booking.ask.tls);
         for (socket, from) in ours {
             if let Err(error) = start(&mut self.crew, socket, from.to_string(), way, &booking.run) {
@@ -321,6 +333,15 @@ impl<F: FnMut(&Event<'_>)> Hall<'_, F> {
         let done = self.crew.wait_all();
         self.take(done);
         self.settle();
+    }
+}
+
+/// An error of a receiving end, with what to do where too few descriptors are allowed.
+pub(super) fn no_room(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(libc::EMFILE) => format!("{error}; raise the hard limit (ulimit -Hn) or use fewer streams"),
+        Some(libc::ENFILE) => format!("{error}; raise fs.file-max or use fewer streams"),
+        _ => error.to_string(),
     }
 }
 

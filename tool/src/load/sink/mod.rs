@@ -72,6 +72,13 @@ pub enum Event<'a> {
         /// Why.
         why: &'a str,
     },
+    /// A connection waits that cannot be taken in; told once.
+    CannotAccept {
+        /// The kernel's error, and what to do.
+        why: &'a str,
+        /// Connections received at that time.
+        open: usize,
+    },
 }
 
 /// A sink that listens.

@@ -57,7 +57,7 @@ fn copy(dev: &str, told: bool) -> CopyFigures {
         told,
         inferred: false,
     };
-    CopyFigures { kind: kind.into(), count: 1, bytes: 1_448, bytes_per_s: 0 }
+    CopyFigures { kind: kind.into(), count: 1, bytes: 1_448, bytes_per_s: 0, first_ns: 0, last_ns: 0 }
 }
 
 #[test]

@@ -1,10 +1,13 @@
-//! The first line: what must not be missed at the right (loss, pause, missing facts), who and where at the left.
+//! The first line: what must not be missed at the right (where in time, loss, a recording, findings, missing facts), who
+//! and where at the left.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::Scene;
+use crate::diagnose::Severity;
 use crate::tui::clock::Pace;
 use crate::tui::text;
 use crate::units;
@@ -18,41 +21,105 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     buf.set_line(area.x, area.y, &left, room);
 }
 
-/// Pause, loss and missing facts, the most important last so that they stand at the edge.
+/// Something that must not be missed, in full and in short.
+struct Sign {
+    long: Vec<Span<'static>>,
+    short: Vec<Span<'static>>,
+}
+
+impl Sign {
+    fn new(long: String, short: String, style: Style) -> Self {
+        Self { long: vec![Span::styled(long, style)], short: vec![Span::styled(short, style)] }
+    }
+}
+
+fn columns(spans: &[Span<'_>]) -> usize {
+    spans.iter().map(Span::width).sum()
+}
+
+/// What must not be missed, the most important at the edge. The least important is left out first, and is the last to
+/// be written in full.
 fn signs(scene: Scene<'_>, width: u16) -> Line<'static> {
-    let (theme, snapshot) = (scene.theme, scene.snapshot);
-    let mut spans = Vec::new();
-    let missing = snapshot.session.missing.len();
-    if missing > 0 && width >= 60 {
-        let facts = if missing == 1 { "fact" } else { "facts" };
-        spans.push(Span::styled(format!(" {missing} {facts} missing (?)"), theme.warn));
-    } else if missing > 0 && width >= 30 {
-        spans.push(Span::styled(format!(" {missing} n/a"), theme.warn));
+    let width = usize::from(width);
+    // A third of a wide line stays for who and where.
+    let room = if width < 40 { width } else { width - (width / 3).min(40) };
+    let signs: Vec<Sign> =
+        [clock(scene), lost(scene), recording(scene), since(scene), missing(scene), findings(scene)]
+            .into_iter()
+            .flatten()
+            .collect();
+    let mut used = 0;
+    let mut chosen: Vec<(&Sign, bool)> = Vec::new();
+    for sign in &signs {
+        let needed = columns(&sign.short) + 1;
+        if used + needed <= room {
+            used += needed;
+            chosen.push((sign, false));
+        }
     }
-    if snapshot.lost.total > 0 {
-        let text = if width >= 60 {
-            format!(" LOST {} events", units::count(snapshot.lost.total))
-        } else {
-            format!(" LOST {}", units::count_short(snapshot.lost.total))
-        };
-        spans.push(Span::raw(" "));
-        spans.push(Span::styled(text, theme.alarm));
+    for (sign, long) in &mut chosen {
+        let more = columns(&sign.long).saturating_sub(columns(&sign.short));
+        if used + more <= room {
+            used += more;
+            *long = true;
+        }
     }
+    let spans = chosen.iter().rev().flat_map(|(sign, long)| {
+        let words = if *long { &sign.long } else { &sign.short };
+        std::iter::once(Span::raw(" ")).chain(words.iter().cloned())
+    });
+    Line::from(spans.collect::<Vec<_>>())
+}
+
+/// Where the cursor in time stands, unless at what happens now.
+fn clock(scene: Scene<'_>) -> Option<Sign> {
     let clock = &scene.shown.clock;
-    if let Some(since) = clock.since()
-        && width >= 40
+    (clock.pace != Pace::Live)
+        .then(|| Sign::new(format!(" {} ", clock.text()), clock.word().to_owned(), scene.theme.badge))
+}
+
+fn lost(scene: Scene<'_>) -> Option<Sign> {
+    let total = scene.snapshot.lost.total;
+    let (long, short) =
+        (format!("LOST {} events", units::count(total)), format!("LOST {}", units::count_short(total)));
+    (total > 0).then(|| Sign::new(long, short, scene.theme.alarm))
+}
+
+fn recording(scene: Scene<'_>) -> Option<Sign> {
+    let sign = scene.theme.symbols.record;
+    let words = scene.app.recording.as_ref()?;
+    Some(Sign::new(format!("{sign} REC {words}"), format!("{sign} REC"), scene.theme.bad))
+}
+
+/// How many findings of each severity that matters.
+fn findings(scene: Scene<'_>) -> Option<Sign> {
+    let mut sign = Sign { long: Vec::new(), short: Vec::new() };
+    for (severity, one, more) in
+        [(Severity::Critical, "critical", "critical"), (Severity::Warning, "warning", "warnings")]
     {
-        spans.push(Span::styled(format!(" {since}"), theme.warn));
+        let n = scene.shown.findings.iter().filter(|finding| finding.severity == severity).count();
+        if n > 0 {
+            let (glyph, style) = scene.theme.severity(severity);
+            let gap = if sign.short.is_empty() { "" } else { " " };
+            let word = if n == 1 { one } else { more };
+            sign.short.push(Span::styled(format!("{gap}{glyph}{n}"), style));
+            sign.long.push(Span::styled(format!("{gap}{glyph} {n} {word}"), style));
+        }
     }
-    if clock.pace != Pace::Live {
-        spans.push(Span::raw(" "));
-        let text = match width {
-            60.. => format!(" {} ", clock.text()),
-            _ => clock.word().to_owned(),
-        };
-        spans.push(Span::styled(text, theme.badge));
-    }
-    Line::from(spans)
+    (!sign.short.is_empty()).then_some(sign)
+}
+
+/// Since when figures count, when not since tracing began.
+fn since(scene: Scene<'_>) -> Option<Sign> {
+    let since = scene.shown.clock.since()?;
+    Some(Sign::new(since.clone(), since, scene.theme.warn))
+}
+
+fn missing(scene: Scene<'_>) -> Option<Sign> {
+    let n = scene.snapshot.session.missing.len();
+    let facts = if n == 1 { "fact" } else { "facts" };
+    let help = scene.app.keys.label("help").map_or_else(String::new, |key| format!(" ({key})"));
+    (n > 0).then(|| Sign::new(format!("{n} {facts} missing{help}"), format!("{n} n/a"), scene.theme.warn))
 }
 
 /// Name, host, kernel, back end and duration: as many as fit, in order of importance, never cut in the middle.
@@ -80,7 +147,7 @@ fn facts(scene: Scene<'_>, width: usize) -> Line<'static> {
     }
     chosen.sort_by_key(|(place, ..)| *place);
     for (_, label, value) in chosen {
-        spans.push(Span::styled(" · ", theme.dim));
+        spans.push(Span::styled(format!(" {} ", theme.symbols.separator), theme.dim));
         spans.push(Span::styled(label, theme.dim));
         spans.push(Span::styled(text::cut(&value, 64).0, theme.text));
     }

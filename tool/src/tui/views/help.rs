@@ -1,13 +1,12 @@
 //! The help overlay: keys (from their table), what the words mean, what is not known here and why, what was lost.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Margin, Rect};
-use ratatui::text::{Line, Span};
-use ratatui::widgets::{Clear, Widget as _};
+use ratatui::layout::Rect;
+use ratatui::text::Line;
 
-use super::{Scene, panel};
-use crate::tui::keys::BINDINGS;
-use crate::tui::text::{Align, fit, wrap};
+use super::Scene;
+use super::page::{Overlay, Page};
+use crate::tui::keys::{Chord, Place};
 
 /// Words as the project uses them.
 const WORDS: &[(&str, &str)] = &[
@@ -35,31 +34,15 @@ const WORDS: &[(&str, &str)] = &[
     ("~", "concluded from other events, not seen"),
 ];
 
-const LABEL: usize = 12;
-
 pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
-    let margin = Margin::new((area.width / 10).min(area.width.saturating_sub(100) / 2), area.height / 16);
-    let area = area.inner(margin);
-    Clear.render(area, buf);
-    let scene = Scene { boxed: area.width >= 40 && area.height >= 8, ..scene };
-    let lines = lines(scene, usize::from(area.width.saturating_sub(if scene.boxed { 4 } else { 0 })));
-    let visible = usize::from(area.height.saturating_sub(if scene.boxed { 2 } else { 1 }));
-    let first = scene.app.help_scroll.clamp(lines.len(), visible);
-    let note = if lines.len() > visible {
-        format!("lines {}", panel::position(first, visible, lines.len()))
-    } else {
-        String::new()
-    };
-    let inner = panel::frame(scene, "Help", &note, true, area, buf);
-    panel::lines(lines.into_iter().skip(first), inner, buf);
+    let overlay = Overlay::new(scene, area, buf);
+    let lines = lines(scene, overlay.width());
+    overlay.draw("Help", lines, &scene.app.help_scroll, 0, buf);
 }
 
 fn lines(scene: Scene<'_>, width: usize) -> Vec<Line<'static>> {
-    let mut page = Page { scene, width, lines: Vec::new() };
-    page.section("Keys");
-    for binding in BINDINGS {
-        page.entry(binding.label, binding.help);
-    }
+    let mut page = Page::new(scene, width);
+    keys(scene, &mut page);
     let session = &scene.snapshot.session;
     if !session.missing.is_empty() {
         page.section("Not known here");
@@ -84,37 +67,33 @@ fn lines(scene: Scene<'_>, width: usize) -> Vec<Line<'static>> {
             page.entry(fact, source);
         }
     }
-    page.lines
+    page.lines()
 }
 
-/// Lines being put together.
-struct Page<'a> {
-    scene: Scene<'a>,
-    width: usize,
-    lines: Vec<Line<'static>>,
-}
-
-impl Page<'_> {
-    fn section(&mut self, title: &str) {
-        if !self.lines.is_empty() {
-            self.lines.push(Line::default());
-        }
-        self.lines.push(Line::styled(title.to_owned(), self.scene.theme.title));
+/// Keys of this view and of all, then those that mean something elsewhere only.
+fn keys(scene: Scene<'_>, page: &mut Page<'_>) {
+    let here = scene.app.here(scene.shown);
+    let label = |keys: &[Chord]| keys.iter().map(Chord::to_string).collect::<Vec<_>>().join(", ");
+    let (mut own, mut general, mut elsewhere) = (Vec::new(), Vec::new(), Vec::new());
+    for (action, keys) in scene.app.keys.all().filter(|(_, keys)| !keys.is_empty()) {
+        let list = match action.place {
+            Place::Everywhere => &mut general,
+            place if place.holds(here) => &mut own,
+            _ => &mut elsewhere,
+        };
+        list.push((label(keys), action));
     }
-
-    /// A label with its text beside it, or below it where the label is long or the screen narrow.
-    fn entry(&mut self, label: &str, text: &str) {
-        let theme = self.scene.theme;
-        let beside = crate::tui::text::width(label) < LABEL && self.width >= 40;
-        let indent = if beside { LABEL + 1 } else { 2 };
-        let mut lead = if beside { fit(label, LABEL + 1, Align::Left) } else { " ".repeat(indent) };
-        if !beside {
-            self.lines.push(Line::styled(label.to_owned(), theme.accent));
-        }
-        for line in wrap(text, self.width.saturating_sub(indent).max(8), usize::MAX) {
-            let lead = std::mem::replace(&mut lead, " ".repeat(indent));
-            self.lines
-                .push(Line::from(vec![Span::styled(lead, theme.accent), Span::styled(line, theme.text)]));
+    let name = scene.app.view.entry().name;
+    let sections =
+        [(format!("Keys in {name}"), own), ("Keys".into(), general), ("Elsewhere".into(), elsewhere)];
+    for (title, list) in sections.into_iter().filter(|(_, list)| !list.is_empty()) {
+        page.section(&title);
+        for (keys, action) in list {
+            match action.place {
+                Place::Everywhere => page.entry(&keys, action.help),
+                place if place.holds(here) => page.entry(&keys, action.help),
+                place => page.entry(&keys, &format!("{} ({})", action.help, place.name())),
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub(super) mod copies;
 pub(super) mod events;
+pub(super) mod explain;
 pub(super) mod flows;
 mod footer;
 mod header;
@@ -11,6 +12,7 @@ pub(super) mod input;
 pub(super) mod latency;
 pub(super) mod load;
 pub(super) mod overview;
+mod page;
 mod panel;
 pub(super) mod pinning;
 pub(super) mod receive;
@@ -122,6 +124,11 @@ impl View {
         &VIEWS[self as usize]
     }
 
+    /// Every view with the name on its tab.
+    pub fn names() -> impl Iterator<Item = (Self, &'static str)> {
+        VIEWS.iter().map(|entry| (entry.view, entry.name))
+    }
+
     /// The view so many tabs away.
     pub(super) const fn step(self, by: isize) -> Self {
         let count = VIEWS.len() as isize;
@@ -190,6 +197,8 @@ pub fn draw(frame: &mut Frame<'_>, app: &App, shown: &Shown) {
     }
     if app.help {
         help::draw(scene, area, buf);
+    } else if app.explain.is_some() {
+        explain::draw(scene, area, buf);
     }
     if app.theme.is_ascii() {
         ascii::replace(buf);

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::{Scene, VIEWS};
+use crate::tui::app::Intent;
 use crate::tui::text;
 
 pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
@@ -13,11 +14,16 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let all: usize = (0..VIEWS.len()).map(|i| text::width(&label(i)) + 3).sum();
     let short = all > usize::from(area.width);
     let mut spans = Vec::new();
+    let mut x = area.x;
     for i in 0..VIEWS.len() {
         let label = if short && i != chosen { format!("{}", i + 1) } else { label(i) };
         // Brackets as well: colour is never the only sign.
         let (open, close, style) = if i == chosen { ("[", "]", theme.title) } else { (" ", " ", theme.dim) };
-        spans.push(Span::styled(format!("{open}{label}{close}"), style));
+        let tab = format!("{open}{label}{close}");
+        let width = text::width(&tab) as u16;
+        scene.click(Rect { x, width, ..area }.intersection(area), Intent::Show(VIEWS[i].view));
+        x += width;
+        spans.push(Span::styled(tab, style));
     }
     let used: usize = spans.iter().map(|span| text::width(&span.content)).sum();
     let question = VIEWS[chosen].question;

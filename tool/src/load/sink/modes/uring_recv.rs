@@ -16,6 +16,8 @@ use super::{Receive, Tally, WAIT, Want};
 const BUFFERS: u16 = 64;
 /// Their part of what one receive may take in other modes: there are many of them.
 const PART: usize = 8;
+/// Most bytes of one: all of them together should stay in the cache.
+const LARGEST: usize = 32 << 10;
 
 struct UringRecv {
     ring: BufRing,
@@ -41,7 +43,7 @@ fn try_it() -> io::Result<()> {
 }
 
 pub(super) fn open(_socket: &Socket, want: Want) -> io::Result<Box<dyn Receive>> {
-    Ok(Box::new(UringRecv::new(want.buffer / PART)?))
+    Ok(Box::new(UringRecv::new((want.buffer / PART).min(LARGEST))?))
 }
 
 impl Receive for UringRecv {

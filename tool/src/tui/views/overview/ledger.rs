@@ -5,6 +5,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
+use zcscope_common::Reason;
 
 use super::{Scene, panel};
 use crate::tui::text::{Align, cut, fit};
@@ -28,6 +29,7 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let width = usize::from(inner.width);
     let mut lines = vec![bar(&totals, scene.theme, width)];
     lines.extend(entries(&totals, scene.theme).map(|entry| entry.line(&totals, scene.theme, width)));
+    lines.push(refused_line(scene, width));
     lines.extend(told_lines(scene, &totals, width, inner.height));
     panel::lines(lines, inner, buf);
 }
@@ -114,13 +116,38 @@ fn entries(totals: &Totals, theme: &Theme) -> impl Iterator<Item = Entry> {
     .into_iter()
 }
 
+/// Calls refused, with the reason of most.
+fn refused_line(scene: Scene<'_>, width: usize) -> Line<'static> {
+    let theme = scene.theme;
+    let refused = scene.snapshot.paths.iter().flat_map(|path| &path.refused);
+    let enobufs: u64 = scene.snapshot.paths.iter().filter_map(|path| path.errors.get("ENOBUFS")).sum();
+    let limits = refused.clone().filter(|(reason, _)| matches!(reason, Reason::Optmem | Reason::Memlock));
+    // Where the two limits cannot be told apart, the error is all there is.
+    let unnamed = enobufs.saturating_sub(limits.map(|(_, n)| n).sum());
+    let calls = unnamed + refused.clone().map(|(_, n)| n).sum::<u64>();
+    let what = match refused.max_by_key(|(_, n)| *n) {
+        Some((reason, n)) if *n >= unnamed => reason.name(),
+        _ if unnamed > 0 => "ENOBUFS",
+        _ => "calls",
+    };
+    let matters = super::verdict::refusals_matter(scene.shown);
+    let (mark, style) = if matters { ("!", theme.warn) } else { ("", theme.text) };
+    let label = width.saturating_sub(17).min(16);
+    Line::from(vec![
+        Span::styled(fit(mark, 2, Align::Left), style),
+        Span::styled(fit("refused", label, Align::Left), theme.text),
+        Span::styled(fit(&units::count_short(calls), 8, Align::Right), style),
+        Span::styled(format!(" {}", cut(what, width.saturating_sub(label + 11)).0), theme.dim),
+    ])
+}
+
 /// The pages pinned, and what the application was told beside what the kernel flagged, in sends.
 fn told_lines(scene: Scene<'_>, totals: &Totals, width: usize, height: u16) -> Vec<Line<'static>> {
     let theme = scene.theme;
     let count = |n: Option<u64>| n.map_or_else(|| units::UNKNOWN.into(), units::count_short);
     let wrong = totals.told_wrongly > 0;
     let (mark, style) = if wrong { ("≠", theme.warn) } else { (" ", theme.text) };
-    if height < 9 {
+    if height < 10 {
         let (told, kernel) = (short(totals.told), short(totals.kernel));
         let long = format!("{mark} told copied {told}, kernel {kernel}");
         let fits = long.chars().count() <= width;
@@ -145,11 +172,11 @@ fn told_lines(scene: Scene<'_>, totals: &Totals, width: usize, height: u16) -> V
         line("  told copied", &of(totals.told), " sends", theme.text),
         line("  kernel copied", &of(totals.kernel), " sends", theme.text),
     ];
-    if height >= 10 {
+    if height >= 11 {
         let label = format!("{mark} told wrongly");
         lines.push(line(&label, &told_wrongly(totals), " sends", style));
     }
-    if height >= 11 {
+    if height >= 12 {
         let pages = totals.in_flight.and_then(|open| open.pages);
         lines.insert(0, line("  pinned", &count(pages), " pages", theme.text));
     }

@@ -5,10 +5,12 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::chart::{self, Stacked};
+use super::chart::{self, Band, Stacked};
 use super::{Panel, Scene, panel};
-use crate::model::snapshot::{History, PathFigures};
+use crate::model::snapshot::PathFigures;
+use crate::timeline::{PathPoint, Point};
 use crate::tui::table::{Column, Table, figures, names};
+use crate::tui::text;
 use crate::tui::totals::Totals;
 use crate::units;
 
@@ -19,7 +21,7 @@ const COLUMNS: &[Column] = &[
     figures("bytes", 8, 2),
     figures("calls", 9, 0),
     figures("ns/KiB", 6, 1),
-    names("", 8, u16::MAX, 5),
+    names("trend", 8, u16::MAX, 5),
 ];
 
 /// From this width on the title has room for the rates of both directions.
@@ -46,9 +48,10 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     panel::lines(std::iter::once(table.heading(scene.theme.heading)).chain(shown), inner, buf);
 
     let used = 1 + count as u16;
-    // A blank line, the legend, and at least two lines of chart.
-    if inner.height >= used + 4 {
-        let rest = Rect { y: inner.y + used + 1, height: inner.height - used - 1, ..inner };
+    // The legend, and at least two lines of chart.
+    if inner.height >= used + 3 {
+        let blank = u16::from(inner.height >= used + 6);
+        let rest = Rect { y: inner.y + used + blank, height: inner.height - used - blank, ..inner };
         draw_chart(scene, rest, buf);
     }
 }
@@ -76,8 +79,8 @@ fn row(scene: Scene<'_>, table: &Table, figures: &PathFigures) -> Line<'static> 
         4 => (units::count(figures.calls), theme.dim),
         5 => (cost(figures), theme.text),
         _ => {
-            let points = scene.snapshot.history.bytes_per_s.get(&figures.path);
-            (chart::sparkline(points.map_or(&[], Vec::as_slice), width), theme.accent)
+            let rates = super::window(scene).path_rates(width, figures.path, |path| Some(path.bytes));
+            (chart::sparkline(&rates), theme.accent)
         }
     })
 }
@@ -91,51 +94,66 @@ fn cost(figures: &PathFigures) -> String {
     }
 }
 
-/// All send paths together, the copied part below.
+/// All send paths together: what was copied lowest, what went out plainly above it, what was not copied on top.
 fn draw_chart(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let theme = scene.theme;
-    let history = &scene.snapshot.history;
-    let total = all_paths(history);
-    let stacked = Stacked {
-        total: &total,
-        part: &history.copied_per_s,
-        total_style: theme.accent,
-        part_style: theme.bad,
-    };
-    let copied = match Totals::of(&scene.snapshot.paths).copied {
-        Some(_) => Span::styled(format!("{} copied", chart::PART), theme.bad),
-        None => Span::styled("copied n/a", theme.warn),
-    };
-    let peak = scene.rate(stacked.peak(area.width));
-    let span = units::duration(visible_ns(history, usize::from(area.width)));
-    // What does not fit is left out whole: the key, then the peak.
-    let key = [Span::styled("   █ sent  ", theme.accent), copied];
-    let mut legend = Line::from(Span::styled(format!("all paths over {span}"), theme.dim));
-    for more in [vec![Span::styled(format!(", peak {peak}"), theme.dim)], key.to_vec()] {
-        let width: usize = more.iter().map(Span::width).sum();
-        if legend.width() + width <= usize::from(area.width) {
-            legend.extend(more);
+    let bands = bands(scene, usize::from(area.width));
+    let stacked = Stacked { bands: &bands };
+    let peak = scene.rate(stacked.peak());
+    let window = super::window(scene);
+    // What does not fit is left out whole: the time, then the peak.
+    let mut legend = Line::default();
+    for (band, name) in bands.iter().zip(NAMES).rev() {
+        legend.push_span(Span::styled(format!("{} {name}  ", band.glyph), band.style));
+    }
+    if unknown(scene) {
+        legend.push_span(Span::styled("copied n/a  ", theme.warn));
+    }
+    for more in [format!("peak {peak}"), format!("  last {}", window.name())] {
+        if legend.width() + text::width(&more) <= usize::from(area.width) {
+            legend.push_span(Span::styled(more, theme.dim));
         }
     }
     buf.set_line(area.x, area.y, &legend, area.width);
     stacked.draw(Rect { y: area.y + 1, height: area.height - 1, ..area }, buf);
 }
 
-/// The time between the oldest and the newest of the visible points.
-fn visible_ns(history: &History, columns: usize) -> u64 {
-    let points = &history.at_ns[history.at_ns.len().saturating_sub(columns)..];
-    points.last().zip(points.first()).map_or(0, |(newest, oldest)| newest.saturating_sub(*oldest))
+/// The names of the bands, the lowest first.
+const NAMES: [&str; 3] = ["copied", "plain", "not copied"];
+
+/// The bands of the chart, the lowest first. Where it is not known what was copied, all is in the last one, and the
+/// legend says so.
+fn bands(scene: Scene<'_>, columns: usize) -> [Band; 3] {
+    let window = super::window(scene);
+    let rates = |of: fn(&PathPoint) -> u64| {
+        let send = |point: &Point| {
+            point.paths.iter().filter(|path| !path.path.receives()).map(of).reduce(u64::saturating_add)
+        };
+        window.rates(columns, |point| Some(send(point).unwrap_or(0)))
+    };
+    let theme = scene.theme;
+    [
+        Band { values: rates(copied_of), glyph: "▒", style: theme.bad },
+        Band {
+            values: rates(|path| path.bytes.saturating_sub(path.requested_bytes)),
+            glyph: "░",
+            style: theme.accent,
+        },
+        Band {
+            values: rates(|path| path.requested_bytes.saturating_sub(copied_of(path))),
+            glyph: chart::SOLID,
+            style: theme.good,
+        },
+    ]
 }
 
-/// Bytes per second of all send paths together, one per point of time.
-fn all_paths(history: &History) -> Vec<u64> {
-    let mut total = vec![0u64; history.at_ns.len()];
-    for (_, points) in history.bytes_per_s.iter().filter(|(path, _)| !path.receives()) {
-        // A path that began later may have fewer points: they are the newest.
-        let offset = total.len().saturating_sub(points.len());
-        for (sum, point) in total[offset..].iter_mut().zip(points) {
-            *sum = sum.saturating_add(*point);
-        }
-    }
-    total
+/// A byte may have been asked for in the interval before: the sum of the bands stays what was accepted.
+fn copied_of(path: &PathPoint) -> u64 {
+    path.copied_bytes.unwrap_or(0).min(path.requested_bytes)
+}
+
+/// True when the chart cannot tell copied bytes from others.
+fn unknown(scene: Scene<'_>) -> bool {
+    let totals = Totals::of(&scene.snapshot.paths);
+    totals.has_ledger && totals.copied.is_none()
 }

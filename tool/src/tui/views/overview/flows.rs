@@ -1,13 +1,14 @@
-//! One row per socket. Only the visible rows are ordered and formatted: ten thousand sockets cost what ten do.
+//! The sockets with the highest rate, one row each; the view Flows has all about them. Only the visible rows are
+//! ordered and formatted: ten thousand sockets cost what ten do.
 
 use std::cmp::Reverse;
+use std::sync::Arc;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
-use super::{Panel, Scene, Sort, panel};
-use std::sync::Arc;
+use super::{Panel, Scene, panel};
 
 use crate::model::snapshot::{PathFigures, SocketFigures};
 use crate::tui::table::{Column, Table, figures, hungry, names};
@@ -35,19 +36,15 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let sockets = &scene.snapshot.sockets;
     let borders = if scene.boxed { 2 } else { 1 };
     let visible = usize::from(area.height.saturating_sub(borders + 1));
-    let first = scene.app.states.overview.scroll(Panel::Sockets).clamp(sockets.len(), visible);
-    let note = format!(
-        "{} · by {}",
-        panel::position(first, visible, sockets.len()),
-        scene.app.states.overview.sort.name()
-    );
-    let inner = super::focusable(scene, Panel::Sockets, &note, area, buf);
+    let first = scene.app.states.overview.scroll(Panel::Flows).clamp(sockets.len(), visible);
+    let note = format!("{} · by rate", panel::position(first, visible, sockets.len()));
+    let inner = super::focusable(scene, Panel::Flows, &note, area, buf);
     if sockets.is_empty() {
         panel::centred("no socket has sent anything yet", scene.theme.dim, inner, buf);
         return;
     }
     let table = Table::new(COLUMNS, inner.width);
-    let shown = ordered(sockets, scene.app.states.overview.sort, first, visible);
+    let shown = ordered(sockets, first, visible);
     let rows = shown.iter().map(|&i| row(scene, &table, &sockets[i]));
     panel::lines(std::iter::once(table.heading(scene.theme.heading)).chain(rows), inner, buf);
 }
@@ -56,8 +53,8 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
 type Key = (Reverse<u64>, Reverse<u64>, usize);
 
 /// The places in the snapshot of the rows `first..first + visible` in the wanted order, in time linear in their number.
-fn ordered(sockets: &[Arc<SocketFigures>], sort: Sort, first: usize, visible: usize) -> Vec<usize> {
-    let mut keys: Vec<Key> = sockets.iter().enumerate().map(|(i, socket)| key(socket, sort, i)).collect();
+fn ordered(sockets: &[Arc<SocketFigures>], first: usize, visible: usize) -> Vec<usize> {
+    let mut keys: Vec<Key> = sockets.iter().enumerate().map(|(i, socket)| key(socket, i)).collect();
     let end = (first + visible).min(keys.len());
     if end < keys.len() {
         keys.select_nth_unstable(end);
@@ -74,18 +71,11 @@ fn ordered(sockets: &[Arc<SocketFigures>], sort: Sort, first: usize, visible: us
     shown.iter().map(|(.., i)| *i).collect()
 }
 
-fn key(socket: &SocketFigures, sort: Sort, place: usize) -> Key {
+fn key(socket: &SocketFigures, place: usize) -> Key {
     let receive = main_path(&socket.paths).is_some_and(|p| p.path.receives());
     let main = || socket.paths.iter().filter(|p| p.path.receives() == receive);
     let sum = |of: fn(&PathFigures) -> u64| main().map(of).sum::<u64>();
-    let bytes = sum(|p| p.bytes);
-    let by = match sort {
-        Sort::Rate => sum(|p| p.bytes_per_s),
-        Sort::Bytes => bytes,
-        Sort::Copied => sum(|p| p.ledger.and_then(|l| l.copied_bytes).unwrap_or(0)),
-        Sort::Pid => u64::MAX - u64::from(socket.pid),
-    };
-    (Reverse(by), Reverse(bytes), place)
+    (Reverse(sum(|p| p.bytes_per_s)), Reverse(sum(|p| p.bytes)), place)
 }
 
 fn row(scene: Scene<'_>, table: &Table, socket: &SocketFigures) -> Line<'static> {
@@ -166,25 +156,13 @@ mod tests {
     #[test]
     fn every_window_equals_the_fully_sorted_list() {
         let sockets = fixtures::many(300).sockets;
-        for sort in [Sort::Rate, Sort::Bytes, Sort::Copied, Sort::Pid] {
-            let mut keys: Vec<Key> = sockets.iter().enumerate().map(|(i, s)| key(s, sort, i)).collect();
-            keys.sort_unstable();
-            let all: Vec<usize> = keys.into_iter().map(|(.., i)| i).collect();
-            for (first, visible) in
-                [(0, 10), (0, 0), (5, 20), (290, 10), (299, 1), (0, 300), (0, 900), (400, 5)]
-            {
-                let window: Vec<usize> = all.iter().copied().skip(first).take(visible).collect();
-                assert_eq!(ordered(&sockets, sort, first, visible), window, "{sort:?} {first}+{visible}");
-            }
+        let mut keys: Vec<Key> = sockets.iter().enumerate().map(|(i, s)| key(s, i)).collect();
+        keys.sort_unstable();
+        let all: Vec<usize> = keys.into_iter().map(|(.., i)| i).collect();
+        for (first, visible) in [(0, 10), (0, 0), (5, 20), (290, 10), (299, 1), (0, 300), (0, 900), (400, 5)]
+        {
+            let window: Vec<usize> = all.iter().copied().skip(first).take(visible).collect();
+            assert_eq!(ordered(&sockets, first, visible), window, "{first}+{visible}");
         }
-    }
-
-    #[test]
-    fn pids_ascend_and_rates_descend() {
-        let sockets = fixtures::many(50).sockets;
-        let pids: Vec<u32> = ordered(&sockets, Sort::Pid, 0, 50).iter().map(|&i| sockets[i].pid).collect();
-        assert!(pids.is_sorted());
-        let rate = |i: &usize| Totals::of(&sockets[*i].paths).bytes_per_s;
-        assert!(ordered(&sockets, Sort::Rate, 0, 50).iter().map(rate).is_sorted_by(|a, b| a >= b));
     }
 }
