@@ -32,7 +32,14 @@ fn nginx() -> SocketFigures {
         told: false,
         inferred: false,
     };
-    sendfile.copies = vec![CopyFigures { kind: Arc::new(kind), count: 1, bytes: 2 << 20, bytes_per_s: 0 }];
+    sendfile.copies = vec![CopyFigures {
+        kind: Arc::new(kind),
+        count: 1,
+        bytes: 2 << 20,
+        bytes_per_s: 0,
+        first_ns: 0,
+        last_ns: 0,
+    }];
     let plain = PathFigures { calls: 3, bytes: 4_096, ..PathFigures::nothing(Path::Copy) };
     SocketFigures {
         id: 1,
