@@ -11,10 +11,13 @@ pub mod peer_args;
 pub mod place;
 pub mod record;
 pub mod replay;
+mod save;
+mod screen;
 mod screen_args;
 pub mod selftest;
 pub mod sink;
 pub mod stat;
+mod tables;
 pub mod top;
 pub mod trace_args;
 

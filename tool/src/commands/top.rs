@@ -3,7 +3,9 @@
 use std::io::Write as _;
 use std::time::Duration;
 
+use super::screen::ScreenActions;
 use super::screen_args::ScreenArgs;
+use super::tables::Tables;
 use super::trace_args::TraceArgs;
 use super::{Failure, Outcome};
 use crate::host::facts::Watcher;
@@ -43,7 +45,7 @@ pub fn run(args: Args) -> Outcome {
     let options = trace.options()?;
     let probe = Probe::start(&options).map_err(|error| Failure::CannotTrace(error.to_string()))?;
     let mut feed = ProbeFeed::new(probe);
-    tui::run(tui::Source::Live(&mut feed), &mut tui::NoActions, &tui::Options { duration, ..screen })?;
+    tui::run(tui::Source::Live(&mut feed), &mut ScreenActions::live(), &tui::Options { duration, ..screen })?;
     Ok(0)
 }
 
@@ -62,19 +64,22 @@ pub(super) struct ProbeFeed {
     probe: Probe,
     model: Model,
     facts: Watcher,
+    tables: Tables,
 }
 
 impl ProbeFeed {
     /// Starts with an empty model.
     pub(super) fn new(probe: Probe) -> Self {
         let model = Model::new(probe.session());
-        Self { probe, model, facts: Watcher::start() }
+        Self { probe, model, facts: Watcher::start(), tables: Tables::default() }
     }
 }
 
 impl tui::Feed for ProbeFeed {
     fn next(&mut self) -> anyhow::Result<Snapshot> {
-        self.model.absorb(self.probe.read()?);
+        let mut sample = self.probe.read()?;
+        self.tables.add(&self.probe, &mut sample);
+        self.model.absorb(sample);
         let mut snapshot = self.model.snapshot();
         super::add_facts(&mut self.facts, &mut snapshot);
         Ok(snapshot)

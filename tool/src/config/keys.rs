@@ -10,7 +10,8 @@ use crate::tui::Chord;
 /// # Errors
 /// No action, no key, or a key that is taken: one sentence.
 pub(super) fn bind(config: &mut Config, action: &str, value: &DeValue<'_>) -> Result<(), String> {
-    let wrong = || format!("{action} is a key, or a list of keys, in quotes: \"x\" or [\"x\", \"ctrl-x\"]");
+    let wrong =
+        || format!("{action} must be a key, or a list of keys, in quotes: \"x\" or [\"x\", \"ctrl-x\"]");
     let texts: Vec<&str> = match value {
         DeValue::String(key) => vec![key.as_ref()],
         DeValue::Array(keys) => {

@@ -148,7 +148,7 @@ fn setting(
         return Err((Some(name.span().start), unknown(section, written)));
     };
     (setting.set)(config, value.get_ref())
-        .map_err(|expected| (Some(value.span().start), format!("{written} is {expected}")))
+        .map_err(|expected| (Some(value.span().start), format!("{written} must be {expected}")))
 }
 
 fn unknown(section: &str, name: &str) -> String {

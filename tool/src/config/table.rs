@@ -21,7 +21,7 @@ pub(super) struct Setting {
     /// Takes the value in.
     ///
     /// # Errors
-    /// It is none: what it can be, as the end of "NAME is".
+    /// It is none: what it can be, as the end of "NAME must be".
     pub(super) set: fn(&mut Config, &DeValue<'_>) -> Result<(), String>,
 }
 

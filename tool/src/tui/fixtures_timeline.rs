@@ -236,8 +236,8 @@ fn copies(bytes: u64, more: u64) -> CopyFigures {
         count: bytes / 1_448,
         bytes,
         bytes_per_s: more * SEND * TICKS,
-        first_ns: 0,
-        last_ns: 0,
+        first_ns: 20 * SECOND,
+        last_ns: 60 * SECOND,
     }
 }
 
@@ -263,6 +263,7 @@ fn storm(second: u64, snapshot: &Snapshot) -> Vec<Arc<crate::model::snapshot::So
         let mut socket = like.as_ref().clone();
         (socket.id, socket.alive, socket.comm) = (1_000 + n, false, "curl".into());
         socket.remote.set_port(50_000 + n as u16);
+        socket.gauges = None;
         for path in &mut socket.paths {
             (path.calls, path.bytes, path.bytes_per_s) = (1, SEND, 0);
             if let Some(ends) = &mut path.completions {

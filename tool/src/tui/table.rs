@@ -1,5 +1,6 @@
 //! Tables whose column widths depend on the panel's width alone, never on the data, so that nothing jumps.
 
+use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
@@ -64,6 +65,17 @@ impl Table {
         self.row(|i, _| (self.columns[i].title.into(), style))
     }
 
+    /// Where the headings stand on the first line of this area: number of the column, and its rectangle.
+    pub(super) fn headings(&self, area: Rect) -> Vec<(usize, Rect)> {
+        let mut x = area.x;
+        let mut found = Vec::new();
+        for (i, width) in self.widths.iter().copied().enumerate().filter(|&(_, width)| width > 0) {
+            found.push((i, Rect { x, width, height: 1, ..area }.intersection(area)));
+            x = x.saturating_add(width + 1);
+        }
+        found
+    }
+
     /// One row; `cell` is asked for the columns shown only, and told their width.
     pub(super) fn row(&self, mut cell: impl FnMut(usize, usize) -> (String, Style)) -> Line<'static> {
         let mut spans = Vec::with_capacity(self.columns.len() * 2);
@@ -122,6 +134,13 @@ mod tests {
         assert_eq!(widths(14), [4, 3, 5]);
         assert_eq!(widths(16), [6, 3, 5]);
         assert_eq!(widths(60), [8, 3, 5]);
+    }
+
+    #[test]
+    fn headings_stand_over_their_columns() {
+        let table = Table::new(COLUMNS, 13);
+        let area = Rect::new(2, 4, 13, 9);
+        assert_eq!(table.headings(area), [(0, Rect::new(2, 4, 7, 1)), (2, Rect::new(10, 4, 5, 1))]);
     }
 
     #[test]

@@ -6,6 +6,8 @@ use anyhow::Context;
 
 use super::ending::{Ended, Ending};
 use super::traffic::Traffic;
+use crate::commands::screen::ScreenActions;
+use crate::commands::tables::Tables;
 use crate::commands::{Failure, add_facts};
 use crate::host::facts::Watcher;
 use crate::model::snapshot::Snapshot;
@@ -23,18 +25,19 @@ pub(super) struct Watch {
     probe: Probe,
     model: Model,
     facts: Watcher,
+    tables: Tables,
     ending: Ending,
 }
 
 impl Watch {
     pub(super) fn new(probe: Probe, traffic: Traffic, ending: Ending) -> Watch {
         let model = Model::new(probe.session());
-        Watch { traffic, probe, model, facts: Watcher::start(), ending }
+        Watch { traffic, probe, model, facts: Watcher::start(), tables: Tables::default(), ending }
     }
 
     /// Shows the dashboard until it is quit, or the demo ends.
     pub(super) fn dashboard(mut self, options: &tui::Options) -> Result<(), Failure> {
-        match tui::run(tui::Source::Live(&mut self), &mut tui::NoActions, options) {
+        match tui::run(tui::Source::Live(&mut self), &mut ScreenActions::live(), options) {
             Err(error) if !error.is::<Ended>() => Err(error.into()),
             _ => Ok(()),
         }
@@ -61,7 +64,9 @@ impl Watch {
 
     fn read(&mut self) -> anyhow::Result<()> {
         self.traffic.check()?;
-        self.model.absorb(self.probe.read()?);
+        let mut sample = self.probe.read()?;
+        self.tables.add(&self.probe, &mut sample);
+        self.model.absorb(sample);
         Ok(())
     }
 }

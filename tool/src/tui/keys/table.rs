@@ -56,13 +56,15 @@ const fn explaining(name: &'static str, intent: Intent, keys: Keys, help: &'stat
 }
 
 /// Views whose rows can be ordered.
-const SORTED: &[View] = &[View::Overview, View::Flows, View::Copies, View::Receive, View::Pinning];
+const SORTED: &[View] = &[View::Flows, View::Copies];
 /// Views whose rows can be filtered.
 const FILTERED: &[View] = &[View::Flows, View::Events];
 /// Views whose rows have a page of their own, or a detail.
-const OPENED: &[View] =
-    &[View::Overview, View::Flows, View::Copies, View::Receive, View::Pinning, View::Events];
-const GROUPED: &[View] = &[View::Flows];
+const OPENED: &[View] = &[View::Overview, View::Flows, View::Copies, View::Pinning, View::Events];
+/// Views of several panels.
+const PANELS: &[View] = &[View::Overview, View::Latency, View::Pinning, View::Receive, View::Host];
+const GROUPED: &[View] = &[View::Flows, View::Pinning, View::Events];
+const TREE: &[View] = &[View::Flows];
 const STARTED: &[View] = &[View::Load];
 
 /// Every action, in the order of the help.
@@ -93,15 +95,15 @@ pub const ACTIONS: &[Action] = &[
     everywhere("page-down", Intent::Scroll(10), &["pgdn", "ctrl-d"], "ten rows down"),
     everywhere("first", Intent::Scroll(isize::MIN), &["home"], "first row"),
     everywhere("last", Intent::Scroll(isize::MAX), &["end", "G"], "last row"),
-    everywhere("next-panel", Intent::NextPanel, &["tab"], "next panel: the arrows move in it, and small screens show it"),
-    everywhere("previous-panel", Intent::PreviousPanel, &["shift-tab"], "panel before"),
+    within(PANELS, "next-panel", Intent::NextPanel, &["tab"], "next panel: the arrows move in it, and small screens show it"),
+    within(PANELS, "previous-panel", Intent::PreviousPanel, &["shift-tab"], "panel before"),
     within(OPENED, "open", Intent::Open, &["enter"], "open the page of the selected row"),
     within(FILTERED, "filter", Intent::Filter, &["/"], "write a filter"),
     explaining("search", Intent::Filter, &["/"], "search among all that can be explained"),
     within(SORTED, "sort", Intent::Sort, &["s"], "order by the next column"),
     within(SORTED, "reverse", Intent::Reverse, &["r"], "turn the order round"),
-    within(GROUPED, "group", Intent::Group, &["g"], "group rows by the next thing"),
-    within(GROUPED, "tree", Intent::Tree, &["t"], "groups with their rows, or rows alone"),
+    within(GROUPED, "group", Intent::Group, &["g"], "next grouping of the rows; of events: next severity"),
+    within(TREE, "tree", Intent::Tree, &["t"], "groups with their rows, or rows alone"),
     within(STARTED, "toggle", Intent::Toggle, &["x"], "start the load, or stop it"),
 
     everywhere("freeze", Intent::Freeze, &["space", "p"], "hold the screen, counting goes on behind it; a replay: pause"),

@@ -26,6 +26,7 @@ use input::Input;
 
 use super::app::{App, Intent};
 use super::shown::Shown;
+use super::table::Table;
 use super::theme::{Theme, ascii};
 use crate::model::snapshot::Snapshot;
 
@@ -150,14 +151,19 @@ pub(super) struct Scene<'a> {
 
 impl Scene<'_> {
     /// A click on this area asks this.
-    #[allow(dead_code, reason = "offered to every view")]
     pub(super) fn click(&self, area: Rect, intent: Intent) {
         self.app.regions.click(area, intent);
     }
 
+    /// A click on a heading of the table that stands on top of this area asks [`Intent::SortBy`].
+    pub(super) fn headings(&self, table: &Table, area: Rect) {
+        for (column, heading) in table.headings(area) {
+            self.click(heading, Intent::SortBy(column));
+        }
+    }
+
     /// Each line of this area is a row of the view's panel of this number, from row `first` of `rows` on: a click asks
     /// [`Intent::Pick`], the wheel [`Intent::Wheel`].
-    #[allow(dead_code, reason = "offered to every view")]
     pub(super) fn rows(&self, area: Rect, panel: usize, first: usize, rows: usize) {
         self.app.regions.rows(area, panel, first, rows);
     }

@@ -182,7 +182,8 @@ impl Detail<'_> {
         });
         let peak = rates.iter().copied().flatten().max();
         let Some(peak) = peak.filter(|_| columns >= 10) else { return Vec::new() };
-        let line = format!("{} last {}, peak {}", chart::sparkline(&rates), window.name(), units::rate(peak));
+        let line =
+            format!("{} last {}, peak {}", chart::sparkline(&rates), window.name(), self.scene.rate(peak));
         // Not wrapped: blanks at the left of a trend are a part of it.
         let label = Span::styled(text::fit("over time", LABEL, Align::Left), self.scene.theme.dim);
         vec![Line::from(vec![label, Span::styled(line, self.scene.theme.text)])]

@@ -134,6 +134,11 @@ fn draw_empty(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
 pub(super) fn handle(app: &mut App, shown: &Shown, intent: Intent) -> bool {
     let state = &mut app.states.copies;
     match intent {
+        Intent::CopyRow => {
+            let rows = state.ordered(shown);
+            let text = rows.get(state.place(&rows)).map(Row::text);
+            return text.map(|text| app.copy("row", text)).is_some();
+        }
         Intent::Open => state.open = true,
         Intent::Close if state.open => state.open = false,
         Intent::Sort => state.next_column(),

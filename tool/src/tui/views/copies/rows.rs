@@ -89,6 +89,20 @@ impl Row {
         Self { what, count: None, bytes: None, bytes_per_s: None, whole: 0, seen: None, paths: Vec::new() }
     }
 
+    /// All figures in one line, for pasting.
+    pub(super) fn text(&self) -> String {
+        let what = &self.what;
+        let mut parts = vec![what.reason().name().to_owned()];
+        parts.extend(what.dev().map(|dev| format!("dev {dev}")));
+        parts.extend(Some(what.place()).filter(|place| !place.is_empty()));
+        parts.push(what.word().to_owned());
+        parts.extend(Some(what.told().to_owned()).filter(|told| !told.is_empty() && told != what.word()));
+        parts.extend(self.bytes.map(|bytes| format!("{bytes} bytes")));
+        parts.extend(self.count.map(|count| format!("{count} events")));
+        parts.extend(self.paths.iter().map(|(path, _)| path.name().to_owned()));
+        parts.join(", ")
+    }
+
     fn add_copy(&mut self, path: Path, copy: &CopyFigures) {
         self.count = Some(self.count.unwrap_or(0) + copy.count);
         self.bytes = Some(self.bytes.unwrap_or(0) + copy.bytes);
@@ -261,6 +275,14 @@ mod tests {
         let share =
             |word: &str| rows.iter().filter(|row| row.what.word() == word).map(|row| row.whole).next();
         assert_eq!(["wire", "clone", "recv"].iter().filter_map(|word| share(word)).sum::<u64>(), all);
+    }
+
+    #[test]
+    fn a_row_as_text_holds_exact_figures() {
+        let text = sorted(By::Bytes, false)[0].text();
+        let expected = "no_scatter_gather, dev eth0, skb_segment ← validate_xmit_skb, wire, not told, \
+                        5368709120 bytes, ";
+        assert!(text.starts_with(expected) && text.ends_with(" events, msg_zerocopy, sendfile"), "{text}");
     }
 
     #[test]

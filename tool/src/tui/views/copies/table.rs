@@ -7,6 +7,7 @@ use ratatui::text::Line;
 
 use super::rows::{By, Row, What};
 use super::{Scene, TABLE, panel};
+use crate::tui::selection::{MARK, first_row};
 use crate::tui::table::{Column, Table, figures, hungry, names};
 use crate::units;
 
@@ -25,44 +26,28 @@ const COLUMNS: &[Column] = &[
     figures("last", 8, 2),
 ];
 
-/// Columns in front of the table for the mark of the selected row.
-const GUTTER: u16 = 2;
-
 pub(super) fn draw(scene: Scene<'_>, rows: &[Row], area: Rect, buf: &mut Buffer) {
     let (theme, state) = (scene.theme, &scene.app.states.copies);
     let borders = if scene.boxed { 2 } else { 1 };
     let visible = usize::from(area.height.saturating_sub(borders + 1));
     let selected = state.place(rows);
-    let first = keep_visible(scene, selected, rows.len(), visible);
+    let first = first_row(&state.rows, selected, rows.len(), visible);
     let ascending = is_name(state.by) != state.reverse;
     let order = if ascending { theme.symbols.ascending } else { theme.symbols.descending };
     let note = format!("{} · by {} {order}", panel::position(first, visible, rows.len()), title(state.by));
     let inner = panel::frame(scene, "Why bytes were copied", &note, true, area, buf);
-    let body = Rect { x: inner.x + GUTTER, width: inner.width.saturating_sub(GUTTER), ..inner };
+    let body = Rect { x: inner.x + MARK, width: inner.width.saturating_sub(MARK), ..inner };
     let table = Table::new(COLUMNS, body.width);
     let lines = rows.iter().skip(first).take(visible).map(|row| line(scene, &table, row));
     panel::lines(std::iter::once(table.heading(theme.heading)).chain(lines), body, buf);
     let list = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
     scene.rows(list, TABLE, first, rows.len());
+    scene.headings(&table, body);
     let y = list.y + (selected - first) as u16;
     if y < list.bottom() {
         buf.set_string(list.x, y, theme.symbols.selected, theme.accent);
         buf.set_style(Rect { y, height: 1, ..body }, theme.selected);
     }
-}
-
-/// The first visible row, such that the selected one can be seen.
-fn keep_visible(scene: Scene<'_>, selected: usize, rows: usize, visible: usize) -> usize {
-    let scroll = &scene.app.states.copies.rows;
-    let first = scroll.clamp(rows, visible);
-    let last = first + visible.max(1) - 1;
-    let by = if selected < first {
-        selected as isize - first as isize
-    } else {
-        selected.saturating_sub(last) as isize
-    };
-    scroll.by(by);
-    scroll.clamp(rows, visible.max(1))
 }
 
 /// The heading of the column the rows are ordered by.
@@ -84,7 +69,7 @@ fn line(scene: Scene<'_>, table: &Table, row: &Row) -> Line<'static> {
         By::Reason => (row.what.reason().name().into(), reason),
         By::Dev => (dev(&row.what), theme.text),
         By::Bytes => (row.bytes.map_or_else(none, units::bytes), theme.text),
-        By::Rate => (row.bytes_per_s.map_or_else(none, units::rate), theme.text),
+        By::Rate => (row.bytes_per_s.map_or_else(none, |rate| scene.rate(rate)), theme.text),
         By::Share => (share(row), theme.text),
         By::Kind => (row.what.word().into(), theme.text),
         By::Told => {

@@ -49,7 +49,12 @@ fn lines(scene: Scene<'_>, row: &Episode<'_>, width: usize) -> Vec<Line<'static>
         put("socket: ", &who, theme.text);
     }
     let now = scene.shown.findings.iter().find(|finding| finding.id == event.id);
-    for topic in explain::find(&event.id) {
+    // A reason and a column may have the same name: what happened is no column.
+    let mut topics = explain::find(&event.id);
+    if topics.iter().any(|topic| topic.kind != explain::Kind::Figure) {
+        topics.retain(|topic| topic.kind != explain::Kind::Figure);
+    }
+    for topic in topics {
         put("means: ", topic.meaning, theme.text);
         for (lead, words) in [
             ("application sees: ", topic.app_sees),

@@ -18,6 +18,8 @@ use crate::tui::shown::Shown;
 pub(in crate::tui) struct State {
     /// Ids, or names on screen, to walk through.
     ids: Vec<String>,
+    /// Those before the search.
+    before: Vec<String>,
     at: usize,
     scroll: Scroll,
     pub(in crate::tui) search: Input,
@@ -62,7 +64,10 @@ impl State {
                     (self.ids, self.at, self.scroll) = (found, 0, Scroll::default());
                 }
             }
-            Typed::Accepted | Typed::Cancelled => {}
+            Typed::Accepted => {}
+            Typed::Cancelled => {
+                (self.ids, self.at, self.scroll) = (self.before.clone(), 0, Scroll::default());
+            }
         }
     }
 }
@@ -117,7 +122,11 @@ pub(in crate::tui) fn handle(app: &mut App, intent: Intent) -> bool {
         Intent::NextPanel | Intent::NextView => state.walk(1),
         Intent::PreviousPanel | Intent::PreviousView => state.walk(-1),
         Intent::Scroll(rows) => state.scroll.by(rows),
-        Intent::Filter => state.search.open(),
+        Intent::Filter => {
+            state.before = state.ids.clone();
+            state.search.set("");
+            state.search.open();
+        }
         Intent::Typed(typed) => state.typed(typed),
         Intent::Help => {
             app.explain = None;
@@ -142,7 +151,7 @@ pub(in crate::tui) fn handle(app: &mut App, intent: Intent) -> bool {
 
 pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let Some(state) = &scene.app.explain else { return };
-    let overlay = Overlay::new(scene, area, buf);
+    let overlay = Overlay::new(scene, upper(area), buf);
     let mut page = Page::new(scene, overlay.width());
     let id = state.ids.get(state.at).map_or("", String::as_str);
     for topic in explain::find(id) {
@@ -160,9 +169,16 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
         let prompt = if none { "nothing like / " } else { "search / " };
         state.search.draw(prompt, scene.theme, bottom, buf);
     } else {
-        let hint = format!("{arrows} next   / search   Esc close");
+        let keys = |name: &str| scene.app.keys.label(name).unwrap_or_default();
+        let hint = format!("{arrows} next   {} search   {} close", keys("search"), keys("close"));
         buf.set_stringn(bottom.x, bottom.y, hint, usize::from(bottom.width), scene.theme.dim);
     }
+}
+
+/// The part of the screen it takes: all of a small one, two thirds of a high one. Not as much as the text needs: nothing
+/// should jump while walking.
+fn upper(area: Rect) -> Rect {
+    Rect { height: area.height.min(24).max(area.height * 2 / 3), ..area }
 }
 
 #[cfg(test)]

@@ -39,13 +39,13 @@ fn here(scene: Scene<'_>, fact: &str) -> (&'static str, String) {
         return ("n/a here", format!("fact {fact}: {}", missing.why));
     }
     let Some(source) = session.sources.get(fact) else {
-        return ("here", format!("fact {fact}: this session does not say from where"));
+        return ("here", format!("fact {fact}: known in this session"));
     };
     let concluded = measured::concluded(fact) && session.infers(fact);
     let exact = match (concluded, scene.snapshot.lost.total) {
         (true, _) => "concluded from other events, not seen: marked ~",
-        (false, 0) => "every event seen, none lost",
-        (false, _) => "every event seen but those under LOST: it may be too low by them",
+        (false, 0) => "counted there, nothing lost so far",
+        (false, _) => "counted there; with LOST above zero it may be too low by those",
     };
     ("here", format!("fact {fact} by {source}; {exact}"))
 }

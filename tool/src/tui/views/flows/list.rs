@@ -73,6 +73,7 @@ fn table(
     let [mark, body] = [Rect { width: 1, ..area }, Rect { x: area.x + 1, width: area.width - 1, ..area }];
     let table = Table::new(columns.table, body.width);
     let heading = heading(scene, &table, columns, state);
+    scene.headings(&table, body);
     buf.set_line(body.x, body.y, &heading, body.width);
     for (n, place) in rows.window(first, visible).into_iter().enumerate() {
         let y = body.y + 1 + n as u16;

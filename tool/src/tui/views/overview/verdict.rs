@@ -79,6 +79,8 @@ impl Answer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::tui) struct Verdict {
     pub(in crate::tui) answer: Answer,
+    /// A sentence with figures and the share of each path; empty when that says no more.
+    pub(in crate::tui) long: String,
     /// A sentence with figures.
     pub(in crate::tui) sentence: String,
     /// The same for screens that hold only a few words.
@@ -130,29 +132,29 @@ struct Scope {
 
 impl Scope {
     fn new(shown: &Shown, window: &Window<'_>, totals: &Totals, moved: Option<Moved>) -> Self {
+        let since = shown.since_ns();
         match moved {
-            Some(moved) => Self {
+            Some(moved) if since.is_none() && !window.is_everything() => Self {
                 requested: moved.requested,
                 copied: moved.copied,
                 silent: moved.silent,
                 refused: moved.refused,
                 paths: window.asked(),
-                when: if window.is_everything() {
-                    String::new()
-                } else {
-                    format!(" in the last {}", window.name())
-                },
+                when: format!(" in the last {}", window.name()),
                 recent: true,
             },
-            None => Self {
+            _ => Self {
                 requested: totals.requested,
                 copied: totals.copied,
                 silent: totals.silent,
                 refused: shown.snapshot.paths.iter().flat_map(|path| &path.refused).map(|(_, n)| n).sum(),
                 paths: asked_ever(&shown.snapshot),
                 when: match shown.timeline.range_ns() {
-                    None => String::new(),
-                    Some(_) => format!(" earlier (nothing was asked for in the last {})", window.name()),
+                    _ if since.is_some() => " since the mark".to_owned(),
+                    Some(_) if moved.is_none() => {
+                        format!(" earlier (nothing was asked for in the last {})", window.name())
+                    }
+                    _ => String::new(),
                 },
                 recent: false,
             },
@@ -166,9 +168,10 @@ fn asked(shown: &Shown, window: &Window<'_>, totals: &Totals, moved: Option<Move
     let Some(copied) = scope.copied else {
         let sentence =
             format!("{requested} asked for without a copy; whether they were copied cannot be seen");
-        let why = ["copy", "completion"].iter().find_map(|fact| missing(&shown.snapshot, fact));
+        let why = ["cop", "completion"].iter().find_map(|fact| missing(&shown.snapshot, fact));
         return Verdict {
             answer: Answer::NotKnown,
+            long: String::new(),
             sentence,
             short: format!("{requested} asked for, copies n/a"),
             why: why.unwrap_or_default(),
@@ -180,24 +183,27 @@ fn asked(shown: &Shown, window: &Window<'_>, totals: &Totals, moved: Option<Move
     let answer = Answer::of(copied, all);
     let share = units::percent(copied, all);
     let what = if copied == 0 { "nothing".to_owned() } else { share.clone() };
-    let mut sentence = format!("{what} of {} asked for without a copy was copied", units::bytes(all));
-    sentence.push_str(&by_path(&scope.paths));
-    sentence.push_str(&scope.when);
+    let mut rest = scope.when.clone();
     match scope.silent {
-        Some(silent) if silent > 0 && silent >= copied => sentence.push_str(", and nobody was told"),
+        Some(silent) if silent > 0 && silent >= copied => rest.push_str(", and the application was not told"),
         Some(silent) if silent > 0 => {
-            sentence.push_str(&format!(", {} without telling the application", units::bytes(silent)));
+            rest.push_str(&format!(", {} without telling the application", units::bytes(silent)));
         }
         _ => {}
     }
     if scope.refused > 0 && refusals_matter(shown) {
-        sentence.push_str(&format!("; {} calls refused", units::count_short(scope.refused)));
+        rest.push_str(&format!("; {} calls refused", units::count_short(scope.refused)));
     }
+    let head = format!("{what} of {} asked for without a copy was copied", units::bytes(all));
+    let by_path = by_path(&scope.paths);
+    let long = if by_path.is_empty() { String::new() } else { format!("{head}{by_path}{rest}") };
+    let sentence = format!("{head}{rest}");
     let short = format!("{share} of {} copied", units::bytes(all));
-    match answer {
+    let verdict = match answer {
         Answer::Yes => with_finding(shown, answer, sentence, short),
         _ => with_reason(shown, window, &scope, answer, sentence, short),
-    }
+    };
+    Verdict { long, ..verdict }
 }
 
 /// What each send path asked for since tracing began, and how much of that was copied.
@@ -256,7 +262,7 @@ fn with_reason(
     let Some((kind, _)) = kinds.first() else {
         let why = missing(&shown.snapshot, "copy_site").or_else(|| missing(&shown.snapshot, "copy"));
         let why = why.map_or_else(String::new, |why| format!("the reason cannot be seen here: {why}"));
-        return Verdict { answer, sentence, short, why, fix: Vec::new() };
+        return Verdict { answer, long: String::new(), sentence, short, why, fix: Vec::new() };
     };
     let of_reason = kinds.iter().filter(|(other, _)| other.reason == kind.reason);
     let share = units::percent(of_reason.map(|(_, bytes)| bytes).sum(), all);
@@ -266,7 +272,14 @@ fn with_reason(
     let why = format!("{mark}{name}{on} ({share}): {}", reason::info(kind.reason).meaning);
     let finding = shown.findings.iter().find(|finding| finding.id == name);
     let general = || reason::fix_for(kind.reason, kind.dev.as_deref()).lines().map(str::to_owned).collect();
-    Verdict { answer, sentence, short, why, fix: finding.map_or_else(general, |found| found.fix.clone()) }
+    Verdict {
+        answer,
+        long: String::new(),
+        sentence,
+        short,
+        why,
+        fix: finding.map_or_else(general, |found| found.fix.clone()),
+    }
 }
 
 /// Nothing is wrong with the bytes: the most severe finding, if there is one that matters.
@@ -275,6 +288,7 @@ fn with_finding(shown: &Shown, answer: Answer, sentence: String, short: String) 
     let top = shown.findings.iter().find(matters);
     Verdict {
         answer,
+        long: String::new(),
         sentence,
         short,
         why: top.map_or_else(String::new, |finding| format!("but {}", finding.title)),
@@ -313,28 +327,28 @@ pub(in crate::tui) fn lines(verdict: &Verdict, theme: &Theme, area: Rect) -> Vec
     let indent = 2.min(width / 20);
     let room = |text: &str, lines: usize| text::wrap(text, width.saturating_sub(indent), lines);
     let style = verdict.answer.style(theme).add_modifier(Modifier::BOLD | Modifier::REVERSED);
-    // The word takes part of the first line: wrapped with a stand-in of its width.
+    // The word takes part of the first line: wrapped with a stand-in of its width. Later lines are set in.
     let lead = "\u{2588}".repeat(text::width(&word));
-    let wrap = |text: &str| text::wrap(&format!("{lead} {text}"), width, usize::MAX);
+    let wrap = |text: &str| text::wrap(&format!("{lead} {text}"), width.saturating_sub(indent), usize::MAX);
     let reserved = usize::from(!verdict.why.is_empty()) + usize::from(!verdict.fix.is_empty());
-    let long = wrap(&verdict.sentence);
-    let fits = long.len() + reserved <= height.max(1) || (width >= 60 && long.len() <= height);
-    let sentence = if fits { long } else { wrap(&verdict.short) };
+    let fits = |text: &&String| !text.is_empty() && wrap(text).len() + reserved <= height;
+    let wide = || Some(&verdict.sentence).filter(|text| width >= 60 && wrap(text).len() <= height);
+    let text = [&verdict.long, &verdict.sentence].into_iter().find(fits).or_else(wide);
+    let pad = " ".repeat(indent);
+    let styled =
+        |line: String, style: Style| Line::from(vec![Span::raw(pad.clone()), Span::styled(line, style)]);
     let mut out = Vec::new();
-    for (i, line) in sentence.into_iter().take(height).enumerate() {
-        out.push(match line.strip_prefix(&lead).filter(|_| i == 0) {
+    for line in wrap(text.unwrap_or(&verdict.short)).into_iter().take(height) {
+        out.push(match line.strip_prefix(&lead) {
             Some(rest) => Line::from(vec![
                 Span::styled(word.clone(), style),
                 Span::styled(rest.to_owned(), theme.title),
             ]),
-            None => Line::styled(line, theme.title),
+            None => styled(line, theme.title),
         });
     }
     let mut left = height.saturating_sub(out.len());
     let fixes = usize::from(!verdict.fix.is_empty() && left > 0);
-    let pad = " ".repeat(indent);
-    let styled =
-        |line: String, style: Style| Line::from(vec![Span::raw(pad.clone()), Span::styled(line, style)]);
     if !verdict.why.is_empty() && left > fixes {
         let why = room(&verdict.why, left - fixes);
         left -= why.len();

@@ -27,7 +27,7 @@ const COLUMNS: &[Column] = &[
 
 pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let paths: Vec<&PathFigures> = receiving(scene.snapshot).collect();
-    let rate = units::rate(paths.iter().map(|path| path.bytes_per_s).sum());
+    let rate = scene.rate(paths.iter().map(|path| path.bytes_per_s).sum());
     let inner = super::frame(scene, Panel::Paths, "Paths", &rate, area, buf);
     let table = Table::new(COLUMNS, inner.width);
     let mut lines: Vec<Line<'static>> = paths.iter().map(|path| row(scene, &table, path)).collect();
@@ -53,7 +53,7 @@ fn row(scene: Scene<'_>, table: &Table, path: &PathFigures) -> Line<'static> {
     let worst = not_mapped.and_then(|(part, all)| theme.copied(part, all.unwrap_or(0)));
     table.row(|column, width| match column {
         0 => (path.path.name().into(), theme.text),
-        1 => (units::rate(path.bytes_per_s), theme.text),
+        1 => (scene.rate(path.bytes_per_s), theme.text),
         2 => (units::bytes(path.bytes), theme.text),
         3 => (part(|offered| offered.mapped), theme.good),
         4 => (part(|offered| offered.copied), worst.unwrap_or(theme.text)),

@@ -69,7 +69,7 @@ fn row(scene: Scene<'_>, table: &Table, path: &PathFigures, copy: &CopyFigures, 
         }
         1 => (copy.kind.dev.clone().unwrap_or_else(|| units::UNKNOWN.into()), theme.text),
         2 => (units::bytes(copy.bytes), theme.text),
-        3 => (units::rate(copy.bytes_per_s), theme.text),
+        3 => (scene.rate(copy.bytes_per_s), theme.text),
         4 => (units::percent(copy.bytes, all), theme.text),
         5 => (went(copy).into(), theme.text),
         6 => (path.path.name().into(), theme.text),

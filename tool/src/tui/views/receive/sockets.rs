@@ -10,6 +10,7 @@ use ratatui::text::Line;
 use super::verdict::Offered;
 use super::{Panel, Scene, panel};
 use crate::model::snapshot::{PathFigures, SocketFigures};
+use crate::tui::order;
 use crate::tui::table::{Column, Table, figures, hungry, names};
 use crate::tui::text;
 use crate::units;
@@ -29,7 +30,7 @@ const COLUMNS: &[Column] = &[
 pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let borders = if scene.boxed { 2 } else { 1 };
     let visible = usize::from(area.height.saturating_sub(borders + 1));
-    let mut keys = keys(&scene.snapshot.sockets);
+    let keys = keys(&scene.snapshot.sockets);
     let first = scene.app.states.receive.scroll(Panel::Sockets).clamp(keys.len(), visible);
     let note = format!("{} · by rate", panel::position(first, visible, keys.len()));
     let inner = super::frame(scene, Panel::Sockets, "Top receiving sockets", &note, area, buf);
@@ -38,8 +39,8 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
         return;
     }
     let table = Table::new(COLUMNS, inner.width);
-    let rows =
-        top(&mut keys, first, visible).iter().map(|(.., i)| row(scene, &table, &scene.snapshot.sockets[*i]));
+    let places = order::visible(keys, first, visible).into_iter().map(|(.., place)| place);
+    let rows = places.map(|place| row(scene, &table, &scene.snapshot.sockets[place]));
     panel::lines(std::iter::once(table.heading(scene.theme.heading)).chain(rows), inner, buf);
 }
 
@@ -52,22 +53,6 @@ fn keys(sockets: &[Arc<SocketFigures>]) -> Vec<(Reverse<u64>, Reverse<u64>, usiz
     let receives = sockets.iter().enumerate().filter(|(_, socket)| paths(socket).next().is_some());
     let sum = |socket, of: fn(&PathFigures) -> u64| Reverse(paths(socket).map(of).sum());
     receives.map(|(i, socket)| (sum(socket, |p| p.bytes_per_s), sum(socket, |p| p.bytes), i)).collect()
-}
-
-/// The rows `first..first + visible` in order, in time linear in the number of all.
-fn top<K: Ord>(keys: &mut [K], first: usize, visible: usize) -> &[K] {
-    let end = (first + visible).min(keys.len());
-    let first = first.min(end);
-    if end < keys.len() {
-        keys.select_nth_unstable(end);
-    }
-    let head = &mut keys[..end];
-    if first > 0 && first < head.len() {
-        head.select_nth_unstable(first);
-    }
-    let shown = &mut head[first..];
-    shown.sort_unstable();
-    shown
 }
 
 fn row(scene: Scene<'_>, table: &Table, socket: &SocketFigures) -> Line<'static> {
@@ -87,7 +72,7 @@ fn row(scene: Scene<'_>, table: &Table, socket: &SocketFigures) -> Line<'static>
         3 => (text::address(socket.remote, width), text),
         4 => (main.into(), text),
         5 if !socket.alive => ("ended".into(), text),
-        5 => (units::rate(sum(|path| path.bytes_per_s)), text),
+        5 => (scene.rate(sum(|path| path.bytes_per_s)), text),
         6 => (units::bytes(sum(|path| path.bytes)), text),
         7 if offered.is_empty() => (units::NOT_APPLICABLE.into(), text),
         7 => (
@@ -108,16 +93,5 @@ mod tests {
         let sockets = fixtures::copied().sockets;
         assert_eq!(keys(&sockets).len(), 1);
         assert!(keys(&fixtures::many(50).sockets).is_empty());
-    }
-
-    #[test]
-    fn every_window_equals_the_fully_sorted_list() {
-        let all: Vec<u32> = (0..100).map(|i| i * 37 % 101).collect();
-        let mut sorted = all.clone();
-        sorted.sort_unstable();
-        for (first, visible) in [(0, 10), (0, 0), (5, 20), (90, 10), (99, 1), (0, 300), (100, 5)] {
-            let window: Vec<u32> = sorted.iter().copied().skip(first).take(visible).collect();
-            assert_eq!(top(&mut all.clone(), first, visible), window, "{first}+{visible}");
-        }
     }
 }

@@ -55,7 +55,14 @@ fn nothing(snapshot: &Snapshot) -> Verdict {
     } else {
         (Answer::NotKnown, "receiving is not watched here")
     };
-    Verdict { answer, sentence: sentence.into(), short: sentence.into(), why: blind, fix: Vec::new() }
+    Verdict {
+        answer,
+        long: String::new(),
+        sentence: sentence.into(),
+        short: sentence.into(),
+        why: blind,
+        fix: Vec::new(),
+    }
 }
 
 fn plain(snapshot: &Snapshot, received: u64) -> Verdict {
@@ -67,6 +74,7 @@ fn plain(snapshot: &Snapshot, received: u64) -> Verdict {
     };
     Verdict {
         answer: Answer::NotAsked,
+        long: String::new(),
         sentence: format!("{bytes} received by plain reads: copied out of the receive queue"),
         short: format!("{bytes} read plainly"),
         why,
@@ -79,7 +87,14 @@ fn mapped(snapshot: &Snapshot, offered: &[Offered]) -> Verdict {
     let (Some(all), Some(not_mapped)) = (sum(|path| path.all), sum(Offered::not_mapped)) else {
         let sentence = "bytes are mapped; how many were copied instead cannot be seen here".to_owned();
         let short = "mapped: n/a".to_owned();
-        return Verdict { answer: Answer::NotKnown, sentence, short, why: String::new(), fix: Vec::new() };
+        return Verdict {
+            answer: Answer::NotKnown,
+            long: String::new(),
+            sentence,
+            short,
+            why: String::new(),
+            fix: Vec::new(),
+        };
     };
     let share = units::percent(not_mapped, all);
     let copied = units::bytes(sum(|path| path.copied).unwrap_or(0));
@@ -105,7 +120,7 @@ fn mapped(snapshot: &Snapshot, offered: &[Offered]) -> Verdict {
         fix.lines().map(str::to_owned).collect()
     });
     let short = format!("{share} of {} not mapped", units::bytes(all));
-    Verdict { answer: Answer::of(not_mapped, all), sentence, short, why, fix }
+    Verdict { answer: Answer::of(not_mapped, all), long: String::new(), sentence, short, why, fix }
 }
 
 /// Why bytes were not mapped: path, one of the copies of each reason and device, its bytes; most bytes first.
