@@ -2,19 +2,22 @@
 set -e
 exec 3>&1 1>&2
 hostname demo
-zcscope record -o /tmp/demo.zcr --duration 75s --ready-file /tmp/ready &
+zcscope record -o /tmp/demo.zcr --duration 80s --ready-file /tmp/ready &
 recorder=$!
 until [ -e /tmp/ready ]; do sleep 0.1; done
 zcscope sink --listen 127.0.0.1:9000 &
 sink=$!
-sleep 2
-# Held back, so that a slow guest has time for all of them.
-zcscope load msg_zerocopy --cable eth0,eth1 --size 64K --rate 80Mbit --duration 64s --warm-up none --no-trace > /tmp/1 &
-zcscope load copy --to 127.0.0.1:9000 --size 16K --rate 50Mbit --duration 60s --warm-up none --no-trace > /tmp/2 &
+# Emulated processors are slow: little of everything, and one after the other.
+load() {
+    zcscope load "$@" --warm-up none --no-trace > /dev/null &
+}
+load msg_zerocopy --cable eth0,eth1 --size 64K --depth 8 --rate 30Mbit --duration 68s
+sleep 6
+load sendfile --cable eth2,eth3 --size 64K --rate 20Mbit --duration 50s
+sleep 6
+load copy --to 127.0.0.1:9000 --size 16K --rate 10Mbit --duration 50s
 sleep 8
-zcscope load sendfile --cable eth2,eth3 --size 256K --rate 120Mbit --duration 44s --warm-up none --no-trace > /tmp/3 &
-sleep 8
-zcscope load uring_send_zc --to 127.0.0.1:9000 --size 32K --rate 60Mbit --duration 24s --warm-up none --no-trace > /tmp/4 &
+load uring_send_zc --to 127.0.0.1:9000 --size 32K --rate 10Mbit --duration 30s
 wait "$recorder"
 kill "$sink"
 cat /tmp/demo.zcr >&3

@@ -26,6 +26,12 @@ pub(crate) const ALL: &[Procedure] = &[
     ("doctor_veth_tap", |bench| {
         prove(bench, Link::Veth, &[Fault::Tap], "copied", "local_delivery", "zero_copy")
     }),
+    ("doctor_lo_tap", |bench| prove(bench, Link::Lo, &[Fault::Tap], "copied", "loopback", "zero_copy")),
+    ("doctor_differs", differs),
+    ("doctor_veth_sg_off_tap", |bench| {
+        let faults = &[Fault::Offload("sg off"), Fault::Tap];
+        prove(bench, Link::Veth, faults, "copied", "no_scatter_gather", "copied")
+    }),
     ("doctor_veth_sg_off", |bench| {
         prove(bench, Link::Veth, &[Fault::Offload("sg off")], "copied", "no_scatter_gather", "copied")
     }),
@@ -50,10 +56,12 @@ pub(crate) const ALL: &[Procedure] = &[
 ];
 
 /// What is not as it should be at the sender.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     /// A packet tap on the device.
     Tap,
+    /// One with PACKET_IGNORE_OUTGOING.
+    DeafTap,
     /// `ethtool -K`.
     Offload(&'static str),
     /// `net.core.optmem_max`.
@@ -90,11 +98,9 @@ struct Because {
 
 #[derive(Debug, Deserialize)]
 struct Observed {
-    verdict: String,
     agrees: Option<bool>,
     note: Option<String>,
     bytes: u64,
-    reasons: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -128,7 +134,7 @@ impl Doctor {
             let Some(observed) = &prediction.observed else { continue };
             if observed.agrees == Some(false) {
                 let (path, verdict) = (&prediction.path, &prediction.verdict);
-                wrong.push(format!("{}: {path} was predicted {verdict} and was {observed:?}", route.name));
+                wrong.push(format!("{}: {path} was predicted {verdict}: {:?}", route.name, observed.note));
             }
         }
         let agrees = self.proof.as_ref().is_some_and(|proof| proof.agrees);
@@ -152,6 +158,23 @@ fn own_ends(bench: &Bench) -> anyhow::Result<Verdict> {
     Ok(if wrong.is_empty() { Verdict::Ok } else { Verdict::Failed(wrong) })
 }
 
+/// A tap that is deaf to what is sent, which the kernel does not show: the prediction is wrong, and the proof finds it.
+fn differs(bench: &Bench) -> anyhow::Result<Verdict> {
+    let fixture = Fixture::build(Link::Veth, false)?;
+    let mut held = Held::default();
+    held.cause(bench, &fixture, Fault::DeafTap)?;
+    let to = std::net::SocketAddr::new(fixture.address, PORT).to_string();
+    let _sink = held.sink(bench, &fixture, &to)?;
+    let output = fixture.sender.start(&mut doctor(bench, &["--to", &to]))?.finish(PATIENCE)?;
+    let report = report(bench, &output, "differs")?;
+    let agrees = report.proof.as_ref().is_some_and(|proof| proof.agrees);
+    ensure!(output.code == 1 && !agrees, "exit code {}, {:?}", output.code, report.proof);
+    let wrong = report.wrong(0);
+    ensure!(wrong.iter().any(|wrong| wrong.contains("msg_zerocopy")), "{wrong:?}");
+    ensure!(output.stderr.contains("predictions"), "{}", output.complaint());
+    Ok(Verdict::Ok)
+}
+
 fn prove(
     bench: &Bench,
     link: Link,
@@ -169,18 +192,11 @@ fn prove(
         held.cause(bench, &fixture, *fault)?;
     }
     let to = std::net::SocketAddr::new(fixture.address, PORT).to_string();
-    let mut sink = Command::new(&bench.zcscope);
-    sink.args(["sink", "--listen", &to, "--duration", "5m"]);
-    let mut sink = fixture.sink.start(&mut sink)?;
-    let listens = || {
-        fixture.sink.command("cat", &["/proc/thread-self/net/tcp"]).is_ok_and(|text| text.contains(":26AC"))
-    };
-    if !wait_until(Duration::from_secs(20), || listens() || !sink.is_alive()) || !sink.is_alive() {
-        bail!("the sink does not listen");
-    }
+    let mut sink = held.sink(bench, &fixture, &to)?;
     let output = fixture.sender.start(&mut doctor(bench, &["--to", &to]))?.finish(PATIENCE)?;
     sink.kill();
-    let report = report(bench, &output, &format!("{link:?}{}", faults.len()).replace(['"', '(', ')'], "_"))?;
+    let report =
+        report(bench, &output, &format!("{link:?}_{faults:?}").replace(|c: char| !c.is_alphanumeric(), "_"))?;
     let mut wrong = report.wrong(output.code);
     let route = report.routes.first().context("no route in the report")?;
     wrong.extend(right(route, "msg_zerocopy", verdict, reason));
@@ -224,15 +240,31 @@ struct Held {
 }
 
 impl Held {
+    /// A sink at the far end, once it listens.
+    fn sink(&self, bench: &Bench, fixture: &Fixture, to: &str) -> anyhow::Result<Running> {
+        let mut command = Command::new(&bench.zcscope);
+        command.args(["sink", "--listen", to, "--duration", "5m"]);
+        let mut sink = fixture.sink.start(&mut command)?;
+        let listens = || {
+            let table = fixture.sink.command("cat", &["/proc/thread-self/net/tcp"]);
+            table.is_ok_and(|text| text.contains(&format!(":{PORT:04X}")))
+        };
+        if !wait_until(Duration::from_secs(20), || listens() || !sink.is_alive()) || !sink.is_alive() {
+            bail!("the sink does not listen");
+        }
+        Ok(sink)
+    }
+
     fn cause(&mut self, bench: &Bench, fixture: &Fixture, fault: Fault) -> anyhow::Result<()> {
         match fault {
             Fault::Offload(setting) => fixture.offload(setting)?,
             Fault::Optmem(value) => {
                 self.settings.push(Sysctl::set(&fixture.sender, "net/core/optmem_max", value)?);
             }
-            Fault::Tap => {
+            Fault::Tap | Fault::DeafTap => {
                 let mut command = bench.app("tap");
                 command.args(["-i", &fixture.device, "--limit", "300"]);
+                command.args((fault == Fault::DeafTap).then_some("--ignore-outgoing"));
                 let mut tap = fixture.sender.start(&mut command)?;
                 tap.first_line(Duration::from_secs(10))?;
                 self.taps.push(tap);

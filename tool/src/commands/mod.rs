@@ -11,6 +11,8 @@ pub mod peer_args;
 pub mod place;
 pub mod record;
 pub mod replay;
+mod save;
+mod screen;
 mod screen_args;
 pub mod selftest;
 pub mod sink;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::screen::ScreenActions;
 use super::screen_args::ScreenArgs;
 use super::{Failure, Outcome};
 use crate::model::snapshot::Snapshot;
@@ -61,10 +62,10 @@ pub(super) fn show(
     options: &tui::Options,
 ) -> Result<(), Failure> {
     let mut timeline = Timeline::new(u64::MAX);
-    recording.points().iter().for_each(|point| timeline.push(point.clone()));
+    recording.take_points().into_iter().for_each(|point| timeline.push(point));
     let from_ns = u64::try_from(from.as_nanos()).unwrap_or(u64::MAX);
     let replay = tui::Replay { archive: &mut recording, timeline, from_ns, speed };
-    tui::run(tui::Source::Replay(replay), &mut tui::NoActions, options)?;
+    tui::run(tui::Source::Replay(replay), &mut ScreenActions::replay(), options)?;
     recording.notes().iter().for_each(|note| eprintln!("zcscope: {name}: {note}"));
     Ok(())
 }

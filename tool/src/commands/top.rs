@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::time::Duration;
 
+use super::screen::ScreenActions;
 use super::screen_args::ScreenArgs;
 use super::tables::Tables;
 use super::trace_args::TraceArgs;
@@ -44,7 +45,7 @@ pub fn run(args: Args) -> Outcome {
     let options = trace.options()?;
     let probe = Probe::start(&options).map_err(|error| Failure::CannotTrace(error.to_string()))?;
     let mut feed = ProbeFeed::new(probe);
-    tui::run(tui::Source::Live(&mut feed), &mut tui::NoActions, &tui::Options { duration, ..screen })?;
+    tui::run(tui::Source::Live(&mut feed), &mut ScreenActions::live(), &tui::Options { duration, ..screen })?;
     Ok(0)
 }
 

@@ -163,11 +163,11 @@ pub(crate) fn figures(path: Path, copied: u64, reason: Reason, clone: bool) -> P
 /// Loopback, where sendfile was not what was predicted.
 pub(crate) fn proven() -> Document {
     let mut document = loopback();
-    let mut snapshot = Snapshot::default();
-    snapshot.paths = vec![
+    let paths = vec![
         figures(Path::MsgZerocopy, 256 << 10, Reason::Loopback, false),
         figures(Path::Sendfile, 128 << 10, Reason::UnknownCaller, false),
     ];
+    let snapshot = Snapshot { paths, ..Snapshot::default() };
     for prediction in document.routes[0].send.iter_mut().take(2) {
         observe::compare(prediction, &snapshot, None);
     }

@@ -9,7 +9,7 @@ use crate::model::reason;
 use crate::units::bytes;
 
 /// Bytes of one send that predictions are made for.
-pub const SEND_BYTES: u64 = 64 << 10;
+const SEND_BYTES: u64 = 64 << 10;
 /// Option memory an outstanding notification needs at least, bytes: `SKB_TRUESIZE(0)` on 64-bit kernels.
 const NOTIFICATION_LEAST: u64 = 576;
 /// What one holds until it is read, bytes: 768 to 896 as measured on Linux 6.1 to 6.18.
@@ -35,13 +35,16 @@ pub(super) enum Effect {
     Besides,
 }
 
+/// What a rule rests on, one sentence, and the device it is about; `None`: it does not hold.
+type Held<'a> = Option<(String, Option<&'a Device>)>;
+
 /// One rule.
 pub(super) struct Rule {
     pub(super) reason: Reason,
     /// Paths it can hold for.
     pub(super) paths: fn(Path) -> bool,
     /// What it rests on here, one sentence; `None`: it does not hold. The device it is about fills in the fix.
-    pub(super) holds: for<'a> fn(Ground<'a>) -> Option<(String, Option<&'a Device>)>,
+    pub(super) holds: for<'a> fn(Ground<'a>) -> Held<'a>,
     pub(super) effect: Effect,
 }
 
@@ -49,7 +52,7 @@ const fn rule(
     reason: Reason,
     paths: fn(Path) -> bool,
     effect: Effect,
-    holds: for<'a> fn(Ground<'a>) -> Option<(String, Option<&'a Device>)>,
+    holds: for<'a> fn(Ground<'a>) -> Held<'a>,
 ) -> Rule {
     Rule { reason, paths, holds, effect }
 }
@@ -107,8 +110,6 @@ pub(super) const fn verdict(effect: Effect) -> Verdict {
         Effect::Besides => Verdict::Unknown,
     }
 }
-
-type Held<'a> = Option<(String, Option<&'a Device>)>;
 
 fn optmem(ground: Ground<'_>) -> Option<u64> {
     let setting = ground.document.settings.iter().find(|setting| setting.name == "net.core.optmem_max")?;

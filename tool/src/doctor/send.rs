@@ -42,10 +42,15 @@ fn prediction(ground: Ground<'_>, path: Path) -> Prediction {
     }
     let holding = || RULES.iter().filter_map(|rule| Some((rule.effect, rule.because(ground, path)?)));
     let decisive = holding().find(|(effect, _)| *effect != Effect::Besides);
+    let also = holding().filter(|(effect, _)| *effect == Effect::Besides).map(|(_, because)| because);
     let also = match &decisive {
         // What is not taken is neither copied for others nor refused again.
         Some((Effect::Refuse, _)) => Vec::new(),
-        _ => holding().filter(|(effect, _)| *effect == Effect::Besides).map(|(_, because)| because).collect(),
+        // Made linear before taps are served: there is nothing left to copy for them.
+        Some((_, first)) if is_linear_before_taps(first.reason) => {
+            also.filter(|also| also.reason != Reason::PacketTap).collect()
+        }
+        _ => also.collect(),
     };
     match decisive {
         Some((effect, because)) => Prediction { because: Some(because), also, ..bare(path, verdict(effect)) },
@@ -56,6 +61,10 @@ fn prediction(ground: Ground<'_>, path: Path) -> Prediction {
             ..bare(path, Verdict::ZeroCopy)
         },
     }
+}
+
+const fn is_linear_before_taps(reason: Reason) -> bool {
+    matches!(reason, Reason::NoScatterGather | Reason::NoTxChecksum)
 }
 
 fn by_design(ground: Ground<'_>, path: Path) -> Prediction {

@@ -65,7 +65,7 @@ fn on_one_host_only_paths_that_are_told_of_their_end_are_copied() {
     assert_eq!(
         fate(Path::Devmem, |document| {
             lo(document);
-            document.devmem.send = true
+            document.devmem.send = true;
         })
         .0,
         Verdict::Unavailable

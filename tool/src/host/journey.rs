@@ -128,13 +128,14 @@ impl Walk<'_> {
         if self.journey.hops.len() >= MOST_HOPS {
             return Ok(());
         }
-        let (hop, below) = space.enter(|| look(index))??;
+        let (hop, below) = inside(space, || look(index))??;
         let kind = hop.device.kind;
         self.journey.hops.push(hop);
         match (kind, below) {
             (DeviceKind::Loopback | DeviceKind::Physical | DeviceKind::Tun, _) => Ok(()),
             (DeviceKind::Veth, Below::One(peer, netns)) => match self.space_of(space, netns) {
-                Some(far) => self.arrive(&far, peer),
+                // What may not be looked into stays unknown.
+                Some(far) => self.arrive(&far, peer).or(Ok(())),
                 None => Ok(()),
             },
             (_, Below::One(lower, None)) => self.through(space, lower),
@@ -150,14 +151,14 @@ impl Walk<'_> {
 
     /// Packets come out at the far end of a veth pair: they are delivered there, bridged, or routed on.
     fn arrive(&mut self, space: &Namespace, index: u32) -> io::Result<()> {
-        let (hop, _) = space.enter(|| look(index))??;
+        let (hop, _) = inside(space, || look(index))??;
         self.journey.arrival = Some(hop);
         let Some(to) = self.to else { return Ok(()) };
         // A port of a bridge: which way it goes from there, the bridge learns from packets.
-        if space.enter(|| controller(index))??.is_some() {
+        if inside(space, || controller(index))??.is_some() {
             return Ok(());
         }
-        match space.enter(|| route::way(to, None))?? {
+        match inside(space, || route::way(to, None))?? {
             Way::Through(next) if next != index => {
                 self.journey.forwarded = true;
                 self.journey.arrival = None;
@@ -193,10 +194,18 @@ impl Walk<'_> {
     fn space_of(&self, space: &Namespace, number: Option<i32>) -> Option<Namespace> {
         let Some(number) = number else { return Some(space.clone()) };
         let is = |candidate: &&Space| {
-            space.enter(|| number_of(&candidate.namespace)).is_ok_and(|found| found.ok() == Some(number))
+            inside(space, || number_of(&candidate.namespace)).is_ok_and(|found| found.ok() == Some(number))
         };
         self.spaces.iter().find(is).map(|space| space.namespace.clone())
     }
+}
+
+/// Asks in a namespace; in its own one also who may not enter any.
+fn inside<T: Send>(space: &Namespace, question: impl FnOnce() -> T + Send) -> io::Result<T> {
+    if space.inode()? == Namespace::current()?.inode()? {
+        return Ok(question());
+    }
+    space.enter(question)
 }
 
 /// What carries the packets of a device.

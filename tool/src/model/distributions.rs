@@ -19,6 +19,28 @@ pub(crate) fn percentiles(hist: &Hist) -> Option<Percentiles> {
     })
 }
 
+/// What was recorded after an earlier state of the same histogram. Smallest and largest value are exact when they came
+/// after it, else the bounds of their buckets.
+pub(super) fn difference(now: &Hist, before: &Hist) -> Hist {
+    let mut since = Hist {
+        count: now.count.saturating_sub(before.count),
+        sum: now.sum.saturating_sub(before.sum),
+        ..Hist::default()
+    };
+    for (i, mine) in since.buckets.iter_mut().enumerate() {
+        *mine = now.buckets[i].saturating_sub(before.buckets[i]);
+    }
+    let lowest = since.buckets.iter().position(|n| *n > 0);
+    let highest = since.buckets.iter().rposition(|n| *n > 0);
+    if let (Some(lowest), Some(highest), Some(min)) = (lowest, highest, now.min()) {
+        let smaller = before.min().is_none_or(|before| min < before);
+        since.min_inverted = !if smaller { min } else { bucket_bounds(lowest).0.max(min) };
+        let larger = now.max > before.max;
+        since.max = if larger { now.max } else { (bucket_bounds(highest).1 - 1).min(now.max) };
+    }
+    since
+}
+
 /// `None` while nothing was recorded.
 pub(super) fn spread_figures(spread: &Spread) -> Option<SpreadFigures> {
     Some(SpreadFigures {
@@ -57,6 +79,19 @@ mod tests {
         assert_eq!(delayed_acks(&hist), DelayedAcks { sends: 4, before: 1 });
         assert_eq!(percentiles(&hist).unwrap().count, 8);
         assert_eq!(percentiles(&Hist::default()), None);
+    }
+
+    #[test]
+    fn a_difference_is_what_came_after() {
+        let mut before = Hist::default();
+        [9_000, 700_000].iter().for_each(|ns| before.record(*ns));
+        let mut now = before;
+        [4_000, 50_000, 60_000].iter().for_each(|ns| now.record(*ns));
+        let since = difference(&now, &before);
+        assert_eq!((since.count, since.sum, since.min()), (3, 114_000, Some(4_000)));
+        assert!((60_000..70_000).contains(&since.max), "{}", since.max);
+        assert_eq!(difference(&now, &Hist::default()), now);
+        assert_eq!(difference(&now, &now), Hist::default());
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod places;
 pub mod reason;
 pub mod sample;
 pub(crate) mod serial;
+mod since;
 pub mod snapshot;
 mod sockets;
 pub mod sparse;

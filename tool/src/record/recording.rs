@@ -15,9 +15,11 @@ use crate::timeline::Point;
 /// A recording: one file, or two when it was rotated.
 pub struct Recording {
     parts: Vec<Part>,
-    /// All points, oldest first.
+    /// All points, oldest first, until they are taken.
     points: Vec<Point>,
-    /// Per point, where its frame is: part, block, number in the block.
+    /// Per frame, its time.
+    times: Vec<u64>,
+    /// Per frame, where it is: part, block, number in the block.
     frames: Vec<(usize, usize, usize)>,
     /// The block read last.
     held: Option<((usize, usize), Vec<Snapshot>)>,
@@ -60,10 +62,11 @@ impl Recording {
                 points.extend(read);
             }
         }
-        if points.is_empty() || !points.is_sorted_by_key(|point: &Point| point.at_ns) {
+        let times: Vec<u64> = points.iter().map(|point: &Point| point.at_ns).collect();
+        if times.is_empty() || !times.is_sorted() {
             return Err(Error::Empty(name.into()));
         }
-        Ok(Self { parts, points, frames, held: None })
+        Ok(Self { parts, points, times, frames, held: None })
     }
 
     /// What is recorded.
@@ -77,6 +80,12 @@ impl Recording {
     #[must_use]
     pub fn points(&self) -> &[Point] {
         &self.points
+    }
+
+    /// The points, for a timeline of their own; frames can be read without them.
+    #[must_use]
+    pub fn take_points(&mut self) -> Vec<Point> {
+        std::mem::take(&mut self.points)
     }
 
     /// What is wrong with the recording, a sentence each; grows when damaged frames are met.
@@ -93,26 +102,26 @@ impl Recording {
     /// Times of the oldest and the newest frame, ns since tracing began.
     #[must_use]
     pub fn range_ns(&self) -> Option<(u64, u64)> {
-        Some((self.points.first()?.at_ns, self.points.last()?.at_ns))
+        Some((*self.times.first()?, *self.times.last()?))
     }
 
     /// Time of the first frame after `ns`.
     #[must_use]
     pub fn after(&self, ns: u64) -> Option<u64> {
-        self.points.get(self.points.partition_point(|point| point.at_ns <= ns)).map(|point| point.at_ns)
+        self.times.get(self.times.partition_point(|at| *at <= ns)).copied()
     }
 
     /// Time of the last frame before `ns`.
     #[must_use]
     pub fn before(&self, ns: u64) -> Option<u64> {
-        let behind = self.points.partition_point(|point| point.at_ns < ns);
-        self.points.get(behind.checked_sub(1)?).map(|point| point.at_ns)
+        let behind = self.times.partition_point(|at| *at < ns);
+        self.times.get(behind.checked_sub(1)?).copied()
     }
 
     /// The newest snapshot at or before `ns` that can be read; its own time says which one it is.
     #[must_use]
     pub fn at(&mut self, ns: u64) -> Option<Snapshot> {
-        let behind = self.points.partition_point(|point| point.at_ns <= ns);
+        let behind = self.times.partition_point(|at| *at <= ns);
         let (mut part, mut block, mut number) = *self.frames.get(behind.checked_sub(1)?)?;
         loop {
             let held = self.block(part, block);

@@ -10,7 +10,6 @@ mod fixtures;
 mod fixtures_timeline;
 pub mod keys;
 mod order;
-mod past;
 mod player;
 mod regions;
 mod run;

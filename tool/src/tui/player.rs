@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use super::clock::{Clock, Pace};
 use super::effect::TimeMove;
-use super::past::Past;
 use super::shown::Shown;
 use super::source::{Archive, Replay};
 use crate::model::snapshot::Snapshot;
+use crate::record::Memory;
 use crate::timeline::Point;
 
 /// Speeds of a replay, in hundredths of real time.
 const SPEEDS: [u32; 9] = [25, 50, 100, 200, 400, 800, 1_600, 3_200, 6_400];
+
+/// What the past of a live source may take, packed.
+const PAST_BYTES: usize = 8 << 20;
 
 /// What is shown, and where it comes from.
 pub(super) struct Player<'a> {
@@ -27,7 +30,7 @@ pub(super) struct Player<'a> {
 
 enum Tape<'a> {
     Live {
-        past: Past,
+        past: Memory,
         /// The newest, while it is not the one that is shown.
         newest: Option<Snapshot>,
     },
@@ -37,7 +40,7 @@ enum Tape<'a> {
 impl<'a> Player<'a> {
     /// Follows a live source that begins with this snapshot.
     pub(super) fn live(first: Snapshot) -> Self {
-        let mut past = Past::default();
+        let mut past = Memory::new(PAST_BYTES);
         past.push(&first);
         Self::new(Tape::Live { past, newest: None }, Shown::of(first), 2)
     }
@@ -123,7 +126,7 @@ impl<'a> Player<'a> {
                 self.speed = self.speed.saturating_add_signed(steps).min(SPEEDS.len() - 1);
             }
             TimeMove::Speed(_) => return Err("a speed can be chosen only while a recording is replayed"),
-            TimeMove::Mark => return Err("a mark cannot be set yet"),
+            TimeMove::Mark => self.shown.mark(),
         }
         self.set_clock();
         Ok(())

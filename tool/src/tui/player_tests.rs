@@ -17,13 +17,13 @@ fn live(seconds: u64) -> Player<'static> {
 }
 
 /// A recording with a snapshot a second.
-fn recording(seconds: u64) -> Past {
-    let mut past = Past::default();
+fn recording(seconds: u64) -> Memory {
+    let mut past = Memory::new(PAST_BYTES);
     (0..=seconds).for_each(|second| past.push(&at(second * 4)));
     past
 }
 
-fn replay(archive: &mut Past, from_ns: u64, speed: f64) -> Player<'_> {
+fn replay(archive: &mut Memory, from_ns: u64, speed: f64) -> Player<'_> {
     Player::replay(Replay { archive, timeline: Timeline::new(u64::MAX), from_ns, speed }).unwrap()
 }
 
@@ -125,7 +125,7 @@ fn jumps_and_steps_in_a_recording() {
 
 #[test]
 fn an_empty_recording_is_refused() {
-    let mut archive = Past::default();
+    let mut archive = Memory::new(PAST_BYTES);
     let replay = Replay { archive: &mut archive, timeline: Timeline::default(), from_ns: 0, speed: 1.0 };
     assert!(Player::replay(replay).is_err());
 }

@@ -37,6 +37,13 @@ impl Shown {
         self.clock.newest_ns = self.clock.newest_ns.max(snapshot.duration_ns);
         self.whole = None;
         self.snapshot = snapshot;
+        // Before the mark nothing has changed since it: everything is shown.
+        if let Some(mark) =
+            self.baseline.as_ref().filter(|mark| mark.duration_ns <= self.snapshot.duration_ns)
+        {
+            let since = self.snapshot.since(mark);
+            self.whole = Some(std::mem::replace(&mut self.snapshot, since));
+        }
         self.clock.since_ns = self.since_ns();
         self.findings = diagnose::findings(&self.snapshot);
     }
@@ -76,10 +83,36 @@ impl Shown {
     }
 
     /// Counts from this moment on, or from the begin of tracing again.
-    #[allow(dead_code, reason = "not asked yet")]
     pub(super) fn mark(&mut self) {
         let whole = self.whole().clone();
         self.baseline = self.baseline.is_none().then(|| whole.clone());
         self.put(whole);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tui::fixtures;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    #[test]
+    fn a_mark_counts_from_there_and_the_second_one_from_the_begin() {
+        let mut shown = Shown::of(fixtures::moving(40, 3));
+        let before = shown.snapshot.paths[0].bytes;
+        shown.mark();
+        assert_eq!((shown.since_ns(), shown.snapshot.duration_ns), (Some(10 * SECOND), 0));
+        shown.advance(fixtures::moving(60, 3));
+        assert_eq!((shown.now_ns(), shown.snapshot.duration_ns), (15 * SECOND, 5 * SECOND));
+        assert_eq!(shown.timeline.points().map(|point| point.interval_ns).sum::<u64>(), 5 * SECOND);
+        assert!(shown.snapshot.paths[0].bytes < shown.whole().paths[0].bytes);
+        shown.put(fixtures::moving(20, 3));
+        assert_eq!((shown.since_ns(), shown.now_ns()), (None, 5 * SECOND), "before the mark all is shown");
+        shown.put(fixtures::moving(60, 3));
+        assert_eq!(shown.clock.since_ns, Some(10 * SECOND));
+        shown.mark();
+        assert_eq!(shown.since_ns(), None);
+        assert!(shown.snapshot.paths[0].bytes > before);
     }
 }

@@ -1,6 +1,7 @@
 //! Where snapshots come from: something that goes on (a probe, a test), or something that is whole (a recording).
 
 use crate::model::snapshot::Snapshot;
+use crate::record::Memory;
 use crate::timeline::Timeline;
 
 /// Something that goes on: a probe with a model, a test.
@@ -25,6 +26,24 @@ pub trait Archive {
 
     /// Time of the last snapshot before `ns`.
     fn before(&self, ns: u64) -> Option<u64>;
+}
+
+impl Archive for Memory {
+    fn at(&mut self, ns: u64) -> Option<Snapshot> {
+        Memory::at(self, ns)
+    }
+
+    fn range_ns(&self) -> Option<(u64, u64)> {
+        Memory::range_ns(self)
+    }
+
+    fn after(&self, ns: u64) -> Option<u64> {
+        Memory::after(self, ns)
+    }
+
+    fn before(&self, ns: u64) -> Option<u64> {
+        Memory::before(self, ns)
+    }
 }
 
 /// What a screen shows.

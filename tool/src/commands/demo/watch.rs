@@ -6,6 +6,7 @@ use anyhow::Context;
 
 use super::ending::{Ended, Ending};
 use super::traffic::Traffic;
+use crate::commands::screen::ScreenActions;
 use crate::commands::tables::Tables;
 use crate::commands::{Failure, add_facts};
 use crate::host::facts::Watcher;
@@ -36,7 +37,7 @@ impl Watch {
 
     /// Shows the dashboard until it is quit, or the demo ends.
     pub(super) fn dashboard(mut self, options: &tui::Options) -> Result<(), Failure> {
-        match tui::run(tui::Source::Live(&mut self), &mut tui::NoActions, options) {
+        match tui::run(tui::Source::Live(&mut self), &mut ScreenActions::live(), options) {
             Err(error) if !error.is::<Ended>() => Err(error.into()),
             _ => Ok(()),
         }

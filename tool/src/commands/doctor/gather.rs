@@ -50,7 +50,7 @@ pub(super) fn frame(args: &Args) -> Result<Document, Failure> {
     };
     document.tls = has_tls(&document);
     document.unavailable = unavailable(&document);
-    document.taps = taps::taps().ok().map(|taps| taps.into_iter().map(tap).collect());
+    document.taps = taps::taps().ok().map(|taps| taps.iter().map(tap).collect());
     Ok(document)
 }
 
@@ -102,7 +102,7 @@ fn unavailable(document: &Document) -> BTreeMap<String, String> {
     missing
 }
 
-fn tap(tap: taps::Tap) -> Tap {
+fn tap(tap: &taps::Tap) -> Tap {
     let sees_sent = tap.sees_sent();
     let name = names().into_iter().find(|(inode, _)| u64::from(*inode) == tap.netns).map(|(_, name)| name);
     Tap {

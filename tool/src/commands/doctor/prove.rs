@@ -10,7 +10,7 @@ use zcscope_common::Path;
 use super::super::Failure;
 use super::targets::Target;
 use super::{Args, gather, tracing};
-use crate::doctor::document::{Document, Prediction, Route, Verdict};
+use crate::doctor::document::{Document, Observed, Prediction, Route, Tracing, Verdict};
 use crate::doctor::{self, observe};
 use crate::host::journey;
 use crate::load::engine::{self, Plan};
@@ -89,7 +89,7 @@ fn one(
     args: &Args,
     stop: BorrowedFd<'_>,
     mut document: Document,
-) -> Result<(Route, crate::doctor::document::Tracing), Failure> {
+) -> Result<(Route, Tracing), Failure> {
     let ip = match ends {
         Ends::Sink(address) => address.ip(),
         Ends::Here(ip) => *ip,
@@ -103,8 +103,12 @@ fn one(
     gather::settings_of_namespace(&mut document);
     doctor::predict(&mut document);
     let mut route = document.routes.pop().unwrap_or_default();
-    let mut failures = Vec::new();
+    let (mut failures, mut untried) = (Vec::new(), Vec::new());
     for entry in route.send.iter().filter_map(trial) {
+        if let Err(why) = (entry.available)() {
+            untried.push((entry.path, why));
+            continue;
+        }
         match send(entry, ends, args.dev.as_deref(), stop) {
             Ok(()) => {}
             Err(Trial::Stopped) => {
@@ -114,9 +118,14 @@ fn one(
         }
     }
     let snapshot = trace.settled()?;
+    let why = |of: &[(Path, String)], path: Path| {
+        of.iter().find(|(other, _)| *other == path).map(|(_, why)| why.clone())
+    };
     for prediction in route.send.iter_mut().filter(|prediction| trial(prediction).is_some()) {
-        let failed = failures.iter().find(|(path, _)| *path == prediction.path).map(|(_, why)| why.as_str());
-        observe::compare(prediction, &snapshot, failed);
+        match why(&untried, prediction.path) {
+            Some(why) => prediction.observed = Some(Observed { note: Some(why), ..Observed::default() }),
+            None => observe::compare(prediction, &snapshot, why(&failures, prediction.path).as_deref()),
+        }
     }
     Ok((route, tracing::of(&trace.probe)))
 }

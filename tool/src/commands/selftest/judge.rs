@@ -87,6 +87,7 @@ fn ends(row: &Row, load: &LoadReport, seen: &Totals, wrong: &mut Complaints) {
         Told::Some => {}
         Told::All if copied => wrong.same("bytes copied silently", silent, 0),
         Told::None if copied => wrong.same("bytes copied silently", silent, load.bytes),
+        _ if row.expect.fate == Fate::ZeroCopy => wrong.same("bytes copied silently", silent, 0),
         _ => {}
     }
     let Some(told) = &load.completions else { return };

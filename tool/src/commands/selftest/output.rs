@@ -8,7 +8,7 @@ use crate::units::{bytes, duration, percent};
 /// Above the rows.
 pub(super) fn heading(report: &SelftestReport) -> String {
     format!(
-        "zcscope {} on Linux {}, tracing by {}\n\n{:<8}{:<21}{:>9}  {:<37}observed\n",
+        "zcscope {} on Linux {}, tracing by {}\n\n{:<8}{:<21}{:>9}  {:<39}observed\n",
         report.version, report.kernel, report.backend, "", "", "sent", "expected"
     )
 }
@@ -22,7 +22,7 @@ pub(super) fn row(row: &RowReport) -> String {
     };
     let sent = if row.sent_bytes > 0 { bytes(row.sent_bytes) } else { "-".into() };
     let observed = row.observed.as_ref().map(observed).unwrap_or_default();
-    let line = format!("{verdict:<8}{:<21}{sent:>9}  {:<37}{observed}", row.name, expected(row));
+    let line = format!("{verdict:<8}{:<21}{sent:>9}  {:<39}{observed}", row.name, expected(row));
     let mut text = format!("{}\n", line.trim_end());
     for why in row.why.iter().chain(&row.complaints) {
         let _ = writeln!(text, "{:<8}{why}", "");

@@ -15,17 +15,16 @@ pub(super) fn tracing(tracing: &Tracing) -> Vec<String> {
         return lines;
     }
     let known: Vec<&Fact> = tracing.facts.iter().filter(|fact| fact.source.is_some()).collect();
-    lines.push(format!(
-        "  {} facts, by {}; its maps take {} of kernel memory while it traces",
+    let sum = format!(
+        "{} facts, by {}; its maps take {} of kernel memory while it traces",
         known.len(),
         tracing.backend.as_deref().unwrap_or("?"),
         tracing.map_bytes.map_or_else(|| "?".into(), bytes)
-    ));
-    lines.extend(
-        refusals(tracing).into_iter().flat_map(|(backend, why)| {
-            wrap(&format!("{backend} is not used everywhere: {why}"), "  ", "    ")
-        }),
     );
+    lines.extend(wrap(&sum, "  ", "    "));
+    lines.extend(refusals(tracing).into_iter().flat_map(|(backend, why)| {
+        wrap(&format!("{backend} is not used for all of them: {why}"), "  ", "    ")
+    }));
     let missing =
         tracing.facts.iter().filter_map(|fact| Some((own_reason(fact.why_not.as_ref()?), &fact.fact)));
     let mut groups: Vec<(String, Vec<&str>)> = Vec::new();

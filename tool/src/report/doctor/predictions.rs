@@ -12,7 +12,7 @@ const INDENT: &str = "               ";
 pub(super) fn sends(route: &Route) -> Vec<String> {
     let mut lines = block(&format!("What sends {} will be", route.name), &route.send);
     if route.send.iter().any(|prediction| prediction.observed.is_some()) {
-        lines.extend(heading("  path                predicted                         observed"));
+        lines.extend(heading("  path                predicted                 observed: = as predicted"));
         lines.extend(route.send.iter().flat_map(trial));
     }
     lines

@@ -181,7 +181,7 @@ fn handle_page(app: &mut App, shown: &Shown, intent: Intent) -> bool {
             let socket = rows.get(app.states.events.at(&rows)).and_then(|row| row.socket);
             match socket.filter(|id| shown.snapshot.sockets.iter().any(|socket| socket.id == *id)) {
                 Some(id) => {
-                    app.states.flows.open_socket(id);
+                    super::flows::open_socket(app, shown, id);
                     app.view = View::Flows;
                 }
                 None => app.states.events.page = false,

@@ -1,5 +1,7 @@
 //! The columns of the table: what each is sorted by and what it shows.
 
+use std::net::SocketAddr;
+
 use ratatui::style::Style;
 
 use super::subject::{Figure, Subject};
@@ -201,7 +203,7 @@ impl About {
             socket().map_or_else(String::new, |s| about(s, width))
         };
         let cell = match self {
-            About::Group => row.label.clone(),
+            About::Group => row.label.text(width),
             About::Sockets if row.group => units::count_short(subject.len() as u64),
             About::Sockets => String::new(),
             About::Pid => of(|s, _| s.pid.to_string()),
@@ -212,7 +214,7 @@ impl About {
             About::Path => path(subject, width),
             About::Way => way(subject).into(),
             About::Rate if !subject.alive() => "ended".into(),
-            About::Rate => units::rate(row.totals.bytes_per_s),
+            About::Rate => scene.rate(row.totals.bytes_per_s),
             About::Bytes => units::bytes(row.totals.bytes),
             About::Copied => return (row.totals.copied_share(), copied()),
             About::CopiedBytes => return (part(&row.totals, row.totals.copied), copied()),
@@ -245,12 +247,31 @@ pub(super) struct Row<'a> {
     pub(super) subject: Subject<'a>,
     pub(super) totals: Totals,
     /// The first column of a grouped table, with its place in the tree.
-    pub(super) label: String,
+    pub(super) label: Label,
     pub(super) group: bool,
     pub(super) style: Style,
 }
 
-fn address(address: std::net::SocketAddr) -> SortKey<'static> {
+/// The first column of a grouped table: a name, or who it is and whom it talks to.
+pub(super) struct Label {
+    pub(super) name: String,
+    pub(super) remote: Option<SocketAddr>,
+}
+
+impl Label {
+    /// The port of the remote address is what stays when there is little room.
+    fn text(&self, width: usize) -> String {
+        match self.remote {
+            None => self.name.clone(),
+            Some(remote) => {
+                let room = width.saturating_sub(text::width(&self.name));
+                format!("{}{}", self.name, text::address(remote, room))
+            }
+        }
+    }
+}
+
+fn address(address: SocketAddr) -> SortKey<'static> {
     let ip = match address.ip().to_canonical() {
         std::net::IpAddr::V4(ip) => u32::from(ip).into(),
         std::net::IpAddr::V6(ip) => u128::from(ip),

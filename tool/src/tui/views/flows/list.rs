@@ -5,14 +5,13 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 use ratatui::text::Line;
 
-use super::columns::{Columns, Row};
+use super::columns::{Columns, Label, Row};
 use super::group::{Grouping, Listing};
 use super::order::{Place, Rows};
 use super::state::State;
 use super::subject::Subject;
 use super::{Scene, filter, panel};
 use crate::tui::table::Table;
-use crate::tui::text;
 
 /// The number of the panel for clicks.
 const PANEL: usize = 0;
@@ -104,20 +103,19 @@ fn heading(scene: Scene<'_>, table: &Table, columns: &Columns, state: &State) ->
 }
 
 fn line(scene: Scene<'_>, rows: &Rows<'_>, columns: &Columns, table: &Table, place: Place) -> Line<'static> {
-    let sockets = &scene.snapshot.sockets;
-    let members = match &place {
-        Place::Group(at) => rows.group(*at).members.as_slice(),
-        Place::Member(_, member, _) => std::slice::from_ref(member),
-    };
-    let subject = Subject::of(sockets, members);
-    let row = Row {
+    let row = row(scene, rows, place);
+    table.row(|i, width| columns.about[i].cell(scene, &row, width))
+}
+
+fn row<'a>(scene: Scene<'a>, rows: &Rows<'a>, place: Place) -> Row<'a> {
+    let subject = rows.subject(place);
+    Row {
         totals: subject.totals(),
-        label: if rows.flat() { String::new() } else { label(scene, rows, &subject, place) },
+        label: label(scene, rows, &subject, place),
         group: matches!(place, Place::Group(_)),
         style: style(scene, &subject, place),
         subject,
-    };
-    table.row(|i, width| columns.about[i].cell(scene, &row, width))
+    }
 }
 
 /// Groups stand out; what has ended steps back.
@@ -130,24 +128,38 @@ fn style(scene: Scene<'_>, subject: &Subject<'_>, place: Place) -> Style {
 }
 
 /// A group with its fold, or a socket below it with what its group does not say.
-fn label(scene: Scene<'_>, rows: &Rows<'_>, subject: &Subject<'_>, place: Place) -> String {
+fn label(scene: Scene<'_>, rows: &Rows<'_>, subject: &Subject<'_>, place: Place) -> Label {
     let symbols = scene.theme.symbols;
     let state = &scene.app.states.flows;
     match place {
         Place::Group(at) => {
             let group = rows.group(at);
             let fold = if state.is_open(&group.key) { symbols.expanded } else { symbols.collapsed };
-            format!("{fold} {}", group.label(&scene.snapshot.sockets))
+            Label { name: format!("{fold} {}", group.label(&scene.snapshot.sockets)), remote: None }
         }
         Place::Member(.., last) => {
             let branch = if last { symbols.last_branch } else { symbols.branch };
-            let Some(socket) = subject.first() else { return branch.into() };
-            let address = |address| text::address(address, usize::MAX);
-            let who = match state.grouping {
-                Grouping::Processes => format!("{} {} ", address(socket.local), symbols.right),
+            let socket = subject.first();
+            let who = socket.map_or_else(String::new, |socket| match state.grouping {
+                Grouping::Processes => format!(":{} {} ", socket.local.port(), symbols.right),
                 _ => format!("{} [{}] ", socket.comm, socket.pid),
-            };
-            format!("{branch} {who}{}", address(socket.remote))
+            });
+            Label { name: format!("{branch} {who}"), remote: socket.map(|socket| socket.remote) }
         }
     }
+}
+
+/// The row of the cursor as text: each column with its heading.
+pub(super) fn row_text(scene: Scene<'_>) -> Option<String> {
+    let state = &scene.app.states.flows;
+    let listing = state.listing(scene.shown);
+    let rows = state.rows(scene.shown, &listing);
+    let place = *rows.window(state.row(&rows), 1).first()?;
+    let row = row(scene, &rows, place);
+    let columns = state.columns();
+    let cells = columns.table.iter().zip(columns.about).map(|(column, about)| {
+        let (text, _) = about.cell(scene, &row, usize::from(column.max));
+        format!("{}: {}", column.title, text.trim())
+    });
+    Some(cells.collect::<Vec<_>>().join(", "))
 }

@@ -17,9 +17,42 @@ use ratatui::layout::Rect;
 
 use super::input::{Input, Typed};
 use super::{Scene, panel};
+use crate::model::snapshot::Snapshot;
+use crate::timeline::SPAN_NS;
 use crate::tui::app::{App, Intent};
+use crate::tui::effect::Effect;
 use crate::tui::shown::Shown;
 pub(in crate::tui) use state::State;
+
+/// Moments of the past that a page asks for: most of them of the time that is shown.
+const MOMENTS: u64 = 40;
+const OLDER_MOMENTS: u64 = 20;
+
+/// Opens the page of a socket, wherever the cursor stands.
+pub(in crate::tui) fn open_socket(app: &mut App, shown: &Shown, id: u64) {
+    app.states.flows.page = Some(page::Page::new(page::Of::Socket(id)));
+    ask_past(app, shown);
+}
+
+/// Asks for what the open page is about, at moments of the time that is shown, and fewer before it.
+fn ask_past(app: &mut App, shown: &Shown) {
+    let (now, window) = (shown.now_ns(), app.window_ns());
+    let start = now.saturating_sub(window);
+    let oldest = now.saturating_sub(SPAN_NS.max(window));
+    let spread = |from: u64, to: u64, n: u64| (0..n).map(move |i| from + (to - from) / n * i);
+    let times = spread(oldest, start, OLDER_MOMENTS).chain(spread(start, now, MOMENTS));
+    let each = |app: &mut App, snapshot: &Snapshot| {
+        app.states.flows.page.iter().for_each(|page| page.recall(snapshot));
+    };
+    app.ask(Effect::Recall { times_ns: times.collect(), each });
+}
+
+/// The row of the cursor as text.
+fn copy_row(app: &mut App, shown: &Shown) -> bool {
+    let scene = Scene { app, theme: &app.theme, shown, snapshot: &shown.snapshot, boxed: false };
+    let text = list::row_text(scene);
+    text.map(|text| app.copy("row", text)).is_some()
+}
 
 pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     match &scene.app.states.flows.page {
@@ -65,7 +98,13 @@ pub(super) fn handle(app: &mut App, shown: &Shown, intent: Intent) -> bool {
     match intent {
         Intent::Scroll(rows) | Intent::Wheel { rows, .. } => state.scroll(shown, rows),
         Intent::Pick { row, .. } => drop(state.pick(shown, row)),
-        Intent::Open => state.open(shown),
+        Intent::Open => {
+            state.open(shown);
+            if state.page.is_some() {
+                ask_past(app, shown);
+            }
+        }
+        Intent::CopyRow => return copy_row(app, shown),
         Intent::Sort => {
             let by = state.columns().after(state.sort.by);
             state.sort = order::Sort { by, reverse: false };

@@ -28,8 +28,8 @@ impl Sort {
 pub(super) enum Place {
     /// The group at this place of the listing.
     Group(usize),
-    /// A member of that group; true for the last one.
-    Member(usize, Member, bool),
+    /// That group's member at this place in it; true for the last one shown.
+    Member(usize, usize, bool),
 }
 
 /// Who stands on a row, whatever its place: the cursor stays with it.
@@ -128,11 +128,11 @@ impl<'a> Rows<'a> {
         self.compare(&a.0, &b.0).then_with(|| a.1.cmp(&b.1))
     }
 
-    /// Members `first..first + count` of a group in their order, in time linear in their number.
-    fn members(&self, group: &'a Group, first: usize, count: usize) -> Vec<Member> {
-        let mut keys: Vec<(Ranked<'_>, Member)> =
-            group.members.iter().map(|m| (self.ranked(m), *m)).collect();
-        let by = |a: &(Ranked<'_>, Member), b: &(Ranked<'_>, Member)| self.compare_ranked(&a.0, &b.0);
+    /// Members `first..first + count` of a group in their order, by their place in it, in time linear in their number.
+    fn members(&self, group: &'a Group, first: usize, count: usize) -> Vec<usize> {
+        let members = group.members.iter().enumerate();
+        let mut keys: Vec<(Ranked<'_>, usize)> = members.map(|(at, m)| (self.ranked(m), at)).collect();
+        let by = |a: &(Ranked<'_>, usize), b: &(Ranked<'_>, usize)| self.compare_ranked(&a.0, &b.0);
         let end = (first + count).min(keys.len());
         if first >= end {
             return Vec::new();
@@ -179,6 +179,15 @@ impl<'a> Rows<'a> {
         }
     }
 
+    /// What stands on a row, to ask for its figures.
+    pub(super) fn subject(&self, place: Place) -> Subject<'a> {
+        let members = match place {
+            Place::Group(at) => self.group(at).members.as_slice(),
+            Place::Member(at, member, _) => std::slice::from_ref(&self.group(at).members[member]),
+        };
+        Subject::of(self.sockets, members)
+    }
+
     /// Who stands on this row.
     pub(super) fn id(&self, row: usize) -> Option<RowId> {
         Some(self.id_of(*self.window(row, 1).first()?))
@@ -187,8 +196,8 @@ impl<'a> Rows<'a> {
     pub(super) fn id_of(&self, place: Place) -> RowId {
         match place {
             Place::Group(at) => RowId::Group(self.group(at).key.clone()),
-            Place::Member(at, member, _) => {
-                let id = self.sockets.get(member.socket as usize).map_or(0, |socket| socket.id);
+            Place::Member(at, ..) => {
+                let id = self.subject(place).first().map_or(0, |socket| socket.id);
                 RowId::Socket(self.group(at).key.clone(), id)
             }
         }

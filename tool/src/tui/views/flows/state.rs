@@ -201,11 +201,6 @@ impl State {
         active
     }
 
-    /// Opens the page of a socket, wherever the cursor stands.
-    pub(in crate::tui) fn open_socket(&mut self, id: u64) {
-        self.page = Some(Page::new(Of::Socket(id)));
-    }
-
     /// Opens the page of whoever the cursor stands on; a group without a page is unfolded.
     pub(super) fn open(&mut self, shown: &Shown) {
         match self.current(shown) {

@@ -14,6 +14,7 @@ use crate::model::snapshot::{Completions, Limit, Percentiles, ProcessFigures, Sn
 use crate::model::sparse::SparseHist;
 use crate::query::Query;
 use crate::tui::app::{App, Intent};
+use crate::tui::effect::Effect;
 use crate::tui::fixtures;
 use crate::tui::shown::Shown;
 use crate::tui::theme::Theme;
@@ -145,25 +146,27 @@ fn filtered_with_an_error() {
 #[test]
 fn page_of_a_socket() {
     let shown = shown(5);
-    let mut app = app(&shown, &[Intent::Open]);
-    app.states.flows.page = Some(super::page::Page::new(super::page::Of::Socket(1)));
-    watch(&app, 5);
+    let mut app = app(&shown, &[]);
+    super::open_socket(&mut app, &shown, 1);
+    watch(&mut app, 5);
     at_sizes("page", &app, &shown);
 }
 
-/// Draws the page at every moment of [`shown`].
-fn watch(app: &App, more: u64) {
-    for tick in 200..260 {
-        screen(app, &Shown::of(moving(tick, more)), (120, 40));
+/// Hands every moment of [`shown`] to the open page, as the loop does when a page asks for the past.
+fn watch(app: &mut App, more: u64) {
+    for effect in app.take_effects() {
+        if let Effect::Recall { each, .. } = effect {
+            (200..260).for_each(|tick| each(app, &moving(tick, more)));
+        }
     }
 }
 
 #[test]
 fn page_of_a_process() {
     let shown = shown(5);
-    let app = app(&shown, &[Intent::Group, Intent::Open]);
+    let mut app = app(&shown, &[Intent::Group, Intent::Open]);
     assert!(app.states.flows.page.is_some());
-    watch(&app, 5);
+    watch(&mut app, 5);
     insta::assert_snapshot!("process_page_120x40", screen(&app, &shown, (120, 40)));
 }
 
@@ -288,16 +291,8 @@ fn rows_are_in_the_order_of_their_column_and_unknown_comes_last() {
     let listing = Listing::build(&sockets, &Query::default(), Grouping::Sockets);
     for reverse in [false, true] {
         let rows = Rows::new(&sockets, &listing, Sort { by: About::CopiedBytes, reverse }, |_| true);
-        let copied: Vec<Option<u64>> = rows
-            .window(0, 50)
-            .iter()
-            .map(|place| match place {
-                Place::Member(_, member, _) => {
-                    Subject::of(&sockets, std::slice::from_ref(member)).totals().copied
-                }
-                Place::Group(_) => None,
-            })
-            .collect();
+        let copied: Vec<Option<u64>> =
+            rows.window(0, 50).iter().map(|place| rows.subject(*place).totals().copied).collect();
         let known: Vec<u64> = copied[..49].iter().map(|c| c.expect("known")).collect();
         assert_eq!(copied[49], None);
         assert!(known.is_sorted_by(|a, b| if reverse { a <= b } else { a >= b }));
@@ -394,4 +389,13 @@ fn a_wrong_filter_leaves_the_last_good_one() {
     app.states.flows.input.set("path:sendf");
     app.handle(Intent::Typed(Typed::Complete), &shown);
     assert_eq!(app.states.flows.query.text(), "path:sendfile");
+}
+
+#[test]
+fn a_row_is_copied_with_its_headings() {
+    let shown = Shown::of(fixtures::copied());
+    let mut app = app(&shown, &[Intent::CopyRow]);
+    let effects = app.take_effects();
+    let [Effect::Copy { text, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    assert!(text.contains("name: feedd, local: 10.9.0.1:41822, remote: 10.9.0.2:9999"), "{text}");
 }

@@ -185,7 +185,7 @@ pub(super) fn handle(app: &mut App, shown: &Shown, intent: Intent) -> bool {
         Intent::Open if state.focus == Panel::Gauges && state.by == By::Socket => {
             let at = fill::place(&shown.snapshot, state.by, state.selected);
             let Some(id) = fill::id_at(&shown.snapshot, state.by, at) else { return false };
-            app.states.flows.open_socket(id);
+            super::flows::open_socket(app, shown, id);
             app.view = View::Flows;
         }
         Intent::Pick { panel, row } => {

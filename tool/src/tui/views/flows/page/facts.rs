@@ -103,8 +103,8 @@ pub(super) fn tcp(scene: Scene<'_>, portrait: &Portrait<'_>, width: usize) -> Se
     let us = |us: u64| units::duration(us.saturating_mul(1_000));
     let mut facts = vec![
         ("congestion ctl.", tcp.congestion_control.clone().unwrap_or_else(|| units::UNKNOWN.into())),
-        ("delivery", units::rate(tcp.delivery_bytes_per_s)),
-        ("pacing", tcp.pacing_bytes_per_s.map_or_else(|| "none".into(), units::rate)),
+        ("delivery", scene.rate(tcp.delivery_bytes_per_s)),
+        ("pacing", tcp.pacing_bytes_per_s.map_or_else(|| "none".into(), |pacing| scene.rate(pacing))),
         ("shortest rtt", us(tcp.min_rtt_us.into())),
         ("sent", format!("{}, again {}", units::bytes(tcp.sent_bytes), units::bytes(tcp.resent_bytes))),
         ("busy", us(tcp.busy_us)),

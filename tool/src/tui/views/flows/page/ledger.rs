@@ -32,7 +32,7 @@ pub(super) fn section(scene: Scene<'_>, portrait: &Portrait<'_>, width: usize) -
             continue;
         }
         let totals = Totals::over(paths.into_iter());
-        let value = format!("{}, now {}", units::bytes(totals.bytes), units::rate(totals.bytes_per_s));
+        let value = format!("{}, now {}", units::bytes(totals.bytes), scene.rate(totals.bytes_per_s));
         lines.push(pair(scene, word, &value, scene.theme.text, width));
         if totals.has_ledger {
             lines.extend(parts(scene, &totals, done, width));

@@ -16,6 +16,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::{Scene, panel};
+use crate::model::snapshot::Snapshot;
 use crate::tui::app::Scroll;
 use crate::tui::shown::Shown;
 use crate::tui::text;
@@ -47,11 +48,11 @@ pub(super) struct Section {
 }
 
 /// From this width on there are two columns.
-const TWO_COLUMNS: u16 = 130;
+const TWO_COLUMNS: u16 = 110;
 /// Columns between them.
-const GAP: u16 = 3;
+const GAP: u16 = 2;
 /// Width of the left one: names and single figures.
-const LEFT: u16 = 52;
+const LEFT: u16 = 48;
 
 impl Page {
     pub(super) fn new(of: Of) -> Self {
@@ -67,7 +68,7 @@ impl Page {
             return;
         };
         let mut track = self.track.borrow_mut();
-        track.observe(&portrait, scene.shown.now_ns());
+        track.observe(scene.shown.whole(), self.of);
         let inner = panel::frame(scene, &portrait.title, "Esc: back", true, area, buf);
         let columns: Vec<(Rect, Vec<Line<'static>>)> = if inner.width >= TWO_COLUMNS {
             let left = Rect { width: LEFT, ..inner };
@@ -88,6 +89,11 @@ impl Page {
             panel::lines(lines.into_iter().skip(first), rect, buf);
         }
         scene.app.regions.panel(inner, 0);
+    }
+
+    /// Takes in a moment of the past.
+    pub(super) fn recall(&self, snapshot: &Snapshot) {
+        self.track.borrow_mut().observe(snapshot, self.of);
     }
 
     /// What `?` offers: its reasons, then its paths.
@@ -129,11 +135,11 @@ fn summary(scene: Scene<'_>, portrait: &Portrait<'_>, width: u16) -> Vec<Section
 fn moving(scene: Scene<'_>, portrait: &Portrait<'_>, track: &Track, width: u16) -> Vec<Section> {
     let width = usize::from(width);
     vec![
-        news::findings(scene, portrait, width),
         tables::copies(scene, portrait, width),
-        tables::paths(scene, portrait, width),
         over_time::throughput(scene, track, width),
         over_time::held(scene, portrait, track, width),
+        tables::paths(scene, portrait, width),
+        news::findings(scene, portrait, width),
         news::events(scene, portrait, width),
     ]
 }

@@ -13,7 +13,11 @@ const MOST: usize = 8;
 
 /// Findings that can be about it, with their first step.
 pub(super) fn findings(scene: Scene<'_>, portrait: &Portrait<'_>, width: usize) -> Section {
-    let concerned = scene.shown.findings.iter().filter(|finding| concerns(finding, portrait));
+    let concerned = scene
+        .shown
+        .findings
+        .iter()
+        .filter(|finding| concerns(finding, portrait) && !has_row(finding, portrait));
     let lines = concerned.take(MOST).flat_map(|finding| {
         let (mark, style) = scene.theme.severity(finding.severity);
         let title = text::cut(&finding.title, width.saturating_sub(2)).0;
@@ -25,6 +29,14 @@ pub(super) fn findings(scene: Scene<'_>, portrait: &Portrait<'_>, width: usize) 
         std::iter::once(first).chain(fix)
     });
     Section { title: "Findings about its paths and devices", lines: lines.collect() }
+}
+
+/// True when the finding is a reason that stands with its own figures and its fix in the table of reasons.
+fn has_row(finding: &Finding, portrait: &Portrait<'_>) -> bool {
+    portrait.paths.iter().any(|p| {
+        p.copies.iter().any(|copy| copy.kind.reason.name() == finding.id)
+            || p.refused.iter().any(|(reason, _)| reason.name() == finding.id)
+    })
 }
 
 /// True when the finding names one of its paths and one of its devices; naming none means all.

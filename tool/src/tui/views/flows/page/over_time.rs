@@ -42,23 +42,35 @@ const PERCENTILES: &[Column] = &[
     figures("max", 7, 5),
 ];
 
-/// The window cut into columns, newest last; `None` where nothing is known.
-fn columns(scene: Scene<'_>, track: &Track, width: usize) -> Vec<Option<Point>> {
-    let columns = width.saturating_sub(LABEL + 1).max(1);
-    let column_ns = scene.app.window_ns() / columns as u64;
-    // A column is never shorter than the data: else most would be empty.
-    let least = scene.snapshot.interval_ns.max(1);
-    let (column_ns, columns) = if column_ns >= least {
-        (column_ns, columns)
-    } else {
-        (least, (scene.app.window_ns() / least).clamp(1, columns as u64) as usize)
-    };
-    track.timeline.columns(scene.shown.now_ns(), column_ns, columns)
+/// The window cut into parts of equal time, newest last; `None` where nothing is known.
+struct Columns {
+    points: Vec<Option<Point>>,
+    /// Columns of the screen they share.
+    cells: usize,
+}
+
+impl Columns {
+    /// A part is never shorter than the time between two moments known: else most would be empty.
+    fn new(scene: Scene<'_>, track: &Track, width: usize) -> Self {
+        let cells = width.saturating_sub(LABEL + 1).max(1);
+        let (now, window) = (scene.shown.now_ns(), scene.app.window_ns());
+        let inside = |point: &&Point| point.at_ns <= now && point.at_ns + window > now;
+        let known = track.timeline.points().filter(inside).map(|point| point.interval_ns);
+        let longest = known.max().unwrap_or(0).min(window / 4);
+        let parts = (window / longest.max(1)).clamp(1, cells as u64);
+        Self { points: track.timeline.columns(now, window / parts, parts as usize), cells }
+    }
+
+    /// The part each column of the screen belongs to.
+    fn parts(&self) -> impl Iterator<Item = usize> + use<> {
+        let (parts, cells) = (self.points.len(), self.cells);
+        (0..cells).map(move |cell| cell * parts / cells)
+    }
 }
 
 /// Bytes and copied bytes over time, each as a line of bars with its peak.
 pub(super) fn throughput(scene: Scene<'_>, track: &Track, width: usize) -> Section {
-    let points = columns(scene, track, width);
+    let columns = Columns::new(scene, track, width);
     let per_s = |point: &Point, bytes: u64| {
         let ns = u128::from(point.interval_ns.max(1));
         u64::try_from(u128::from(bytes) * 1_000_000_000 / ns).unwrap_or(u64::MAX)
@@ -70,31 +82,31 @@ pub(super) fn throughput(scene: Scene<'_>, track: &Track, width: usize) -> Secti
         copied.map(|copied| per_s(p, copied))
     };
     let theme = scene.theme;
-    let mut lines = spark(scene, "bytes", &points, bytes, theme.good);
-    lines.extend(spark(scene, "copied", &points, copied, theme.bad));
-    lines.push(axis(scene, points.len()));
+    let mut lines = spark(scene, "bytes", &columns, bytes, theme.good);
+    lines.extend(spark(scene, "copied", &columns, copied, theme.bad));
+    lines.push(axis(scene, columns.cells));
     Section { title: "Over time", lines }
 }
 
-/// One line of bars, scaled to its own peak, which stands behind its name.
+/// One line of bars, scaled to its own peak, which stands above it.
 fn spark(
     scene: Scene<'_>,
     label: &str,
-    points: &[Option<Point>],
+    columns: &Columns,
     of: impl Fn(&Point) -> Option<u64>,
     style: Style,
 ) -> Vec<Line<'static>> {
-    let values: Vec<Option<u64>> = points.iter().map(|point| point.as_ref().and_then(&of)).collect();
-    let peak = values.iter().flatten().copied().max().unwrap_or(0);
-    let eighths = &scene.theme.symbols.eighths;
-    let bars: String =
-        values.iter().map(|value| value.map_or(".", |value| eighths[level(value, peak)])).collect();
-    let name = format!("{label}, peak {}", units::rate(peak));
+    let values: Vec<Option<u64>> = columns.points.iter().map(|point| point.as_ref().and_then(&of)).collect();
     let lead = " ".repeat(LABEL + 1);
-    vec![
-        Line::from(vec![Span::raw(lead.clone()), Span::styled(name, scene.theme.dim)]),
-        Line::from(vec![Span::raw(lead), Span::styled(bars, style)]),
-    ]
+    let Some(peak) = values.iter().flatten().copied().max() else {
+        let sentence = format!("{lead}{label}: {} in this time", units::UNKNOWN);
+        return vec![Line::styled(sentence, scene.theme.dim)];
+    };
+    let eighths = &scene.theme.symbols.eighths;
+    let bar = |part: usize| values[part].map_or(".", |value| eighths[level(value, peak)]);
+    let bars: String = columns.parts().map(bar).collect();
+    let name = format!("{lead}{label}, peak {}", scene.rate(peak));
+    vec![Line::styled(name, scene.theme.dim), Line::from(vec![Span::raw(lead), Span::styled(bars, style)])]
 }
 
 /// `value` of `max` in shades, never 0 for something above 0.
@@ -118,7 +130,7 @@ pub(super) fn held(scene: Scene<'_>, portrait: &Portrait<'_>, track: &Track, wid
     let title = "Buffers held (accepted to released)";
     let mut lines = percentiles(scene, portrait, width);
     if !lines.is_empty() {
-        lines.extend(heat_map(scene, &columns(scene, track, width)));
+        lines.extend(heat_map(scene, &Columns::new(scene, track, width)));
     }
     Section { title, lines }
 }
@@ -163,18 +175,20 @@ fn percentiles(scene: Scene<'_>, portrait: &Portrait<'_>, width: usize) -> Vec<L
 }
 
 /// Time to the right, durations upwards, darker where more were released.
-fn heat_map(scene: Scene<'_>, points: &[Option<Point>]) -> Vec<Line<'static>> {
-    let cells: Vec<Option<[u64; BANDS.len()]>> = points.iter().map(|p| p.as_ref().map(bands)).collect();
-    let most = cells.iter().flatten().flatten().copied().max().unwrap_or(0);
+fn heat_map(scene: Scene<'_>, columns: &Columns) -> Vec<Line<'static>> {
+    let counts: Vec<Option<[u64; BANDS.len()]>> =
+        columns.points.iter().map(|p| p.as_ref().map(bands)).collect();
+    let most = counts.iter().flatten().flatten().copied().max().unwrap_or(0);
+    let lead = " ".repeat(LABEL + 1);
     if most == 0 {
-        let sentence = "no release since the page was opened, or its durations found no room";
-        return vec![Line::styled(format!("{}{sentence}", " ".repeat(LABEL + 1)), scene.theme.dim)];
+        let sentence = format!("{lead}no release in this time, or its durations found no room");
+        return vec![Line::styled(sentence, scene.theme.dim)];
     }
     let rows = BANDS.iter().enumerate().map(|(band, from)| {
         let label = if *from == 0 { "shorter".into() } else { format!("> {}", units::duration(*from)) };
         let mut spans = vec![Span::styled(fit(&label, LABEL, Align::Right) + " ", scene.theme.dim)];
-        spans.extend(cells.iter().map(|cell| match cell {
-            None => Span::styled(" ", scene.theme.dim),
+        spans.extend(columns.parts().map(|part| match counts[part] {
+            None => Span::styled(if band + 1 == BANDS.len() { "." } else { " " }, scene.theme.dim),
             Some(counts) => {
                 let (glyph, style) = scene.theme.heat(level(counts[band], most));
                 Span::styled(glyph, style)
@@ -183,8 +197,9 @@ fn heat_map(scene: Scene<'_>, points: &[Option<Point>]) -> Vec<Line<'static>> {
         Line::from(spans)
     });
     let mut lines: Vec<Line<'static>> = rows.collect();
-    lines.push(axis(scene, points.len()));
-    let legend = format!("{}darkest: {} sends in a column", " ".repeat(LABEL + 1), units::count(most));
+    lines.push(axis(scene, columns.cells));
+    let time = units::duration(scene.app.window_ns() / columns.points.len().max(1) as u64);
+    let legend = format!("{lead}darkest: {} sends in {time}", units::count(most));
     lines.push(Line::styled(legend, scene.theme.dim));
     lines
 }

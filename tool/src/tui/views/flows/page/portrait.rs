@@ -87,10 +87,11 @@ impl<'a> Portrait<'a> {
     pub(super) fn releases(&self, path: Path) -> (Hist, bool) {
         let (mut merged, mut complete) = (Hist::default(), true);
         let figures = self.sockets.iter().flat_map(|socket| &socket.paths).filter(|p| p.path == path);
-        for ends in figures.filter_map(|p| p.completions.as_ref()).filter(|ends| ends.sends > 0) {
-            match &ends.release {
-                Some(release) => release.add_to(&mut merged),
-                None => complete = false,
+        for figures in figures {
+            match figures.completions.as_ref().map(|ends| (ends.sends, &ends.release)) {
+                Some((0, _)) => {}
+                Some((_, Some(release))) => release.add_to(&mut merged),
+                Some((_, None)) | None => complete = false,
             }
         }
         (merged, complete)

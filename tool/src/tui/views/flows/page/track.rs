@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use zcscope_common::LatencyKind;
 
+use super::Of;
 use super::portrait::Portrait;
 use crate::model::snapshot::{LatencyFigures, Snapshot};
 use crate::timeline::{Point, Timeline};
@@ -17,12 +18,17 @@ pub(super) struct Track {
 }
 
 impl Track {
-    /// Takes in what it is like at this moment; a moment known already, or before, adds nothing.
-    pub(super) fn observe(&mut self, portrait: &Portrait<'_>, at_ns: u64) {
+    /// Takes in what it was like in this snapshot; a moment known already, or before one that is, adds nothing. Where a
+    /// snapshot does not know it, it had not begun.
+    pub(super) fn observe(&mut self, snapshot: &Snapshot, of: Of) {
+        let at_ns = snapshot.duration_ns;
         if self.last.as_ref().is_some_and(|last| at_ns <= last.duration_ns) {
             return;
         }
-        let now = moment(portrait, at_ns);
+        let now = match Portrait::of(snapshot, of) {
+            Some(portrait) => moment(&portrait, at_ns),
+            None => Snapshot { duration_ns: at_ns, ..Snapshot::default() },
+        };
         if let Some(before) = &self.last {
             self.timeline.push(Point::between(before, &now));
         }
@@ -47,22 +53,41 @@ fn moment(portrait: &Portrait<'_>, at_ns: u64) -> Snapshot {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Of;
     use super::*;
     use crate::tui::fixtures;
 
     #[test]
-    fn what_moved_before_the_page_opened_is_in_no_point() {
+    fn what_moved_before_the_first_look_is_in_no_point() {
         let mut track = Track::default();
-        for tick in [4, 8, 8, 4, 12] {
-            let snapshot = fixtures::moving(tick, 0);
-            let portrait = Portrait::of(&snapshot, Of::Socket(1)).expect("socket 1");
-            track.observe(&portrait, snapshot.duration_ns);
-        }
-        let bytes = |tick| fixtures::moving(tick, 0).sockets[0].paths[0].bytes;
-        let points: Vec<_> = track.timeline.points().collect();
-        assert_eq!(points.iter().map(|p| p.interval_ns).collect::<Vec<_>>(), [1_000_000_000; 2]);
-        let moved: u64 = points.iter().map(|p| p.paths[0].bytes).sum();
-        assert!(bytes(12) < bytes(4) || moved <= bytes(12));
+        let mut at = |tick: u64, bytes: Option<u64>| {
+            let mut snapshot = fixtures::moving(tick, 0);
+            match bytes {
+                Some(bytes) => Arc::make_mut(&mut snapshot.sockets[0]).paths[0].bytes = bytes,
+                None => snapshot.sockets.clear(),
+            }
+            track.observe(&snapshot, Of::Socket(1));
+        };
+        // Looked at twice, and once more in the past: three moments, two points.
+        at(4, Some(1_000));
+        at(8, Some(1_500));
+        at(8, Some(9_999));
+        at(4, Some(9_999));
+        at(12, Some(1_700));
+        let points: Vec<_> = track.timeline.points().map(|p| (p.interval_ns, p.paths[0].bytes)).collect();
+        assert_eq!(points, [(1_000_000_000, 500), (1_000_000_000, 200)]);
+    }
+
+    #[test]
+    fn what_begins_while_it_is_looked_for_counts_from_its_begin() {
+        let mut track = Track::default();
+        let mut snapshot = fixtures::moving(8, 0);
+        let bytes = snapshot.sockets[0].paths[0].bytes;
+        let before = Snapshot { duration_ns: 1_000_000_000, ..Snapshot::default() };
+        track.observe(&before, Of::Socket(1));
+        track.observe(&snapshot, Of::Socket(1));
+        snapshot.duration_ns += 1;
+        track.observe(&snapshot, Of::Socket(1));
+        let points: Vec<u64> = track.timeline.points().map(|p| p.paths[0].bytes).collect();
+        assert_eq!(points, [bytes, 0]);
     }
 }
