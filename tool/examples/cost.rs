@@ -76,18 +76,22 @@ fn model_cost(active: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn frame_cost() -> anyhow::Result<()> {
-    let shown = tui::Shown::of(fixtures::many(SOCKETS));
-    let app = tui::App::new(tui::Theme::default());
+/// Draws a view as it is after these intents, each frame of another moment, so that nothing kept helps.
+fn frame_cost(name: &str, view: tui::View, intents: &[tui::Intent]) -> anyhow::Result<()> {
+    let mut shown = tui::Shown::of(fixtures::many(SOCKETS));
+    let mut app = tui::App::new(tui::Theme::default());
+    app.handle(tui::Intent::Show(view), &shown);
+    intents.iter().for_each(|intent| app.handle(*intent, &shown));
     let mut terminal = Terminal::new(TestBackend::new(200, 60))?;
     let mut times = Vec::new();
     for _ in 0..200 {
+        shown.snapshot.duration_ns += 1;
         let start = Instant::now();
         terminal.draw(|frame| tui::draw(frame, &app, &shown))?;
         times.push(start.elapsed());
     }
     times.sort();
-    println!("frame at 200x60: median {:?}, worst {:?}", times[100], times[199]);
+    println!("frame at 200x60, {name}: median {:?}, worst {:?}", times[100], times[199]);
     Ok(())
 }
 
@@ -95,5 +99,12 @@ fn main() -> anyhow::Result<()> {
     for active in [0, SOCKETS / 10, SOCKETS] {
         model_cost(active)?;
     }
-    frame_cost()
+    use tui::Intent::{Group, Scroll, Sort, Tree};
+    use tui::View::{Flows, Overview};
+    frame_cost("overview", Overview, &[])?;
+    frame_cost("flows", Flows, &[])?;
+    frame_cost("flows, at the end", Flows, &[Scroll(isize::MAX)])?;
+    frame_cost("flows, by copied bytes", Flows, &[Sort, Sort, Sort])?;
+    frame_cost("flows, by process", Flows, &[Group])?;
+    frame_cost("flows, by remote host as a tree", Flows, &[Group, Group, Group, Tree, Scroll(5_000)])
 }

@@ -96,7 +96,7 @@ fn into_bound_memory(ground: Ground<'_>, path: Path) -> Prediction {
         return Prediction { why: Some(why), ..bare(path, Verdict::Unavailable) };
     }
     let why = format!(
-        "the kernel has the command and {} splits headers; whether its driver lets a queue be bound shows only when one is",
+        "the kernel has the command and {} can split headers; whether its driver lets a queue be bound shows only when one is",
         device.name
     );
     Prediction { why: Some(why), ..bare(path, Verdict::Unknown) }

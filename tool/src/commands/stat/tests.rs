@@ -154,7 +154,7 @@ fn a_check_that_cannot_be_judged_is_exit_code_three_unless_another_one_failed() 
             args.duration = Some(Duration::from_millis(20));
             args.fail_if = checks;
         });
-        outcome.map_or_else(|failure| failure.exit_code(), |code| code)
+        outcome.unwrap_or_else(|failure| failure.exit_code())
     };
     // The source tells no times.
     assert_eq!(with(&["p99>5ms"]), 3);

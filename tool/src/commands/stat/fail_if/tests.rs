@@ -12,7 +12,7 @@ fn session(missing: &[&str]) -> Session {
     Session { missing, ..Session::default() }
 }
 
-fn socket(path: Path, counters: FlowCounters) -> SocketSample {
+fn socket(path: Path, counters: &FlowCounters) -> SocketSample {
     SocketSample {
         id: 1,
         cookie: None,
@@ -25,7 +25,7 @@ fn socket(path: Path, counters: FlowCounters) -> SocketSample {
         cgroup: 0,
         uid: 0,
         gauges: zcscope_common::Gauges::default(),
-        flows: vec![(path, counters)],
+        flows: vec![(path, *counters)],
     }
 }
 
@@ -58,7 +58,7 @@ fn snapshot(missing: &[&str], bytes: u64) -> Snapshot {
     let copy = CopySample { path: Path::Sendfile, kind, socket: Some(1), count: 3, bytes: bytes / 50 };
     of(
         missing,
-        Sample { sockets: vec![socket(Path::Sendfile, counters)], copies: vec![copy], ..Sample::default() },
+        Sample { sockets: vec![socket(Path::Sendfile, &counters)], copies: vec![copy], ..Sample::default() },
     )
 }
 
@@ -80,7 +80,7 @@ fn zerocopy(missing: &[&str], with_times: bool) -> Snapshot {
     (0..100).for_each(|_| hist.record(8_000_000));
     let latency = LatencySample { path: Path::MsgZerocopy, kind: LatencyKind::Release, hist: Box::new(hist) };
     let latency = if with_times { vec![latency] } else { Vec::new() };
-    of(missing, Sample { sockets: vec![socket(Path::MsgZerocopy, counters)], latency, ..Sample::default() })
+    of(missing, Sample { sockets: vec![socket(Path::MsgZerocopy, &counters)], latency, ..Sample::default() })
 }
 
 fn judge(check: &str, snapshot: &Snapshot) -> Judged {
