@@ -27,7 +27,8 @@ fn overview() -> Buffer {
     let mut timeline = Timeline::new(u64::MAX);
     recording.points().iter().for_each(|point| timeline.push(point.clone()));
     let last = recording.at(u64::MAX).expect("it has a last moment");
-    let shown = Shown { timeline, ..Shown::of(last) };
+    let mut shown = Shown::of(last);
+    shown.timeline = timeline;
     let mut app = App::new(Theme::colour());
     app.handle(Intent::Show(View::Overview), &shown);
     screen(&app, &shown, SIZE).buffer().clone()
