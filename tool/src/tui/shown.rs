@@ -93,26 +93,34 @@ impl Shown {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tui::fixtures;
+    use crate::model::snapshot::PathFigures;
+    use zcscope_common::Path;
 
     const SECOND: u64 = 1_000_000_000;
 
+    fn at(second: u64) -> Snapshot {
+        let path = PathFigures { bytes: second * 100, calls: second, ..PathFigures::nothing(Path::Copy) };
+        Snapshot { duration_ns: second * SECOND, paths: vec![path], ..Snapshot::default() }
+    }
+
+    fn bytes(snapshot: &Snapshot) -> u64 {
+        snapshot.paths.iter().map(|path| path.bytes).sum()
+    }
+
     #[test]
     fn a_mark_counts_from_there_and_the_second_one_from_the_begin() {
-        let mut shown = Shown::of(fixtures::moving(40, 3));
-        let before = shown.snapshot.paths[0].bytes;
+        let mut shown = Shown::of(at(10));
         shown.mark();
         assert_eq!((shown.since_ns(), shown.snapshot.duration_ns), (Some(10 * SECOND), 0));
-        shown.advance(fixtures::moving(60, 3));
+        shown.advance(at(15));
         assert_eq!((shown.now_ns(), shown.snapshot.duration_ns), (15 * SECOND, 5 * SECOND));
+        assert_eq!((bytes(&shown.snapshot), bytes(shown.whole())), (500, 1_500));
         assert_eq!(shown.timeline.points().map(|point| point.interval_ns).sum::<u64>(), 5 * SECOND);
-        assert!(shown.snapshot.paths[0].bytes < shown.whole().paths[0].bytes);
-        shown.put(fixtures::moving(20, 3));
+        shown.put(at(5));
         assert_eq!((shown.since_ns(), shown.now_ns()), (None, 5 * SECOND), "before the mark all is shown");
-        shown.put(fixtures::moving(60, 3));
+        shown.put(at(15));
         assert_eq!(shown.clock.since_ns, Some(10 * SECOND));
         shown.mark();
-        assert_eq!(shown.since_ns(), None);
-        assert!(shown.snapshot.paths[0].bytes > before);
+        assert_eq!((shown.since_ns(), bytes(&shown.snapshot)), (None, 1_500));
     }
 }

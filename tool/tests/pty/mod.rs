@@ -17,7 +17,7 @@ const HANG: Duration = Duration::from_secs(120);
 
 /// What the program asked the terminal to put on its clipboard, as sent.
 #[derive(Default)]
-pub struct Clipboard(pub Vec<u8>);
+pub(crate) struct Clipboard(pub(crate) Vec<u8>);
 
 impl vt100::Callbacks for Clipboard {
     fn copy_to_clipboard(&mut self, _: &mut vt100::Screen, _: &[u8], data: &[u8]) {
@@ -26,19 +26,19 @@ impl vt100::Callbacks for Clipboard {
 }
 
 /// The terminal and the program in it.
-pub struct Pty {
+pub(crate) struct Pty {
     master: File,
     slave: OwnedFd,
     emulator: vt100::Parser<Clipboard>,
     /// Everything the program has written.
-    pub written: usize,
+    pub(crate) written: usize,
     child: Child,
     before: Termios,
 }
 
 impl Pty {
     /// Starts a program in a terminal of this size, as the leader of a session of its own.
-    pub fn start(program: &[&str], columns: u16, rows: u16) -> Self {
+    pub(crate) fn start(program: &[&str], columns: u16, rows: u16) -> Self {
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         let pty = openpty(Some(&size), None).unwrap();
         let end = || Stdio::from(pty.slave.try_clone().unwrap());
@@ -49,6 +49,7 @@ impl Pty {
             .env("TERM", "xterm-256color")
             .env("LANG", "C.UTF-8")
             .env("PS1", "ready> ")
+            .env("RUST_BACKTRACE", "0")
             .env_remove("NO_COLOR")
             .env_remove("TMUX")
             .stdin(end())
@@ -61,19 +62,19 @@ impl Pty {
     }
 
     /// Types.
-    pub fn send(&mut self, keys: &[u8]) {
+    pub(crate) fn send(&mut self, keys: &[u8]) {
         self.master.write_all(keys).unwrap();
     }
 
     /// Makes the window another size.
-    pub fn resize(&mut self, columns: u16, rows: u16) {
+    pub(crate) fn resize(&mut self, columns: u16, rows: u16) {
         let size = rustix::termios::Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         rustix::termios::tcsetwinsize(&self.slave, size).unwrap();
         self.emulator.screen_mut().set_size(rows, columns);
     }
 
     /// Reads for at most so long; false when nothing came.
-    pub fn read(&mut self, at_most: Duration) -> bool {
+    pub(crate) fn read(&mut self, at_most: Duration) -> bool {
         let mut fds = [PollFd::new(self.master.as_fd(), PollFlags::POLLIN)];
         if poll(&mut fds, at_most.as_millis() as u16).unwrap() == 0 {
             return false;
@@ -86,7 +87,7 @@ impl Pty {
     }
 
     /// Reads until the screen is as wanted.
-    pub fn until(&mut self, what: &str, wanted: impl Fn(&vt100::Screen) -> bool) {
+    pub(crate) fn until(&mut self, what: &str, wanted: impl Fn(&vt100::Screen) -> bool) {
         let begin = Instant::now();
         while !wanted(self.emulator.screen()) {
             assert!(begin.elapsed() < HANG, "never seen: {what}; the screen:\n{}", self.text());
@@ -95,49 +96,49 @@ impl Pty {
     }
 
     /// Reads until this stands somewhere.
-    pub fn until_text(&mut self, text: &str) {
+    pub(crate) fn until_text(&mut self, text: &str) {
         self.until(text, |screen| screen.contents().contains(text));
     }
 
     /// Reads until this stands nowhere.
-    pub fn until_gone(&mut self, text: &str) {
+    pub(crate) fn until_gone(&mut self, text: &str) {
         self.until(&format!("{text} gone"), |screen| !screen.contents().contains(text));
     }
 
     /// Reads until the program has the terminal: the other screen, no cursor.
-    pub fn until_taken(&mut self) {
+    pub(crate) fn until_taken(&mut self) {
         self.until("the dashboard", |screen| {
-            screen.alternate_screen() && screen.hide_cursor() && screen.contents().contains("zcscope")
+            screen.alternate_screen() && screen.hide_cursor() && screen.contents().contains("zcs")
         });
     }
 
     /// Reads until it has given it back.
-    pub fn until_given_back(&mut self) {
+    pub(crate) fn until_given_back(&mut self) {
         self.until("the terminal given back", |screen| !screen.alternate_screen() && !screen.hide_cursor());
     }
 
     /// What is on the screen.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.emulator.screen().contents()
     }
 
     /// What was put on the clipboard last, as sent.
-    pub fn clipboard(&self) -> &[u8] {
+    pub(crate) fn clipboard(&self) -> &[u8] {
         &self.emulator.callbacks().0
     }
 
     /// The process in the terminal.
-    pub fn pid(&self) -> Pid {
+    pub(crate) fn pid(&self) -> Pid {
         Pid::from_raw(self.child.id() as i32)
     }
 
     /// Sends it a signal.
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill(self.pid(), signal).unwrap();
     }
 
     /// Waits for its end; then the terminal must be as it was before.
-    pub fn end(mut self) -> (ExitStatus, String) {
+    pub(crate) fn end(mut self) -> (ExitStatus, String) {
         let begin = Instant::now();
         let status = loop {
             self.read(Duration::from_millis(20));
