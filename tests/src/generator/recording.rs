@@ -74,7 +74,7 @@ fn killed(bench: &Bench) -> anyhow::Result<Verdict> {
     Ok(if wrong.is_empty() { Verdict::Ok } else { Verdict::Failed(wrong) })
 }
 
-/// A recording that finds no room: one sentence, and the command's own report all the same.
+/// A recording that cannot even begin: one sentence, and the command is not started.
 fn disk_full(bench: &Bench) -> anyhow::Result<Verdict> {
     let (netns, files) = (Netns::new()?, tempfile::tempdir()?);
     let live = files.path().join("live.json");
