@@ -74,7 +74,7 @@ impl Recorder {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let about = About {
             version: env!("CARGO_PKG_VERSION").into(),
-            id: getrandom::u64().unwrap_or_else(|_| unix.as_nanos() as u64),
+            id: getrandom::u64().unwrap_or(unix.as_nanos() as u64),
             part: 0,
             began_unix_ns: u64::try_from(unix.as_nanos()).unwrap_or(u64::MAX).saturating_sub(now_ns),
             interval_ns,
