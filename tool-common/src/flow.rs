@@ -246,7 +246,7 @@ pub struct SendEntry {
     pub queued_ns: u64,
     /// Time the application read it, ns; only kept when that was before the call returned.
     pub read_ns: u64,
-    /// Bytes accepted; valid once accepted.
+    /// Bytes accepted; before that, bytes asked for.
     pub bytes: u64,
     /// [`Path`] as a number.
     pub path: u64,
@@ -257,7 +257,7 @@ pub struct SendEntry {
     /// [`send_outcome`].
     pub outcome: u64,
     /// TCP sequence number behind its last byte (`write_seq` when the call returned), with [`SendEntry::HAS_SEQ`]
-    /// above it; 0 before.
+    /// above it; before that `write_seq` at its begin, with [`SendEntry::STARTED`].
     pub end_seq: u64,
     /// Process (thread group) that sent it: it keeps its end, whoever has the socket by then.
     pub owner: u64,
@@ -266,6 +266,17 @@ pub struct SendEntry {
 impl SendEntry {
     /// Marks `end_seq` as set.
     pub const HAS_SEQ: u64 = 1 << 32;
+    /// Marks it as the begin: the call has not returned.
+    pub const STARTED: u64 = 1 << 33;
+
+    /// Bytes accepted, when the kernel has let go of the send and `write_seq` is the socket's now. The kernel often does
+    /// so just before the call returns, and a call that was cut short then still stands with all it asked for.
+    #[inline(always)]
+    #[must_use]
+    pub const fn accepted_bytes(bytes: u64, end_seq: u64, write_seq: u32) -> u64 {
+        let so_far = write_seq.wrapping_sub(end_seq as u32) as u64;
+        if end_seq & Self::STARTED != 0 && so_far < bytes { so_far } else { bytes }
+    }
 
     /// What was wrong with what the application was told of this send.
     #[inline(always)]
@@ -474,5 +485,14 @@ mod tests {
         let wide = narrow.widen();
         assert_eq!((wide.count, wide.sum, wide.min()), (3, 9_000, Some(3_000)));
         assert_eq!(bucket_of(wide.max), bucket_of(100_000));
+    }
+
+    #[test]
+    fn a_send_that_was_cut_short_is_what_it_moved() {
+        let began = SendEntry::STARTED | 0xffff_ff00;
+        assert_eq!(SendEntry::accepted_bytes(65_536, began, 0xffff_ff00 + 200), 200);
+        assert_eq!(SendEntry::accepted_bytes(65_536, began, 65_160 - 256), 65_160, "sequence numbers wrap");
+        assert_eq!(SendEntry::accepted_bytes(65_536, began, 70_000), 65_536, "another thread sent more");
+        assert_eq!(SendEntry::accepted_bytes(376, SendEntry::HAS_SEQ | 5, 100_000), 376, "it has returned");
     }
 }

@@ -268,6 +268,7 @@ pub unsafe fn took_id<M: Mem>(state: &mut CallState, sk: *const u8, size: u64) {
         bytes: size,
         path: u64::from(state.path),
         owner: u64::from(socket::current_tgid()),
+        end_seq: u64::from(unsafe { Probe::read::<u32>(sk, conf!(off.tcp_write_seq)) }) | SendEntry::STARTED,
         ..SendEntry::default()
     };
     // An id recycled after an aborted send overwrites its dead record.

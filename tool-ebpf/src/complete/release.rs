@@ -3,7 +3,7 @@
 use core::ffi::c_void;
 
 use aya_ebpf::helpers::{bpf_ktime_get_ns, bpf_loop};
-use zcscope_common::{LatencyKind, SendKey, send_outcome, send_state};
+use zcscope_common::{LatencyKind, SendEntry, SendKey, send_outcome, send_state};
 
 use super::{
     MOST_SENDS, before_tracing,
@@ -15,8 +15,9 @@ use super::{
     wrong::{Wrong, compared},
 };
 use crate::{
+    config::conf,
     maps::{SENDS, UNITS, record_duration, record_socket},
-    mem::{address, fetch_add, swap, unknown},
+    mem::{Mem, Probe, address, fetch_add, swap, unknown},
     skb,
     socket::known,
 };
@@ -35,7 +36,8 @@ pub(super) struct Range {
     /// `snd_nxt` and `SendEntry::HAS_SEQ` when the connection has ended; 0 otherwise.
     pub(super) snd_nxt: u64,
     pub(super) lo: u32,
-    pub(super) pad: u32,
+    /// The socket's `write_seq`.
+    pub(super) write_seq: u32,
     /// Sends that were in flight, and their bytes.
     pub(super) sends: u64,
     pub(super) bytes: u64,
@@ -79,7 +81,7 @@ impl Range {
             outcome: zero,
             snd_nxt: zero,
             lo,
-            pad: 0,
+            write_seq: unknown(0) as u32,
             sends: zero,
             bytes: zero,
             finished: zero,
@@ -126,6 +128,7 @@ pub(super) extern "C" fn zcscope_release(sk: u64, uarg: u64, lo: u32, len: u32, 
     let mut sum = Range::new(sk, now, lo);
     (sum.socket, sum.first, sum.owner) = (entry.id, entry.first_send, u64::from(entry.tgid));
     unsafe {
+        sum.write_seq = Probe::read(sk as *const u8, conf!(off.tcp_write_seq));
         if needs_sum(uarg, copied) {
             bpf_loop(len, weigh as *mut c_void, (&raw mut sum).cast(), 0);
         }
@@ -154,7 +157,7 @@ extern "C" fn weigh(index: u32, range: *mut Range) -> i64 {
         unsafe {
             if (*send).done_ns == 0 {
                 range.sends += 1;
-                range.bytes += (*send).bytes;
+                range.bytes += SendEntry::accepted_bytes((*send).bytes, (*send).end_seq, range.write_seq);
             }
         }
     }
@@ -180,7 +183,8 @@ extern "C" fn release(index: u32, range: *mut Range) -> i64 {
         if swap(&raw mut (*send).done_ns, range.now) != 0 {
             return 0;
         }
-        let (start, path, bytes) = ((*send).start_ns, (*send).path, (*send).bytes);
+        let (start, path) = ((*send).start_ns, (*send).path);
+        let bytes = SendEntry::accepted_bytes((*send).bytes, (*send).end_seq, range.write_seq);
         let foreign = (*send).owner != range.owner;
         range.sends += 1;
         range.bytes += bytes;
@@ -221,7 +225,7 @@ extern "C" fn release(index: u32, range: *mut Range) -> i64 {
 /// Bytes of a send that lie behind `snd_nxt`: TCP never sent them.
 #[inline(always)]
 fn unsent(bytes: u64, end_seq: u64, snd_nxt: u64) -> u64 {
-    if end_seq == 0 || snd_nxt == 0 {
+    if end_seq & SendEntry::HAS_SEQ == 0 || snd_nxt == 0 {
         return 0;
     }
     let behind = (end_seq as u32).wrapping_sub(snd_nxt as u32);

@@ -10,6 +10,8 @@ mod fixtures;
 mod fixtures_timeline;
 pub mod keys;
 mod order;
+#[cfg(test)]
+mod picture;
 mod player;
 mod regions;
 mod run;

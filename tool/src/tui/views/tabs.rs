@@ -15,13 +15,13 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let short = all > usize::from(area.width);
     let mut spans = Vec::new();
     let mut x = area.x;
-    for i in 0..VIEWS.len() {
+    for (i, entry) in VIEWS.iter().enumerate() {
         let label = if short && i != chosen { format!("{}", i + 1) } else { label(i) };
         // Brackets as well: colour is never the only sign.
         let (open, close, style) = if i == chosen { ("[", "]", theme.title) } else { (" ", " ", theme.dim) };
         let tab = format!("{open}{label}{close}");
         let width = text::width(&tab) as u16;
-        scene.click(Rect { x, width, ..area }.intersection(area), Intent::Show(VIEWS[i].view));
+        scene.click(Rect { x, width, ..area }.intersection(area), Intent::Show(entry.view));
         x += width;
         spans.push(Span::styled(tab, style));
     }

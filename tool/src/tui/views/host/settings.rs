@@ -24,7 +24,8 @@ pub(super) fn settings(scene: Scene<'_>, width: usize) -> Section {
         let place = namespace(*inode, space, host.own_netns);
         match space.optmem_max {
             None => {
-                section.dim("optmem_max", &format!("{place}: {UNKNOWN}, of the whole machine on this kernel"))
+                section
+                    .dim("optmem_max", &format!("{place}: {UNKNOWN}, of the whole machine on this kernel"));
             }
             Some(max) => optmem(&mut section, &place, max),
         }

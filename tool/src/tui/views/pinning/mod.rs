@@ -193,7 +193,7 @@ pub(super) fn handle(app: &mut App, shown: &Shown, intent: Intent) -> bool {
             match state.focus {
                 Panel::Gauges => state.selected = fill::id_at(&shown.snapshot, state.by, row),
                 _ => {
-                    state.path = holding(&shown.snapshot).get(row).map(|figures| figures.path).or(state.path)
+                    state.path = holding(&shown.snapshot).get(row).map(|figures| figures.path).or(state.path);
                 }
             }
         }
