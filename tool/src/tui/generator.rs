@@ -150,7 +150,7 @@ pub struct LoadRun {
     pub enobufs: u64,
     /// What it may be called.
     pub verdict: LoadVerdict,
-    /// Both ends are on this host, where the kernel copies by design: the rate says nothing about zero-copy.
+    /// Both ends are on this host: no figure says what a network card would do.
     pub functional_only: bool,
     /// It was stopped before its time.
     pub stopped: bool,

@@ -112,6 +112,7 @@ fn draw_settings(scene: Scene<'_>, choice: &Choice, area: Rect, buf: &mut Buffer
     scene.rows(area, Panel::Settings as usize, first, Row::ALL.len());
     let line = Rect { y: area.y + (Row::Target as usize).saturating_sub(first) as u16, height: 1, ..area };
     if choice.is_written() && choice.host.is_open() && line.intersection(area) == line {
+        buf.set_stringn(line.x, line.y, " ".repeat(line.width.into()), line.width.into(), scene.theme.text);
         choice.host.draw("> target   ", scene.theme, line, buf);
     }
 }

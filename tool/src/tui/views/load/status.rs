@@ -94,7 +94,8 @@ fn done(scene: Scene<'_>, run: &LoadRun) -> String {
 
 /// What else must be known to read the figures.
 fn notes(run: &LoadRun) -> Vec<String> {
-    let functional = "FUNCTIONAL ONLY: both ends are on this host, where the kernel copies by design";
+    let functional =
+        "FUNCTIONAL ONLY: both ends are on this host; no figure here says what a network card would do";
     let functional = run.functional_only.then(|| functional.to_owned());
     let untraced = run.untraced.as_ref().map(|why| format!("the kernel was not watched: {why}"));
     functional.into_iter().chain(untraced).collect()
