@@ -14,6 +14,7 @@ pub mod replay;
 mod save;
 mod screen;
 mod screen_args;
+mod screen_load;
 pub mod selftest;
 pub mod sink;
 pub mod stat;

@@ -31,6 +31,12 @@ pub struct Placed {
 }
 
 impl PlaceArgs {
+    /// As with `--veth`.
+    #[must_use]
+    pub const fn of_veth() -> Self {
+        Self { cable: None, veth: true }
+    }
+
     /// Makes the place asked for and starts the sink there for a run of `longest` at most; `None` when none was asked
     /// for.
     ///

@@ -4,24 +4,27 @@ use std::path::Path;
 
 use super::live_recording::LiveRecording;
 use super::save;
+use super::screen_load::ScreenLoad;
 use crate::model::snapshot::Snapshot;
-use crate::tui::{Actions, Shown};
+use crate::tui::{Actions, Generator, Shown};
 
-/// Saves what is shown, and records what is live, into the working directory.
+/// Saves what is shown, and records what is live, into the working directory; starts loads beside what is live.
 pub(super) struct ScreenActions {
     /// `None` when what is shown is a recording already.
     recording: Option<LiveRecording>,
+    /// The same.
+    load: Option<ScreenLoad>,
 }
 
 impl ScreenActions {
     /// For a source that goes on.
     pub(super) fn live() -> Self {
-        Self { recording: Some(LiveRecording::default()) }
+        Self { recording: Some(LiveRecording::default()), load: Some(ScreenLoad::default()) }
     }
 
     /// For a recording.
     pub(super) const fn replay() -> Self {
-        Self { recording: None }
+        Self { recording: None, load: None }
     }
 }
 
@@ -47,5 +50,9 @@ impl Actions for ScreenActions {
 
     fn recording(&self) -> Option<String> {
         self.recording.as_ref()?.words()
+    }
+
+    fn generator(&mut self) -> Option<&mut dyn Generator> {
+        self.load.as_mut().map(|load| load as &mut dyn Generator)
     }
 }

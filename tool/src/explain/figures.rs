@@ -344,6 +344,39 @@ const ROWS: &[Row] = &[
         "out: it sends; in: it receives; + it does the other as well, and the figures are of what it does most",
         "",
     ),
+    ("size", &[], "bytes of one send, as they were asked for; K and M are powers of two", ""),
+    ("streams", &[], "connections of a load, one sending thread each", ""),
+    (
+        "target",
+        &[],
+        "where a load sends to: veth (two namespaces of its own), loopback, or a sink of yours",
+        "",
+    ),
+    (
+        "Gbit/s",
+        &[],
+        "acknowledged bits per ns, after the warm-up",
+        "from the first send to the last acknowledgement; with both ends on one host it says nothing about zero-copy",
+    ),
+    (
+        "CPU-s/GB",
+        &[],
+        "CPU seconds of the sending threads per GB (1e9 bytes) acknowledged",
+        "tracing included: that of the screen and that of the run itself",
+    ),
+    (
+        "run copied",
+        &["by"],
+        "copied part of the bytes of a run that asked for no copy, and whose word it is",
+        "kernel: seen by a trace of exactly this run; told: only by notifications, where it could not be traced",
+    ),
+    (
+        "verdict",
+        &[],
+        "zero-copied: at most 1 % of what asked for no copy was copied; COPIED: more; baseline: the path copies by \
+         design; unknown: nobody could tell",
+        "best: the fastest of its path among runs that are zero-copied and leave this host",
+    ),
     ("share", &[], "part of all bytes copied the same way: on the wire, for a clone, or on receive", ""),
 ];
 

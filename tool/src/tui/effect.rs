@@ -1,6 +1,7 @@
 //! What the screen's own state cannot do itself: it asks, the loop does it.
 
 use super::app::App;
+use super::generator::{Generator, LoadSettings};
 use super::shown::Shown;
 use crate::model::snapshot::Snapshot;
 
@@ -17,6 +18,10 @@ pub(super) enum Effect {
     Save,
     /// Begin or end a recording.
     Record,
+    /// Start a load.
+    StartLoad(LoadSettings),
+    /// End the load that runs.
+    StopLoad,
     /// Show this line for some seconds.
     Say(String),
     /// Draw everything anew.
@@ -86,6 +91,11 @@ pub trait Actions {
 
     /// What a running recording has written, in few words for the header; `None` when none runs.
     fn recording(&self) -> Option<String> {
+        None
+    }
+
+    /// The load generator; `None` where nothing can be started, as in a recording.
+    fn generator(&mut self) -> Option<&mut dyn Generator> {
         None
     }
 }

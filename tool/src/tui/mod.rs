@@ -8,6 +8,7 @@ mod effect;
 mod fixtures;
 #[cfg(test)]
 mod fixtures_timeline;
+mod generator;
 pub mod keys;
 mod order;
 #[cfg(test)]
@@ -38,6 +39,10 @@ use std::time::Duration;
 pub use app::{App, Intent, RateUnit};
 pub use clock::{Clock, Pace};
 pub use effect::{Actions, NoActions};
+pub use generator::{
+    Generator, LONGEST_LOAD, LoadCopied, LoadPath, LoadProgress, LoadRun, LoadSettings, LoadState,
+    LoadTarget, LoadTold, LoadVerdict,
+};
 pub use keys::{Chord, Keymap};
 pub use run::run;
 pub use settings::Settings;

@@ -70,7 +70,8 @@ impl<'a> Live<'a> {
             Source::Replay(replay) => (None, Player::replay(replay)?),
         };
         let screen = Screen::take().context("the terminal cannot be taken over")?;
-        let (app, now) = (App::with(options.settings.clone()), Instant::now());
+        let (mut app, now) = (App::with(options.settings.clone()), Instant::now());
+        app.states.load.offer(actions.generator().map(|generator| generator.paths()));
         let mut live = Self {
             feed,
             actions,
@@ -126,6 +127,7 @@ impl<'a> Live<'a> {
                 self.actions.observe(&snapshot);
                 self.player.offer(snapshot);
                 self.app.recording = self.actions.recording();
+                self.hear_load();
             }
             None => self.player.play(self.played.elapsed()),
         }
@@ -170,6 +172,17 @@ impl<'a> Live<'a> {
                 self.toast(done);
                 self.app.recording = self.actions.recording();
             }
+            Effect::StartLoad(settings) => {
+                if let Some(done) = self.actions.generator().map(|generator| generator.start(&settings)) {
+                    self.toast(done);
+                }
+                self.hear_load();
+            }
+            Effect::StopLoad => {
+                if let Some(generator) = self.actions.generator() {
+                    generator.stop();
+                }
+            }
             Effect::Say(text) => self.toast(Ok(text)),
             Effect::Redraw => self.retake()?,
             Effect::Suspend => self.suspend(Whom::Job)?,
@@ -179,6 +192,14 @@ impl<'a> Live<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Takes in how the load stands.
+    fn hear_load(&mut self) {
+        if let Some(state) = self.actions.generator().and_then(|generator| generator.poll()) {
+            self.app.states.load.hear(state);
+            self.changed = true;
+        }
     }
 
     fn copy(&mut self, what: &str, text: &str) -> anyhow::Result<()> {

@@ -62,7 +62,8 @@ const FILTERED: &[View] = &[View::Flows, View::Events];
 /// Views whose rows have a page of their own, or a detail.
 const OPENED: &[View] = &[View::Overview, View::Flows, View::Copies, View::Pinning, View::Events];
 /// Views of several panels.
-const PANELS: &[View] = &[View::Overview, View::Latency, View::Pinning, View::Receive, View::Host];
+const PANELS: &[View] =
+    &[View::Overview, View::Latency, View::Pinning, View::Receive, View::Load, View::Host];
 const GROUPED: &[View] = &[View::Flows, View::Pinning, View::Events];
 const TREE: &[View] = &[View::Flows];
 const STARTED: &[View] = &[View::Load];
@@ -104,7 +105,7 @@ pub const ACTIONS: &[Action] = &[
     within(SORTED, "reverse", Intent::Reverse, &["r"], "turn the order round"),
     within(GROUPED, "group", Intent::Group, &["g"], "next grouping of the rows; of events: next severity"),
     within(TREE, "tree", Intent::Tree, &["t"], "groups with their rows, or rows alone"),
-    within(STARTED, "toggle", Intent::Toggle, &["x"], "start the load, or stop it"),
+    within(STARTED, "toggle", Intent::Toggle, &["enter", "x"], "start the load, or stop it"),
 
     everywhere("freeze", Intent::Freeze, &["space", "p"], "hold the screen, counting goes on behind it; a replay: pause"),
     everywhere("back", Intent::Seek(-1), &["[", "shift-left"], "back in time by a column of the charts"),

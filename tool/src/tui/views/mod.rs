@@ -62,11 +62,6 @@ pub(super) struct Entry {
     pub(super) input: fn(&mut App) -> Option<&mut Input>,
 }
 
-/// What a view explains that does not say: nothing.
-fn topics(_app: &App, _shown: &Shown) -> Vec<String> {
-    Vec::new()
-}
-
 /// The line of a view that has none.
 fn input(_app: &mut App) -> Option<&mut Input> {
     None
@@ -94,7 +89,7 @@ macro_rules! views {
             question: $question,
             draw: $module::draw,
             handle: $module::handle,
-            topics: own_or_default!($module topics),
+            topics: $module::topics,
             input: own_or_default!($module input),
         }),*];
 
