@@ -52,14 +52,14 @@ impl LiveRecording {
         }
     }
 
-    /// What runs, for the header: `REC 01:05 1.20 MiB`.
+    /// What runs, for the header: `01:05 1.20 MiB`.
     pub(super) fn words(&self) -> Option<String> {
         let running = self.running.as_ref()?;
         if running.recorder.has_failed() {
-            return Some("REC FAILED".into());
+            return Some("FAILED".into());
         }
         let time = clock(self.now_ns.saturating_sub(running.began_ns));
-        Some(format!("REC {time} {}", bytes(running.recorder.written())))
+        Some(format!("{time} {}", bytes(running.recorder.written())))
     }
 }
 
@@ -103,7 +103,7 @@ mod tests {
         assert!(live.words().is_none());
         assert!(live.toggle(dir.path(), "now").unwrap().starts_with("recording into "));
         (101..104).for_each(|second| live.observe(&at(second)));
-        assert!(live.words().unwrap().starts_with("REC 00:03 "));
+        assert!(live.words().unwrap().starts_with("00:03 "));
         live.observe(&Snapshot { duration_ns: 103_250_000_000, ..Snapshot::default() });
         assert!(live.toggle(dir.path(), "now").unwrap().contains("frames of 2.25 s"));
         assert!(live.words().is_none());

@@ -122,6 +122,7 @@ fn tell(news: &News, state: LoadState) {
 }
 
 /// Both ends, as far as they are ours.
+#[allow(clippy::large_enum_variant, reason = "there is one of it")]
 enum Ends {
     Placed(Placed),
     Loopback(SinkChild),

@@ -28,6 +28,7 @@ pub(super) struct Player<'a> {
     cursor_ns: u64,
 }
 
+#[allow(clippy::large_enum_variant, reason = "there is one of it")]
 enum Tape<'a> {
     Live {
         past: Memory,

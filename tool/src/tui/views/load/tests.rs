@@ -95,7 +95,6 @@ fn states() -> [(&'static str, Vec<LoadState>); 5] {
 }
 
 #[test]
-#[ignore = "its pictures are not written yet"]
 fn every_state_at_all_sizes() {
     let shown = Shown::of(fixtures::healthy());
     for (name, states) in states() {
