@@ -57,8 +57,9 @@ impl Shown {
         }
         let (before, findings) = (std::mem::take(&mut self.snapshot), std::mem::take(&mut self.findings));
         self.put(snapshot);
-        let events = events::between(&before, &self.snapshot, &findings, &self.findings);
-        self.timeline.push(Point { events, ..Point::between(&before, &self.snapshot) });
+        let events = events::between(&before, self.whole(), &findings, &self.findings);
+        let point = Point { events, ..Point::between(&before, self.whole()) };
+        self.timeline.push(point);
     }
 
     /// The cursor, ns since tracing began: charts end here.
