@@ -65,7 +65,7 @@ impl Layout {
     fn side_by_side(area: Rect) -> Self {
         let top = (area.height / 3).clamp(14, 22);
         let middle = (area.height / 4).clamp(7, 16);
-        let [verdict, top, middle, flows] = rows(area, [5, top, middle, 0], 3);
+        let [verdict, top, middle, flows] = rows(area, [6, top, middle, 0], 3);
         let [throughput, ledger] = columns(top, [0, LEDGER], 0);
         let [findings, latency] = columns(middle, [0, LATENCY], 0);
         Self { verdict, throughput, ledger, findings, latency, flows, boxed: true, ..Self::default() }
@@ -79,7 +79,7 @@ impl Layout {
             _ => (5, 0),
         };
         let [verdict, top, findings, latency, flows] =
-            rows(area, [5, LEDGER_LINES + 3, 0, latency, flows], 2);
+            rows(area, [6, LEDGER_LINES + 3, 0, latency, flows], 2);
         let [throughput, ledger] = columns(top, [0, LEDGER], 0);
         Self { verdict, throughput, ledger, findings, latency, flows, boxed: true, ..Self::default() }
     }

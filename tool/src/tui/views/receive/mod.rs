@@ -61,7 +61,7 @@ fn unseen(snapshot: &Snapshot) -> impl Iterator<Item = (&str, &str)> {
 }
 
 /// Lines of the verdict.
-const VERDICT: u16 = 3;
+const VERDICT: u16 = 4;
 
 pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let verdict = verdict::verdict(scene.snapshot);
