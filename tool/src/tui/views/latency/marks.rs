@@ -95,11 +95,11 @@ mod tests {
 
     #[test]
     fn marks_share_a_line_or_are_cut() {
-        let marks = || ["one", "two", "three"].map(Line::from).to_vec();
+        let marks = || ["one", "two", "seven"].map(Line::from).to_vec();
         let text = |lines: Vec<Line<'_>>| lines.iter().map(ToString::to_string).collect::<Vec<_>>();
-        assert_eq!(text(side_by_side(marks(), 80, 2)), ["one   two   three"]);
-        assert_eq!(text(side_by_side(marks(), 9, 2)), ["one   two", "three"]);
-        assert_eq!(text(side_by_side(marks(), 4, 3)), ["one", "two", "thr…"]);
+        assert_eq!(text(side_by_side(marks(), 80, 2)), ["one   two   seven"]);
+        assert_eq!(text(side_by_side(marks(), 9, 2)), ["one   two", "seven"]);
+        assert_eq!(text(side_by_side(marks(), 4, 3)), ["one", "two", "sev…"]);
         assert_eq!(text(side_by_side(marks(), 4, 1)), ["one"]);
     }
 }
