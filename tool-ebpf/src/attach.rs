@@ -134,7 +134,10 @@ pub unsafe fn leave_skb(state: &mut CallState) {
     if state.skb != 0 && state.attached != 0 {
         let info = unsafe { skb::shinfo::<Probe>(state.skb as *const u8) } as u64;
         let frags = unsafe { skb::frags_at(info) };
-        record_number(SpreadKind::FragsPerSkb, state.path, u64::from(frags));
+        // A call that waited for room may find it acknowledged and its memory used again.
+        if frags < MAX_FRAGS {
+            record_number(SpreadKind::FragsPerSkb, state.path, u64::from(frags));
+        }
     }
     state.skb = 0;
 }
