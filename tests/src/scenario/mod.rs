@@ -133,6 +133,8 @@ const ONCE: &[&str] = &[
     "foreign_iperf3_parallel",
     "stat_exit_status",
     "stat_exit_status_signal",
+    "stat_fail_if",
+    "stat_fail_if_forms",
     "stat_nothing_sent",
     "misuse_not_root",
     "misuse_unwritable_report",
