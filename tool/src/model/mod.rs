@@ -7,7 +7,6 @@ mod files;
 mod gauges;
 mod groups;
 mod hash;
-mod history;
 mod known;
 mod ledger;
 mod places;

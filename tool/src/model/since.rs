@@ -15,8 +15,8 @@ use zcscope_common::{LatencyKind, Path};
 use super::distributions::{difference, percentiles};
 use super::sample::{BounceSample, FileReads, FileSample};
 use super::snapshot::{
-    Completions, CopyFigures, DeviceFigures, History, LatencyFigures, Ledger, Lost, PathFigures,
-    ProcessFigures, Snapshot, SocketFigures, WrongSends,
+    Completions, CopyFigures, DeviceFigures, LatencyFigures, Ledger, Lost, PathFigures, ProcessFigures,
+    Snapshot, SocketFigures, WrongSends,
 };
 use super::sparse::SparseHist;
 
@@ -47,7 +47,6 @@ impl Snapshot {
                 .as_ref()
                 .map(|now| bounces(now, mark.bounces.as_deref().unwrap_or_default())),
             active_ns: grown(&self.active_ns, &mark.active_ns),
-            history: history(&self.history, mark.duration_ns),
             latency,
             maps: self.maps.clone(),
             host: Arc::clone(&self.host),
@@ -335,19 +334,6 @@ fn bounces(now: &[BounceSample], mark: &[BounceSample]) -> Vec<BounceSample> {
     let mut since: Vec<_> = since.filter(|row| row.count > 0).collect();
     since.sort_by_key(|row| Reverse(row.bytes));
     since
-}
-
-/// The points after the mark.
-fn history(now: &History, mark_ns: u64) -> History {
-    let first = now.at_ns.partition_point(|at| *at <= mark_ns);
-    let kept = now.at_ns.len() - first;
-    // A path that began later has fewer points: they are the newest.
-    let newest = |points: &Vec<u64>| points[points.len().saturating_sub(kept)..].to_vec();
-    History {
-        at_ns: newest(&now.at_ns),
-        bytes_per_s: now.bytes_per_s.iter().map(|(path, points)| (*path, newest(points))).collect(),
-        copied_per_s: newest(&now.copied_per_s),
-    }
 }
 
 #[cfg(test)]

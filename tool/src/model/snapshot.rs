@@ -44,9 +44,6 @@ pub struct Snapshot {
     pub file_reads: Option<Vec<FileReads>>,
     /// Devices that copied into bounce buffers while they transmitted, most bytes first; `None` when it cannot be seen.
     pub bounces: Option<Vec<BounceSample>>,
-    /// Throughput per path over time.
-    #[serde(skip)]
-    pub history: History,
     /// Per path, the time in which bytes moved on it, ns: the sum of the intervals between samples that saw any.
     #[serde(with = "serial::per_path")]
     pub active_ns: BTreeMap<Path, u64>,
@@ -450,15 +447,4 @@ pub struct DeviceFigures {
     pub dev: String,
     /// Its ledger per path.
     pub paths: Vec<PathFigures>,
-}
-
-/// Throughput over time, oldest first.
-#[derive(Clone, Debug, Default)]
-pub struct History {
-    /// Nanoseconds since tracing began, one per point.
-    pub at_ns: Vec<u64>,
-    /// Bytes per second per path, as long as `at_ns`.
-    pub bytes_per_s: BTreeMap<Path, Vec<u64>>,
-    /// Copied bytes per second over all paths that send without a copy, as long as `at_ns`.
-    pub copied_per_s: Vec<u64>,
 }

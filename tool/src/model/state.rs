@@ -6,14 +6,13 @@ use std::sync::Arc;
 
 use zcscope_common::{FlowCounters, Gauges, Hist, LatencyKind, Path, Spread, SpreadKind};
 
-use super::account::{Account, View, rate};
+use super::account::{Account, View};
 use super::copies::{self, Kinds, Row};
 use super::distributions::{delayed_acks, percentiles, spread_figures};
 use super::files::Files;
 use super::gauges::{self, SocketGauges};
 use super::groups::Groups;
 use super::hash::ById;
-use super::history::Points;
 use super::known::Known;
 use super::ledger::{self, Sums};
 use super::places::{PlaceIds, Places};
@@ -52,8 +51,6 @@ pub struct Model {
     bounces: Vec<BounceSample>,
     places: Places,
     lost: Lost,
-    copied_bytes: u64,
-    points: Points,
     active_ns: BTreeMap<Path, u64>,
     maps: Vec<MapSample>,
 }
@@ -82,8 +79,6 @@ impl Model {
             bounces: Vec::new(),
             places: Places::default(),
             lost: Lost::default(),
-            copied_bytes: 0,
-            points: Points::default(),
             active_ns: BTreeMap::new(),
             maps: Vec::new(),
         }
@@ -132,7 +127,7 @@ impl Model {
         }
         self.lost = Lost { total: sample.lost.values().sum(), by_cause: sample.lost };
         self.forget_old();
-        self.add_point();
+        self.add_active();
     }
 
     /// `alive`: this is not the socket's last sample.
@@ -289,18 +284,10 @@ impl Model {
         View { known: &self.known, kinds: &self.kinds, tick: self.tick, interval_ns: self.interval_ns }
     }
 
-    fn add_point(&mut self) {
-        let copied = self
-            .total
-            .flows()
-            .filter(|(path, _)| !path.receives())
-            .filter_map(|(path, sums)| ledger::ledger(path, sums, &self.known)?.copied_bytes)
-            .sum::<u64>();
-        let copied_per_s = rate(copied.saturating_sub(self.copied_bytes), self.interval_ns);
-        self.copied_bytes = copied;
+    /// Adds the last interval to the time of every path that moved bytes in it.
+    fn add_active(&mut self) {
         let view =
             View { known: &self.known, kinds: &self.kinds, tick: self.tick, interval_ns: self.interval_ns };
-        self.points.push(self.at_ns, self.total.rates(&view), copied_per_s);
         for (path, _) in self.total.rates(&view).filter(|(_, bytes_per_s)| *bytes_per_s > 0) {
             *self.active_ns.entry(path).or_default() += self.interval_ns;
         }
@@ -342,7 +329,6 @@ impl Model {
             files: self.files.sent(&self.known),
             file_reads: self.files.read(&self.known),
             bounces: self.known.dma_bounce.then(|| self.bounces.clone()),
-            history: self.points.history(),
             active_ns: self.active_ns.clone(),
             maps: self.maps.clone(),
             latency: self.latencies(),

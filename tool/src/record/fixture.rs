@@ -6,14 +6,14 @@ use super::block::{Builder, Header};
 use super::start::{self, About};
 use crate::model::Model;
 use crate::model::sample::{LatencySample, Sample, SocketSample};
-use crate::model::snapshot::{History, Session, Snapshot};
+use crate::model::snapshot::{Session, Snapshot};
 use crate::timeline::Point;
 
 pub(super) const SECOND: u64 = 1_000_000_000;
 
-/// Everything in it but its history, which is not recorded.
+/// Everything in it.
 pub(super) fn text(snapshot: &Snapshot) -> String {
-    format!("{:?}", Snapshot { history: History::default(), ..snapshot.clone() })
+    format!("{snapshot:?}")
 }
 
 /// One snapshot a second: a socket that sends on two paths, one that idles, one that is gone after a while.

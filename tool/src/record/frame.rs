@@ -1,6 +1,6 @@
 //! A frame: one snapshot as bytes (MessagePack with the names of all fields, so that a reader skips what it does not
 //! know). Within a block a frame holds only what is new since the frame before: sockets that moved, the session and
-//! the facts of the host when they changed. The snapshot's throughput history is left out: points tell it.
+//! the facts of the host when they changed.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,6 +1,5 @@
 //! Snapshots put together by hand: for the tests of the screen, and for the example that shows it moving.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -8,8 +7,8 @@ use zcscope_common::{Disagreement, Path, Reason};
 
 use crate::model::sample::CopyKind;
 use crate::model::snapshot::{
-    Completions, CopyFigures, GaugeFigures, History, InFlight, Ledger, Lost, Missing, PathFigures,
-    Percentiles, Place, Session, Snapshot, SocketFigures, WrongSends,
+    Completions, CopyFigures, GaugeFigures, InFlight, Ledger, Lost, Missing, PathFigures, Percentiles, Place,
+    Session, Snapshot, SocketFigures, WrongSends,
 };
 
 const MIB: u64 = 1 << 20;
@@ -190,30 +189,6 @@ fn wave(at: u64, period: u64, phase: u64) -> f64 {
     0.5 + 0.5 * (turn * std::f64::consts::TAU).sin()
 }
 
-/// Points around the paths' current rates, ending at point `end`.
-fn history(paths: &[PathFigures], copied_share: f64, end: u64) -> History {
-    let points = 240.min(end + 1);
-    let range = || end + 1 - points..=end;
-    let at = |rate: u64, i: u64, n: usize| {
-        (rate as f64 * (0.55 + 0.45 * wave(i, 37 + 11 * n as u64, 13 * n as u64))) as u64
-    };
-    let bytes_per_s: BTreeMap<Path, Vec<u64>> = paths
-        .iter()
-        .enumerate()
-        .map(|(n, p)| (p.path, range().map(|i| at(p.bytes_per_s, i, n)).collect()))
-        .collect();
-    let requested = |i: usize| {
-        bytes_per_s.iter().filter(|(p, _)| p.wants_zerocopy()).map(|(_, points)| points[i]).sum::<u64>()
-    };
-    History {
-        at_ns: range().map(|i| i * SECOND / 4).collect(),
-        copied_per_s: (0..points as usize)
-            .map(|i| (requested(i) as f64 * copied_share * wave(i as u64, 53, 0)) as u64)
-            .collect(),
-        bytes_per_s,
-    }
-}
-
 /// A busy run where nearly everything is truly zero-copied.
 pub(super) fn healthy() -> Snapshot {
     let mut zc = zerocopy_path(Path::MsgZerocopy, 118 * GIB, 1_540_000_000, 3 * MIB, 48 * MIB);
@@ -241,7 +216,6 @@ pub(super) fn healthy() -> Snapshot {
         session: session("fentry"),
         duration_ns: 754 * SECOND,
         interval_ns: SECOND / 4,
-        history: history(&paths, 0.0, 3016),
         paths,
         sockets,
         ..Snapshot::default()
@@ -331,7 +305,6 @@ pub(super) fn copied() -> Snapshot {
             total: 1_234,
             by_cause: [("flows_full".into(), 1_200), ("ring_full".into(), 34)].into(),
         },
-        history: history(&paths, 0.8, 380),
         paths,
         sockets,
         ..Snapshot::default()
@@ -398,7 +371,6 @@ pub(super) fn moving(tick: u64, n: u64) -> Snapshot {
     snapshot.duration_ns = tick * SECOND / 4;
     let breathe =
         |rate: &mut u64, n: u64| *rate = (*rate as f64 * (0.6 + 0.4 * wave(tick, 40 + n, n))) as u64;
-    snapshot.history = history(&snapshot.paths, 0.8, tick);
     snapshot.sockets.extend(many(n).sockets.into_iter().map(|mut s| {
         Arc::make_mut(&mut s).id += 100;
         s

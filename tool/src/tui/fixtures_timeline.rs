@@ -74,7 +74,6 @@ impl Film {
         let second = self.tick / TICKS;
         let mut snapshot = fixtures::healthy();
         snapshot.duration_ns = self.tick * SECOND / TICKS;
-        snapshot.history = fixtures::moving(self.tick, 0).history;
         snapshot.paths.retain(|path| path.path != Path::UringSendZcFixed || second >= 10);
         for path in &mut snapshot.paths {
             self.advance(path, second);

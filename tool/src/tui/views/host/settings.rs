@@ -68,8 +68,11 @@ pub(super) fn connections(scene: Scene<'_>, width: usize) -> Section {
         section.dim(UNKNOWN, "read a few seconds after the first connection has sent");
     }
     let uring = scene.snapshot.session.sources.get("uring_completion");
-    let uring = uring.map_or("not watched: its tracepoints are missing", String::as_str);
-    section.put("io_uring", uring);
+    let uring = uring.map_or_else(
+        || "notifications not seen: its tracepoints are missing".to_owned(),
+        |source| format!("notifications seen by {source}"),
+    );
+    section.put("io_uring", &uring);
     section
 }
 
