@@ -10,7 +10,7 @@ use zcscope_common::{Disagreement, Hist, LatencyKind, Path, Reason};
 
 use crate::host::facts::HostFacts;
 
-use super::sample::{BounceSample, CopyKind, FileReads, FileSample, MapSample};
+use super::sample::{BounceSample, CopyKind, FileReads, FileSample, MapSample, ProgramSample};
 use super::serial;
 use super::sparse::SparseHist;
 
@@ -49,11 +49,22 @@ pub struct Snapshot {
     pub active_ns: BTreeMap<Path, u64>,
     /// Durations of all traffic since tracing began, per path and kind, only those known and not empty.
     pub latency: Vec<LatencyFigures>,
+    /// What the kernel programs took, most time first; `None` unless it is measured (`--kernel-stats`).
+    pub programs: Option<Vec<ProgramSample>>,
     /// How full the source's tables are, as last told.
     pub maps: Vec<MapSample>,
     /// Facts of the host, as last read: filled in by whoever shows the snapshot, empty from the model.
     #[serde(skip)]
     pub host: Arc<HostFacts>,
+}
+
+impl Snapshot {
+    /// Time in kernel programs per call that sent or received, ns; `None` unless it is measured and there were calls.
+    #[must_use]
+    pub fn program_ns_per_call(&self) -> Option<u64> {
+        let run_ns: u64 = self.programs.as_ref()?.iter().map(|program| program.run_ns).sum();
+        run_ns.checked_div(self.paths.iter().map(|path| path.calls).sum())
+    }
 }
 
 /// One histogram of durations.

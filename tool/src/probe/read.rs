@@ -198,6 +198,7 @@ impl Reader {
             bounces: self.bounces.read()?,
             names,
             maps: Vec::new(),
+            programs: None,
             lost: self.lost()?,
         })
     }
