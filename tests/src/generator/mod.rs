@@ -11,6 +11,7 @@ pub(crate) mod selftest;
 pub(crate) mod sink;
 pub(crate) mod verified;
 pub(crate) mod virtio;
+pub(crate) mod weight;
 
 use std::process::Command;
 use std::time::Duration;
@@ -51,6 +52,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Procedure> {
         doctor::ALL,
         limits::ALL,
         virtio::ALL,
+        weight::ALL,
         selftest::ALL,
     ]
     .into_iter()
@@ -59,7 +61,8 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Procedure> {
 
 /// Those that need what only guests have (network cards, kernel TLS), or show that another kernel counts the same. The
 /// others test our own program more than the kernel: one kernel is enough, and guests are slow.
-const IN_GUESTS: [&str; 16] = [
+const IN_GUESTS: [&str; 17] = [
+    "verified_instructions",
     "selftest",
     "load_cable_virtio",
     "load_interface_virtio",

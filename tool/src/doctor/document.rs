@@ -73,6 +73,21 @@ pub struct Tracing {
     pub map_bytes: Option<u64>,
     /// Each map, most bytes first.
     pub maps: Vec<MapMemory>,
+    /// The kernel programs that were loaded.
+    #[serde(default)]
+    pub programs: Vec<LoadedProgram>,
+}
+
+/// A kernel program that was loaded.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoadedProgram {
+    /// Its name.
+    pub program: String,
+    /// Instructions the verifier walked before it accepted it; absent where the kernel (before 5.16) does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified_instructions: Option<u64>,
+    /// Its machine code, bytes.
+    pub machine_bytes: u64,
 }
 
 /// One fact zcscope can know, or not.

@@ -15,7 +15,8 @@ use super::{Backend, Options, Refusal, pipes};
 use crate::model::snapshot::Missing;
 
 /// The kernel programs, built by `cargo xtask ebpf`.
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/zcscope.bpf.o"));
+pub(super) static OBJECT: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/zcscope.bpf.o"));
 
 /// Threads that load programs; more gain little, because a few programs are most of the work.
 const MOST_LOADERS: usize = 4;

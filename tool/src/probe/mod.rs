@@ -24,6 +24,8 @@ mod shares;
 mod skipped;
 mod sweep;
 mod totals;
+#[cfg(test)]
+mod weight_tests;
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! What zcscope can know here, found out by loading and attaching everything, and detaching it again.
 
-use crate::doctor::document::{Fact, MapMemory, Refusal, Tracing};
-use crate::probe::{Backend, Filter, Options, Probe};
+use crate::doctor::document::{Fact, LoadedProgram, MapMemory, Refusal, Tracing};
+use crate::probe::{Backend, Filter, Options, Probe, Program};
 
 /// Loads and attaches everything, with nothing to trace, and lets go of it.
 pub(super) fn try_all(backend: Backend) -> Tracing {
@@ -44,5 +44,14 @@ pub(super) fn of(probe: &Probe) -> Tracing {
         facts: known.chain(missing).collect(),
         map_bytes: Some(maps.iter().map(|map| map.bytes).sum()),
         maps,
+        programs: probe.programs().into_iter().map(program).collect(),
+    }
+}
+
+fn program(loaded: Program) -> LoadedProgram {
+    LoadedProgram {
+        program: loaded.name,
+        verified_instructions: loaded.verified.map(u64::from),
+        machine_bytes: loaded.machine_bytes.into(),
     }
 }
