@@ -1,0 +1,175 @@
+//! Many sockets, short connections or processes for `cargo xtask bench`: both ends of every connection in one thread,
+//! on the loopback device, so that the cost of a send can be told apart from everything else. Always ends by itself.
+//!
+//! `many hold SOCKETS SECONDS PAUSE_US SIZE [unread]`: opens the connections, sends once on each, prints `ready`; then
+//! sends on one after the other with this pause (0: none; a pause longer than the time: never again).
+//! `many churn CONNECTIONS SIZE`: connections one after the other, one send each.
+//! `many processes PROCESSES SECONDS PAUSE_US SIZE`: as many processes that hold one socket each.
+//! Each prints one line of JSON at the end: sends, their bytes, CPU time of the process.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use nix::sys::resource::{Resource, UsageWho, getrusage, setrlimit};
+use serde_json::json;
+
+/// Connections to one address: its ports do not suffice for all.
+const PER_ADDRESS: u64 = 20_000;
+/// Beyond the time asked for, before SIGALRM ends it.
+const PATIENCE_S: u32 = 60;
+/// One end of each connection, the other, and what a process has besides.
+const OPEN_FILES: u64 = 32;
+
+/// Both ends of a connection.
+struct Pair {
+    from: TcpStream,
+    to: TcpStream,
+}
+
+/// How to send.
+#[derive(Clone, Copy)]
+struct Pace {
+    time: Duration,
+    pause: Duration,
+    size: usize,
+    reads: bool,
+}
+
+fn main() -> anyhow::Result<()> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let number = |n: usize| -> anyhow::Result<u64> {
+        let word = words.get(n).with_context(|| format!("argument {n} is missing"))?;
+        word.parse().with_context(|| format!("{word} is no number"))
+    };
+    let pace = || -> anyhow::Result<Pace> {
+        Ok(Pace {
+            time: Duration::from_secs(number(2)?),
+            pause: Duration::from_micros(number(3)?),
+            size: usize::try_from(number(4)?)?,
+            reads: words.get(5).is_none_or(|word| word != "unread"),
+        })
+    };
+    match words.first().map(String::as_str) {
+        Some("hold") => hold(number(1)?, pace()?),
+        Some("churn") => churn(number(1)?, usize::try_from(number(2)?)?),
+        Some("processes") => processes(number(1)?, pace()?, &words),
+        _ => bail!("hold, churn or processes; see the first lines of examples/many.rs"),
+    }
+}
+
+fn hold(sockets: u64, pace: Pace) -> anyhow::Result<()> {
+    limit(pace.time);
+    let files = 2 * sockets + OPEN_FILES;
+    setrlimit(Resource::RLIMIT_NOFILE, files, files).context("raising the limit on open files")?;
+    let mut buffer = vec![7; pace.size];
+    let mut pairs = Vec::new();
+    let mut listener = listen(0)?;
+    for n in 0..sockets {
+        if n % PER_ADDRESS == 0 {
+            listener = listen(n / PER_ADDRESS)?;
+        }
+        let mut pair = connect(&listener)?;
+        pair.exchange(&mut buffer, pace.reads)?;
+        pairs.push(pair);
+    }
+    println!("ready");
+    let (start, cpu) = (Instant::now(), cpu_ns()?);
+    let mut sends = 0_u64;
+    'all: while pace.pause < pace.time {
+        for pair in &mut pairs {
+            if sends % 64 == 0 && start.elapsed() > pace.time {
+                break 'all;
+            }
+            pair.exchange(&mut buffer, pace.reads)?;
+            sends += 1;
+            // Due by the clock, so that a late wake-up does not make the rate lower.
+            let due = pace.pause * u32::try_from(sends).unwrap_or(u32::MAX);
+            if let Some(rest) = due.checked_sub(start.elapsed()).filter(|rest| *rest > GRAIN) {
+                std::thread::sleep(rest.min(pace.time));
+            }
+        }
+    }
+    std::thread::sleep(pace.time.saturating_sub(start.elapsed()));
+    report(sends, pace.size, cpu_ns()? - cpu);
+    Ok(())
+}
+
+/// Shorter pauses are gathered: a sleep has a price of its own.
+const GRAIN: Duration = Duration::from_millis(5);
+
+fn churn(connections: u64, size: usize) -> anyhow::Result<()> {
+    limit(Duration::from_secs(60));
+    let cpu = cpu_ns()?;
+    let mut buffer = vec![7; size];
+    let mut listener = listen(0)?;
+    println!("ready");
+    for n in 0..connections {
+        if n % PER_ADDRESS == 0 {
+            listener = listen(n / PER_ADDRESS)?;
+        }
+        connect(&listener)?.exchange(&mut buffer, true)?;
+    }
+    report(connections, size, cpu_ns()? - cpu);
+    Ok(())
+}
+
+fn processes(count: u64, pace: Pace, words: &[String]) -> anyhow::Result<()> {
+    limit(pace.time);
+    let mut children = Vec::new();
+    for _ in 0..count {
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL"]).arg(std::env::current_exe()?).args(["hold", "1"]);
+        children.push(command.args(words.get(2..).unwrap_or_default()).stdout(Stdio::piped()).spawn()?);
+    }
+    println!("ready");
+    let mut sends = 0;
+    for child in children {
+        let output = child.wait_with_output()?;
+        ensure!(output.status.success(), "a process failed ({})", output.status);
+        let text = String::from_utf8_lossy(&output.stdout);
+        let last: serde_json::Value = serde_json::from_str(text.lines().last().unwrap_or_default())?;
+        sends += last["sends"].as_u64().context("a process reported no sends")?;
+    }
+    let children = getrusage(UsageWho::RUSAGE_CHILDREN)?;
+    report(sends, pace.size, nanoseconds(children));
+    Ok(())
+}
+
+/// SIGALRM ends the process if nothing else does.
+fn limit(time: Duration) {
+    nix::unistd::alarm::set(u32::try_from(time.as_secs()).unwrap_or(600).min(600) + PATIENCE_S);
+}
+
+fn listen(address: u64) -> anyhow::Result<TcpListener> {
+    let address = Ipv4Addr::new(127, 0, 0, u8::try_from(address + 2)?);
+    TcpListener::bind(SocketAddrV4::new(address, 0)).context("listening on the loopback device")
+}
+
+fn connect(listener: &TcpListener) -> anyhow::Result<Pair> {
+    let from = TcpStream::connect(listener.local_addr()?).context("connecting on the loopback device")?;
+    Ok(Pair { from, to: listener.accept()?.0 })
+}
+
+impl Pair {
+    /// One send, and what it sent received.
+    fn exchange(&mut self, buffer: &mut [u8], reads: bool) -> std::io::Result<()> {
+        self.from.write_all(buffer)?;
+        if reads { self.to.read_exact(buffer) } else { Ok(()) }
+    }
+}
+
+fn cpu_ns() -> anyhow::Result<u64> {
+    Ok(nanoseconds(getrusage(UsageWho::RUSAGE_SELF)?))
+}
+
+fn nanoseconds(usage: nix::sys::resource::Usage) -> u64 {
+    let one = |time: nix::sys::time::TimeVal| time.tv_sec() as u64 * 1_000_000_000 + time.tv_usec() as u64 * 1_000;
+    one(usage.user_time()) + one(usage.system_time())
+}
+
+fn report(sends: u64, size: usize, cpu_ns: u64) {
+    println!("{}", json!({"sends": sends, "bytes": sends * size as u64, "cpu_ns": cpu_ns}));
+}
