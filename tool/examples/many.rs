@@ -4,16 +4,16 @@
 //! `many hold SOCKETS SECONDS PAUSE_US SIZE [unread]`: opens the connections, sends once on each, prints `ready`; then
 //! sends on one after the other with this pause (0: none; a pause longer than the time: never again).
 //! `many churn CONNECTIONS SIZE`: connections one after the other, one send each.
-//! `many processes PROCESSES SECONDS PAUSE_US SIZE`: as many processes that hold one socket each.
-//! Each prints one line of JSON at the end: sends, their bytes, CPU time of the process.
+//! `many processes PROCESSES SOCKETS SECONDS PAUSE_US SIZE [unread]`: as many processes that hold as many sockets each.
+//! Each prints one line of JSON at the end: sends, their bytes, the CPU time they took.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use nix::sys::resource::{Resource, UsageWho, getrusage, setrlimit};
+use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
 use serde_json::json;
 
 /// Connections to one address: its ports do not suffice for all.
@@ -44,26 +44,27 @@ fn main() -> anyhow::Result<()> {
         let word = words.get(n).with_context(|| format!("argument {n} is missing"))?;
         word.parse().with_context(|| format!("{word} is no number"))
     };
-    let pace = || -> anyhow::Result<Pace> {
+    let pace = |from: usize| -> anyhow::Result<Pace> {
         Ok(Pace {
-            time: Duration::from_secs(number(2)?),
-            pause: Duration::from_micros(number(3)?),
-            size: usize::try_from(number(4)?)?,
-            reads: words.get(5).is_none_or(|word| word != "unread"),
+            time: Duration::from_secs(number(from)?),
+            pause: Duration::from_micros(number(from + 1)?),
+            size: usize::try_from(number(from + 2)?)?,
+            reads: words.get(from + 3).is_none_or(|word| word != "unread"),
         })
     };
     match words.first().map(String::as_str) {
-        Some("hold") => hold(number(1)?, pace()?),
+        Some("hold") => hold(number(1)?, pace(2)?),
         Some("churn") => churn(number(1)?, usize::try_from(number(2)?)?),
-        Some("processes") => processes(number(1)?, pace()?, &words),
+        Some("processes") => processes(number(1)?, pace(3)?, &words),
         _ => bail!("hold, churn or processes; see the first lines of examples/many.rs"),
     }
 }
 
 fn hold(sockets: u64, pace: Pace) -> anyhow::Result<()> {
     limit(pace.time);
-    let files = 2 * sockets + OPEN_FILES;
-    setrlimit(Resource::RLIMIT_NOFILE, files, files).context("raising the limit on open files")?;
+    let (files, (_, most)) = (2 * sockets + OPEN_FILES, getrlimit(Resource::RLIMIT_NOFILE)?);
+    setrlimit(Resource::RLIMIT_NOFILE, files, files.max(most))
+        .with_context(|| format!("{files} open files are needed, {most} allowed (ulimit -Hn): use more processes"))?;
     let mut buffer = vec![7; pace.size];
     let mut pairs = Vec::new();
     let mut listener = listen(0)?;
@@ -121,20 +122,26 @@ fn processes(count: u64, pace: Pace, words: &[String]) -> anyhow::Result<()> {
     let mut children = Vec::new();
     for _ in 0..count {
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL"]).arg(std::env::current_exe()?).args(["hold", "1"]);
-        children.push(command.args(words.get(2..).unwrap_or_default()).stdout(Stdio::piped()).spawn()?);
+        command.args(["--pdeathsig", "KILL"]).arg(std::env::current_exe()?).arg("hold");
+        let mut child = command.args(words.get(2..).unwrap_or_default()).stdout(Stdio::piped()).spawn()?;
+        let output = BufReader::new(child.stdout.take().context("no pipe")?);
+        children.push((child, output));
+    }
+    let mut line = String::new();
+    for (_, output) in &mut children {
+        output.read_line(&mut line)?;
     }
     println!("ready");
-    let mut sends = 0;
-    for child in children {
-        let output = child.wait_with_output()?;
-        ensure!(output.status.success(), "a process failed ({})", output.status);
-        let text = String::from_utf8_lossy(&output.stdout);
-        let last: serde_json::Value = serde_json::from_str(text.lines().last().unwrap_or_default())?;
-        sends += last["sends"].as_u64().context("a process reported no sends")?;
+    let (mut sends, mut cpu_ns) = (0, 0);
+    for (mut child, mut output) in children {
+        line.clear();
+        output.read_line(&mut line)?;
+        ensure!(child.wait()?.success(), "a process failed");
+        let last: serde_json::Value = serde_json::from_str(&line)?;
+        let figure = |name: &str| last[name].as_u64().with_context(|| format!("a process reported no {name}"));
+        (sends, cpu_ns) = (sends + figure("sends")?, cpu_ns + figure("cpu_ns")?);
     }
-    let children = getrusage(UsageWho::RUSAGE_CHILDREN)?;
-    report(sends, pace.size, nanoseconds(children));
+    report(sends, pace.size, cpu_ns);
     Ok(())
 }
 
@@ -162,12 +169,9 @@ impl Pair {
 }
 
 fn cpu_ns() -> anyhow::Result<u64> {
-    Ok(nanoseconds(getrusage(UsageWho::RUSAGE_SELF)?))
-}
-
-fn nanoseconds(usage: nix::sys::resource::Usage) -> u64 {
-    let one = |time: nix::sys::time::TimeVal| time.tv_sec() as u64 * 1_000_000_000 + time.tv_usec() as u64 * 1_000;
-    one(usage.user_time()) + one(usage.system_time())
+    let usage = getrusage(UsageWho::RUSAGE_SELF)?;
+    let ns = |time: nix::sys::time::TimeVal| time.tv_sec() as u64 * 1_000_000_000 + time.tv_usec() as u64 * 1_000;
+    Ok(ns(usage.user_time()) + ns(usage.system_time()))
 }
 
 fn report(sends: u64, size: usize, cpu_ns: u64) {
