@@ -63,8 +63,9 @@ fn main() -> anyhow::Result<()> {
 fn hold(sockets: u64, pace: Pace) -> anyhow::Result<()> {
     limit(pace.time);
     let (files, (_, most)) = (2 * sockets + OPEN_FILES, getrlimit(Resource::RLIMIT_NOFILE)?);
-    setrlimit(Resource::RLIMIT_NOFILE, files, files.max(most))
-        .with_context(|| format!("{files} open files are needed, {most} allowed (ulimit -Hn): use more processes"))?;
+    setrlimit(Resource::RLIMIT_NOFILE, files, files.max(most)).with_context(|| {
+        format!("{files} open files are needed, {most} allowed (ulimit -Hn): use more processes")
+    })?;
     let mut buffer = vec![7; pace.size];
     let mut pairs = Vec::new();
     let mut listener = listen(0)?;
@@ -138,7 +139,8 @@ fn processes(count: u64, pace: Pace, words: &[String]) -> anyhow::Result<()> {
         output.read_line(&mut line)?;
         ensure!(child.wait()?.success(), "a process failed");
         let last: serde_json::Value = serde_json::from_str(&line)?;
-        let figure = |name: &str| last[name].as_u64().with_context(|| format!("a process reported no {name}"));
+        let figure =
+            |name: &str| last[name].as_u64().with_context(|| format!("a process reported no {name}"));
         (sends, cpu_ns) = (sends + figure("sends")?, cpu_ns + figure("cpu_ns")?);
     }
     report(sends, pace.size, cpu_ns);
@@ -170,7 +172,8 @@ impl Pair {
 
 fn cpu_ns() -> anyhow::Result<u64> {
     let usage = getrusage(UsageWho::RUSAGE_SELF)?;
-    let ns = |time: nix::sys::time::TimeVal| time.tv_sec() as u64 * 1_000_000_000 + time.tv_usec() as u64 * 1_000;
+    let ns =
+        |time: nix::sys::time::TimeVal| time.tv_sec() as u64 * 1_000_000_000 + time.tv_usec() as u64 * 1_000;
     Ok(ns(usage.user_time()) + ns(usage.system_time()))
 }
 

@@ -11,8 +11,11 @@ use crate::tools::Program;
 use crate::{sh, tools};
 
 /// What all benchmarks need besides their own.
-const BASE: [Program; 3] =
-    [tools::program("ip", "iproute2"), tools::program("unshare", "util-linux"), tools::program("setpriv", "util-linux")];
+const BASE: [Program; 3] = [
+    tools::program("ip", "iproute2"),
+    tools::program("unshare", "util-linux"),
+    tools::program("setpriv", "util-linux"),
+];
 
 /// Options of every benchmark.
 #[derive(Clone, Debug, clap::Args)]
@@ -60,7 +63,11 @@ impl Common {
     }
 
     /// The arena, where we are in it; outside, enters one and hands back how it ended.
-    pub(super) fn enter(&self, programs: &[Program], rounds: [u32; 2]) -> Result<std::result::Result<Arena, u8>> {
+    pub(super) fn enter(
+        &self,
+        programs: &[Program],
+        rounds: [u32; 2],
+    ) -> Result<std::result::Result<Arena, u8>> {
         if !self.inside {
             return self.run_inside(programs).map(Err);
         }
@@ -112,7 +119,10 @@ impl Arena {
         let dir = self.zcscope.parent().unwrap_or(Path::new("."));
         let path = dir.join("examples").join(name);
         if !path.is_file() {
-            bail!("there is no {}; build it with cargo build --release -p zcscope --examples", path.display());
+            bail!(
+                "there is no {}; build it with cargo build --release -p zcscope --examples",
+                path.display()
+            );
         }
         Ok(path)
     }

@@ -18,7 +18,8 @@ const WATCHED: Duration = Duration::from_secs(1);
 fn used(before: &str, after: &str) -> Option<f64> {
     let times = |text: &str| -> Option<[f64; 2]> {
         let line = text.lines().next()?.strip_prefix("cpu ")?;
-        let fields: Vec<f64> = line.split_ascii_whitespace().take(8).filter_map(|field| field.parse().ok()).collect();
+        let fields: Vec<f64> =
+            line.split_ascii_whitespace().take(8).filter_map(|field| field.parse().ok()).collect();
         // Idle, and idle while input is awaited.
         let idle: f64 = fields.iter().skip(3).take(2).sum();
         Some([fields.iter().sum(), idle])
@@ -74,11 +75,7 @@ impl Machine {
     /// One line.
     pub(super) fn text(&self) -> String {
         let virtual_machine = if self.virtual_machine { ", virtual machine" } else { "" };
-        let busy = if self.in_use > BUSY {
-            ": BUSY, repeat this on a quiet machine"
-        } else {
-            ""
-        };
+        let busy = if self.in_use > BUSY { ": BUSY, repeat this on a quiet machine" } else { "" };
         format!(
             "{}, {} CPUs{virtual_machine}; Linux {}; {}; other work used {:.0} % of the CPUs before{busy}",
             self.processor,

@@ -48,7 +48,12 @@ impl Background {
     }
 
     /// Waits until a condition holds; an error when the process ends before, or after this time.
-    pub(super) fn wait_until(&mut self, what: &str, limit: Duration, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
+    pub(super) fn wait_until(
+        &mut self,
+        what: &str,
+        limit: Duration,
+        mut holds: impl FnMut() -> Result<bool>,
+    ) -> Result<()> {
         let start = Instant::now();
         while !holds()? {
             if let Some(status) = self.child.try_wait()? {
@@ -131,7 +136,8 @@ impl Usage {
     /// Of a living process.
     pub(super) fn of(id: u32) -> Result<Self> {
         let read = |file: &str| {
-            std::fs::read_to_string(format!("/proc/{id}/{file}")).with_context(|| format!("process {id} has ended"))
+            std::fs::read_to_string(format!("/proc/{id}/{file}"))
+                .with_context(|| format!("process {id} has ended"))
         };
         let ticks = sysconf(SysconfVar::CLK_TCK)?.unwrap_or(100) as f64;
         Self::parse(&read("stat")?, &read("status")?, ticks).context("/proc/PID/stat is not as expected")

@@ -130,13 +130,19 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         for ((name, crowd), watched) in SITUATIONS.iter().zip(&mut watched) {
             for top in [round % 2 == 0, round % 2 == 1] {
                 let seen = watch(&arena, *crowd, top, time)?;
-                eprintln!("{name}: {} {:.1} %, {:.0} MiB", ["stat", "top"][usize::from(top)], seen.percent, seen.rss_mib);
+                eprintln!(
+                    "{name}: {} {:.1} %, {:.0} MiB",
+                    ["stat", "top"][usize::from(top)],
+                    seen.percent,
+                    seen.rss_mib
+                );
                 watched[usize::from(top)].push(seen);
             }
         }
     }
     let costs = compare(&arena, if arena.quick { 1 } else { COST_ROUNDS * arena.rounds })?;
-    let situations = SITUATIONS.iter().zip(&watched).map(|((name, _), watched)| situation(name, watched)).collect();
+    let situations =
+        SITUATIONS.iter().zip(&watched).map(|((name, _), watched)| situation(name, watched)).collect();
     let outcome = Outcome { rounds: arena.rounds, seconds: time.as_secs_f64(), situations, costs };
     let command = arena.command("scale", "");
     report::publish(&args.common, "scale", &machine, &command, &outcome, &sheets(&outcome))?;
@@ -269,7 +275,16 @@ fn situation(traffic: &'static str, [stat, top]: &[Vec<Watched>; 2]) -> Situatio
 }
 
 fn sheets(outcome: &Outcome) -> Vec<Sheet> {
-    let head = ["traffic", "`top`, % of a core", "RSS MiB", "`stat`, % of a core", "RSS MiB", "kernel maps MiB", "lost", "lost when all end at once"];
+    let head = [
+        "traffic",
+        "`top`, % of a core",
+        "RSS MiB",
+        "`stat`, % of a core",
+        "RSS MiB",
+        "kernel maps MiB",
+        "lost",
+        "lost when all end at once",
+    ];
     let mut situations = Sheet::new("Watching", &head);
     for row in &outcome.situations {
         situations.row([

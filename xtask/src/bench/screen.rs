@@ -140,7 +140,8 @@ fn live(arena: &Arena, (processes, sockets): (u32, u32), idle: Duration, keys: u
         terminal.drain();
         let sent = terminal.send(&view.to_string())?;
         let tab = format!("[{view} ");
-        let seen = terminal.until("the view asked for", PATIENCE, |screen| screen.contents().contains(&tab))?;
+        let seen =
+            terminal.until("the view asked for", PATIENCE, |screen| screen.contents().contains(&tab))?;
         keys_ms.push((seen - sent).as_secs_f64() * 1e3);
     }
     terminal.send("q")?;
@@ -186,14 +187,19 @@ fn sheets(outcome: &Outcome) -> Vec<Sheet> {
         format!("Drawing a frame of 200x60, ms; the budget is {FRAME_MS:.0}"),
         &["view", "10 sockets", "p99", "1,000", "p99", "10,000", "p99", "worst"],
     );
-    for view in outcome.frames.iter().filter(|row| row.sockets == outcome.frames.first().map_or(0, |row| row.sockets)) {
+    for view in
+        outcome.frames.iter().filter(|row| row.sockets == outcome.frames.first().map_or(0, |row| row.sockets))
+    {
         let rows: Vec<&Frames> = outcome.frames.iter().filter(|row| row.view == view.view).collect();
         let mut cells = vec![view.view.clone()];
-        cells.extend(rows.iter().flat_map(|row| [row.median_ms, row.p99_ms]).map(|ms| format!("{:.2}", ms.median)));
+        cells.extend(
+            rows.iter().flat_map(|row| [row.median_ms, row.p99_ms]).map(|ms| format!("{:.2}", ms.median)),
+        );
         cells.push(format!("{:.2}", rows.iter().map(|row| row.worst_ms).fold(0.0, f64::max)));
         frames.row(cells);
     }
-    let head = ["sockets", "idle CPU, % of a core", "budget", "RSS MiB", "key to screen, ms", "p95", "budget"];
+    let head =
+        ["sockets", "idle CPU, % of a core", "budget", "RSS MiB", "key to screen, ms", "p95", "budget"];
     let mut live = Sheet::new("`zcscope top` in a terminal of 120x40", &head);
     for row in &outcome.live {
         live.row([

@@ -77,6 +77,9 @@ fn sheet(outcome: &Outcome) -> Sheet {
         format!("{BUDGET_MS:.0}"),
     ]);
     sheet.row(["`stat` attached".into(), outcome.ready_ms.text(0), "-".into()]);
-    sheet.notes.push(format!("Medians and ranges of {} starts of each, in turns, files in the page cache.", outcome.rounds));
+    sheet.notes.push(format!(
+        "Medians and ranges of {} starts of each, in turns, files in the page cache.",
+        outcome.rounds
+    ));
     sheet
 }

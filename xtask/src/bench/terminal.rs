@@ -44,7 +44,8 @@ impl Terminal {
             while let Ok(n) = screen.read(&mut bytes)
                 && n > 0
                 && sender.send((Instant::now(), bytes.get(..n).unwrap_or_default().to_vec())).is_ok()
-            {}
+            {
+            }
         });
         let emulator = vt100::Parser::new(ROWS, COLUMNS, 0);
         Ok(Self { keyboard, written, emulator, started, program })
@@ -58,7 +59,12 @@ impl Terminal {
     }
 
     /// Reads until the screen is as wanted; when it became so.
-    pub(super) fn until(&mut self, what: &str, limit: Duration, wanted: impl Fn(&vt100::Screen) -> bool) -> Result<Instant> {
+    pub(super) fn until(
+        &mut self,
+        what: &str,
+        limit: Duration,
+        wanted: impl Fn(&vt100::Screen) -> bool,
+    ) -> Result<Instant> {
         let (begin, mut last) = (Instant::now(), Instant::now());
         while !wanted(self.emulator.screen()) {
             let left = limit.saturating_sub(begin.elapsed());
@@ -68,7 +74,11 @@ impl Terminal {
                     last = at;
                 }
                 Err(error) => {
-                    let why = if error == RecvTimeoutError::Timeout { "is not on the screen" } else { "the program ended" };
+                    let why = if error == RecvTimeoutError::Timeout {
+                        "is not on the screen"
+                    } else {
+                        "the program ended"
+                    };
                     bail!("{what}: {why}; the screen:\n{}", self.emulator.screen().contents());
                 }
             }

@@ -61,9 +61,12 @@ impl Tracer {
     pub(super) fn start(self, zcscope: &Path, backend: Backend) -> Result<Running> {
         match self {
             Self::Nothing => Ok(Running::Nothing),
-            Self::Stat => stat(zcscope, &["--backend", backend.name()]).map(|(child, _)| Running::Background(child)),
+            Self::Stat => {
+                stat(zcscope, &["--backend", backend.name()]).map(|(child, _)| Running::Background(child))
+            }
             Self::Top => {
-                let mut terminal = Terminal::start("zcscope top", zcscope, &["top", "--backend", backend.name()])?;
+                let mut terminal =
+                    Terminal::start("zcscope top", zcscope, &["top", "--backend", backend.name()])?;
                 terminal.until_frame(PATIENCE)?;
                 Ok(Running::Screen(Box::new(terminal)))
             }

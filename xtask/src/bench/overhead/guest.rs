@@ -18,7 +18,7 @@ const MEMORY_MIB: u32 = 3_072;
 /// The guest is ended after this in any case.
 const TIMEOUT: Duration = Duration::from_secs(600);
 /// Rounds: an emulated processor takes its time to start tracers.
-const ROUNDS: [u32; 2] = [2, 1];
+const ROUNDS: [u32; 2] = [3, 1];
 
 /// What the inner run prints.
 #[derive(Debug, Deserialize)]

@@ -27,7 +27,8 @@ const TRAFFIC: [Traffic; 6] = [
     Traffic { path: "msg_zerocopy", size: 16 << 10 },
     Traffic { path: "msg_zerocopy", size: 64 << 10 },
 ];
-const PROGRAMS: [Program; 2] = [tools::program("bpftrace", "bpftrace"), tools::program("setsid", "util-linux")];
+const PROGRAMS: [Program; 2] =
+    [tools::program("bpftrace", "bpftrace"), tools::program("setsid", "util-linux")];
 
 /// Arguments of `bench overhead`.
 #[derive(Clone, Debug, clap::Args)]
@@ -96,7 +97,14 @@ pub(super) fn run(args: &Args) -> Result<u8> {
 }
 
 fn hand_out(args: &Args, name: &str, machine: &Machine, command: &str, outcome: &Outcome) -> Result<u8> {
-    report::publish(&args.common, name, machine, command, outcome, &table::sheets(outcome, args.kernel.is_some()))?;
+    report::publish(
+        &args.common,
+        name,
+        machine,
+        command,
+        outcome,
+        &table::sheets(outcome, args.kernel.is_some()),
+    )?;
     Ok(0)
 }
 
@@ -115,7 +123,9 @@ fn measure(arena: &Arena, args: &Args) -> Result<Outcome> {
             order.reverse();
         }
         for tracer in order {
-            let (Some(tracer), Some(samples)) = (Tracer::ALL.get(tracer), samples.get_mut(tracer)) else { continue };
+            let (Some(tracer), Some(samples)) = (Tracer::ALL.get(tracer), samples.get_mut(tracer)) else {
+                continue;
+            };
             one_round(arena, args, *tracer, round, samples)?;
         }
     }

@@ -14,7 +14,17 @@ pub(super) fn sheets(outcome: &Outcome, guest: bool) -> Vec<Sheet> {
     );
     let mut cpu = Sheet::new(
         format!("CPU time of the sender, {backend}"),
-        &["traffic", "CPU-s/GB", "`stat`", "`top`", "bpftrace", "ns per send", "`stat` adds", "`top` adds", "bpftrace adds"],
+        &[
+            "traffic",
+            "CPU-s/GB",
+            "`stat`",
+            "`top`",
+            "bpftrace",
+            "ns per send",
+            "`stat` adds",
+            "`top` adds",
+            "bpftrace adds",
+        ],
     );
     let mut beside = Sheet::new(
         format!("CPU time of the sender beside that without a tracer, {backend}"),
@@ -57,7 +67,9 @@ fn times(row: &Row) -> Vec<String> {
     let mut cells = vec![row.traffic.clone(), of(Tracer::Nothing)];
     cells.extend(TRACERS.map(of));
     cells.push(row.ns_per_send.text(0));
-    cells.extend(TRACERS.map(|tracer| effect(row, tracer).map(|effect| effect.added_ns.text(0)).unwrap_or_default()));
+    cells.extend(
+        TRACERS.map(|tracer| effect(row, tracer).map(|effect| effect.added_ns.text(0)).unwrap_or_default()),
+    );
     cells
 }
 
@@ -66,6 +78,22 @@ fn cpu_ratios(row: &Row) -> Vec<String> {
     let added = |tracer| effect(row, tracer).map_or(f64::NAN, |effect| effect.added_ns.median);
     let mut cells = vec![row.traffic.clone()];
     cells.extend(TRACERS.map(ratio));
-    cells.push(format!("{:.1}", added(Tracer::Bpftrace) / added(Tracer::Stat)));
+    cells.push(times_as_much(added(Tracer::Bpftrace), added(Tracer::Stat)));
     cells
+}
+
+/// How many times as much one adds as the other; unknown where the noise was larger than what either adds.
+fn times_as_much(one: f64, other: f64) -> String {
+    if one > 0.0 && other > 0.0 { format!("{:.1}", one / other) } else { "-".into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn noise_is_no_ratio() {
+        assert_eq!(times_as_much(900.0, 200.0), "4.5");
+        assert_eq!([times_as_much(900.0, -2.0), times_as_much(f64::NAN, 2.0)], ["-", "-"]);
+    }
 }

@@ -12,10 +12,10 @@ use serde::Serialize;
 
 use super::arena::{Arena, Common};
 use super::load::{Sample, Traffic};
-use super::spread::{Spread, differences, spread};
-use super::tracer::{Backend, Tracer};
-use super::statistics::{self, Cost, Costs, Statistics};
 use super::report;
+use super::spread::{Spread, differences, spread};
+use super::statistics::{self, Cost, Costs, Statistics};
+use super::tracer::{Backend, Tracer};
 
 const TIME: Duration = Duration::from_secs(1);
 const TRAFFIC: [Traffic; 4] = [

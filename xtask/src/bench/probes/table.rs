@@ -38,7 +38,15 @@ fn programs(rows: &[Row]) -> Sheet {
             ]);
         }
         let dash = || "-".to_owned();
-        sheet.row(["all of sending".into(), traffic.clone(), dash(), dash(), dash(), dash(), row.send_ns.text(1)]);
+        sheet.row([
+            "all of sending".into(),
+            traffic.clone(),
+            dash(),
+            dash(),
+            dash(),
+            dash(),
+            row.send_ns.text(1),
+        ]);
     }
     sheet.notes.push(
         "Net: less what a program of two instructions shows at the same tracepoint in the same run, which is the price \
