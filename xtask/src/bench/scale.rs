@@ -237,7 +237,7 @@ fn compare(arena: &Arena, rounds: u32) -> Result<Vec<CostRow>> {
 
 impl Compared {
     fn once(&mut self, arena: &Arena, crowd: Crowd, round: u32) -> Result<()> {
-        for traced in [round % 2 == 1, round % 2 == 0] {
+        for traced in [!round.is_multiple_of(2), round.is_multiple_of(2)] {
             let tracer = if traced { Tracer::Stat } else { Tracer::Nothing };
             let running = tracer.start(&arena.zcscope, Backend::Tracepoint)?;
             let done = crowd.start(arena, COST_TIME)?.end()?;

@@ -103,7 +103,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
 /// One round of one kind of traffic: without tracing, traced, and with statistics.
 fn measure(arena: &Arena, traffic: Traffic, round: u32, measured: &mut Measured) -> Result<()> {
     let sides = [Tracer::Nothing, Tracer::Stat];
-    let order = if round % 2 == 0 { sides } else { [sides[1], sides[0]] };
+    let order = if round.is_multiple_of(2) { sides } else { [sides[1], sides[0]] };
     for side in order {
         let tracer = side.start(&arena.zcscope, Backend::Tracepoint)?;
         let sample = traffic.run(&arena.zcscope, TIME)?;
