@@ -23,6 +23,11 @@ const PATIENCE_S: u32 = 60;
 /// One end of each connection, the other, and what a process has besides.
 const OPEN_FILES: u64 = 32;
 
+/// Sends between two looks at the clock.
+const LOOK: u64 = 64;
+/// Shorter pauses are gathered: a sleep has a price of its own.
+const GRAIN: Duration = Duration::from_millis(5);
+
 /// Both ends of a connection.
 struct Pair {
     from: TcpStream,
@@ -61,6 +66,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 fn hold(sockets: u64, pace: Pace) -> anyhow::Result<()> {
+    ensure!(sockets > 0, "no sockets");
     limit(pace.time);
     let (files, (_, most)) = (2 * sockets + OPEN_FILES, getrlimit(Resource::RLIMIT_NOFILE)?);
     setrlimit(Resource::RLIMIT_NOFILE, files, files.max(most)).with_context(|| {
@@ -79,28 +85,32 @@ fn hold(sockets: u64, pace: Pace) -> anyhow::Result<()> {
     }
     println!("ready");
     let (start, cpu) = (Instant::now(), cpu_ns()?);
-    let mut sends = 0_u64;
-    'all: while pace.pause < pace.time {
-        for pair in &mut pairs {
-            if sends % 64 == 0 && start.elapsed() > pace.time {
-                break 'all;
-            }
-            pair.exchange(&mut buffer, pace.reads)?;
-            sends += 1;
-            // Due by the clock, so that a late wake-up does not make the rate lower.
-            let due = pace.pause * u32::try_from(sends).unwrap_or(u32::MAX);
-            if let Some(rest) = due.checked_sub(start.elapsed()).filter(|rest| *rest > GRAIN) {
-                std::thread::sleep(rest.min(pace.time));
-            }
-        }
-    }
+    let sends = if pace.pause < pace.time { pace.send(&mut pairs, &mut buffer)? } else { 0 };
     std::thread::sleep(pace.time.saturating_sub(start.elapsed()));
     report(sends, pace.size, cpu_ns()? - cpu);
     Ok(())
 }
 
-/// Shorter pauses are gathered: a sleep has a price of its own.
-const GRAIN: Duration = Duration::from_millis(5);
+impl Pace {
+    /// Sends on one after the other until the time is over; the number of sends.
+    fn send(self, pairs: &mut [Pair], buffer: &mut [u8]) -> anyhow::Result<u64> {
+        let (start, mut sends) = (Instant::now(), 0_u64);
+        loop {
+            for pair in &mut *pairs {
+                if sends.is_multiple_of(LOOK) && start.elapsed() > self.time {
+                    return Ok(sends);
+                }
+                pair.exchange(buffer, self.reads)?;
+                sends += 1;
+                // Due by the clock, so that a late wake-up does not make the rate lower.
+                let due = self.pause * u32::try_from(sends).unwrap_or(u32::MAX);
+                if let Some(rest) = due.checked_sub(start.elapsed()).filter(|rest| *rest > GRAIN) {
+                    std::thread::sleep(rest.min(self.time));
+                }
+            }
+        }
+    }
+}
 
 fn churn(connections: u64, size: usize) -> anyhow::Result<()> {
     limit(Duration::from_secs(60));
