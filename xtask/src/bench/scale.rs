@@ -2,7 +2,6 @@
 //! whether a send costs more when there are more sockets.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -16,7 +15,7 @@ use super::report;
 use super::sheet::{Sheet, count};
 use super::spread::{Spread, spread};
 use super::statistics::{Costs, Statistics};
-use super::tracer::{self, Backend, Running, Tracer};
+use super::tracer::{Backend, Running, Stat, Tracer};
 use crate::tools;
 
 /// Traffic, in words.
@@ -151,13 +150,8 @@ pub(super) fn run(args: &Args) -> Result<u8> {
 
 /// One tracer, started before the traffic, watched from when all sockets are there.
 fn watch(arena: &Arena, crowd: Option<Crowd>, top: bool, time: Duration) -> Result<Watched> {
-    let start = || tracer::stat(&arena.zcscope, &[]);
-    let (mut running, report) = if top {
-        (Tracer::Top.start(&arena.zcscope, Backend::Tracepoint)?, None)
-    } else {
-        let (child, report) = start()?;
-        (Running::Background(child), Some(report))
-    };
+    let tracer = if top { Tracer::Top } else { Tracer::Stat };
+    let running = tracer.start(&arena.zcscope, Backend::Tracepoint)?;
     let id = running.id().context("nobody watches")?;
     // Longer than all that follows; it is killed then.
     let traffic = crowd.map(|crowd| crowd.start(arena, 4 * time)).transpose()?;
@@ -172,29 +166,26 @@ fn watch(arena: &Arena, crowd: Option<Crowd>, top: bool, time: Duration) -> Resu
     };
     let after = Usage::of(id)?;
     let percent = 100.0 * (after.cpu_s - before.cpu_s) / begin.elapsed().as_secs_f64();
-    running.drain();
-    running.stop()?;
     let mut watched = Watched { percent, rss_mib: after.rss as f64 / MIB, ..Watched::default() };
-    let Some(report) = report else { return Ok(watched) };
-    (watched.maps_mib, watched.lost) = held(&report)?;
+    let Running::Stat(stat) = running else {
+        running.stop()?;
+        return Ok(watched);
+    };
+    (watched.maps_mib, watched.lost) = held(stat)?;
     if let Some(traffic) = traffic {
         // A tracer of its own sees each socket once more, and then all of them end.
-        let (child, report) = start()?;
+        let stat = Stat::start(&arena.zcscope, &[])?;
         std::thread::sleep(REVISIT);
         drop(traffic);
         std::thread::sleep(SETTLE);
-        Running::Background(child).stop()?;
-        (_, watched.lost_at_end) = held(&report)?;
+        (_, watched.lost_at_end) = held(stat)?;
     }
     Ok(watched)
 }
 
-/// Memory of the kernel maps, MiB, and what was lost, of a report, which is removed.
-fn held(report: &Path) -> Result<(f64, BTreeMap<String, u64>)> {
-    let text = std::fs::read_to_string(report).context("zcscope stat wrote no report")?;
-    std::fs::remove_file(report).ok();
-    let report: Value = serde_json::from_str(&text).context("zcscope stat wrote no JSON")?;
-    held_in(&report).context("the report lacks maps or losses")
+/// Ends it: memory of the kernel maps, MiB, and what was lost.
+fn held(stat: Stat) -> Result<(f64, BTreeMap<String, u64>)> {
+    held_in(&stat.report()?).context("the report lacks maps or losses")
 }
 
 fn held_in(report: &Value) -> Option<(f64, BTreeMap<String, u64>)> {

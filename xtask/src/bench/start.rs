@@ -10,7 +10,7 @@ use super::report;
 use super::sheet::Sheet;
 use super::spread::Spread;
 use super::terminal::Terminal;
-use super::tracer::{self, PATIENCE};
+use super::tracer::{PATIENCE, Stat};
 use crate::tools;
 
 /// Budget of a first frame, ms.
@@ -57,9 +57,9 @@ pub(super) fn run(args: &Args) -> Result<u8> {
 fn once(arena: &Arena, top: bool) -> Result<Duration> {
     if !top {
         let begin = Instant::now();
-        let (mut child, _) = tracer::stat(&arena.zcscope, &[])?;
+        let mut stat = Stat::start(&arena.zcscope, &[])?;
         let took = begin.elapsed();
-        child.interrupt(PATIENCE)?;
+        stat.child.interrupt(PATIENCE)?;
         return Ok(took);
     }
     let mut terminal = Terminal::start("zcscope top", &arena.zcscope, &["top"])?;

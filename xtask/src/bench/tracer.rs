@@ -17,6 +17,9 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 /// Lines the script prints at intervals before all of it is taken to be attached.
 const TICKS: u32 = 2;
 
+/// How our files in the directory for temporary ones begin; the number of our process follows.
+const FILES: &str = "zcscope-bench-";
+
 /// Who watches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -39,7 +42,7 @@ pub(super) enum Backend {
 /// A tracer at work, ended when dropped.
 pub(super) enum Running {
     Nothing,
-    Background(Background),
+    Stat(Stat),
     Screen(Box<Terminal>),
     /// With its pipes, which must stay open.
     Script(Background, #[allow(dead_code, reason = "held")] Conversation),
@@ -61,9 +64,7 @@ impl Tracer {
     pub(super) fn start(self, zcscope: &Path, backend: Backend) -> Result<Running> {
         match self {
             Self::Nothing => Ok(Running::Nothing),
-            Self::Stat => {
-                stat(zcscope, &["--backend", backend.name()]).map(|(child, _)| Running::Background(child))
-            }
+            Self::Stat => Stat::start(zcscope, &["--backend", backend.name()]).map(Running::Stat),
             Self::Top => {
                 let mut terminal =
                     Terminal::start("zcscope top", zcscope, &["top", "--backend", backend.name()])?;
@@ -106,7 +107,8 @@ impl Running {
     pub(super) fn id(&self) -> Option<u32> {
         match self {
             Self::Nothing => None,
-            Self::Background(child) | Self::Script(child, _) => Some(child.id()),
+            Self::Stat(stat) => Some(stat.child.id()),
+            Self::Script(child, _) => Some(child.id()),
             Self::Screen(terminal) => Some(terminal.program.id()),
         }
     }
@@ -115,7 +117,10 @@ impl Running {
     pub(super) fn stop(self) -> Result<()> {
         match self {
             Self::Nothing => {}
-            Self::Background(mut child) | Self::Script(mut child, _) => {
+            Self::Stat(mut stat) => {
+                stat.child.interrupt(PATIENCE)?;
+            }
+            Self::Script(mut child, _) => {
                 child.interrupt(PATIENCE)?;
             }
             Self::Screen(mut terminal) => {
@@ -127,16 +132,54 @@ impl Running {
     }
 }
 
-/// `zcscope stat`, attached, and the file for its report.
-pub(super) fn stat(zcscope: &Path, arguments: &[&str]) -> Result<(Background, PathBuf)> {
-    let file = |what: &str| std::env::temp_dir().join(format!("zcscope-bench-{}.{what}", std::process::id()));
-    let (ready, report) = (file("ready"), file("json"));
-    std::fs::remove_file(&ready).ok();
-    let mut command = dependent(zcscope);
-    command.args(["stat", "--json", "-o"]).arg(&report).arg("--ready-file").arg(&ready).args(arguments);
-    let mut child = Background::start("zcscope stat", command.stdout(Stdio::null()))?;
-    child.wait_until("was attached", PATIENCE, || Ok(ready.exists()))?;
-    Ok((child, report))
+/// `zcscope stat` at work; it and its files go when dropped.
+pub(super) struct Stat {
+    pub(super) child: Background,
+    ready: PathBuf,
+    report: PathBuf,
+}
+
+impl Stat {
+    /// Starts it and waits until it is attached.
+    pub(super) fn start(zcscope: &Path, arguments: &[&str]) -> Result<Self> {
+        remove_stale();
+        let file = |what: &str| std::env::temp_dir().join(format!("{FILES}{}.{what}", std::process::id()));
+        let (ready, report) = (file("ready"), file("json"));
+        std::fs::remove_file(&ready).ok();
+        let mut command = dependent(zcscope);
+        command.args(["stat", "--json", "-o"]).arg(&report).arg("--ready-file").arg(&ready).args(arguments);
+        let child = Background::start("zcscope stat", command.stdout(Stdio::null()))?;
+        let mut stat = Self { child, ready, report };
+        let ready = &stat.ready;
+        stat.child.wait_until("was attached", PATIENCE, || Ok(ready.exists()))?;
+        Ok(stat)
+    }
+
+    /// Ends it and takes its report.
+    pub(super) fn report(mut self) -> Result<serde_json::Value> {
+        self.child.interrupt(PATIENCE)?;
+        let text = std::fs::read_to_string(&self.report).context("zcscope stat wrote no report")?;
+        serde_json::from_str(&text).context("zcscope stat wrote no JSON")
+    }
+}
+
+impl Drop for Stat {
+    fn drop(&mut self) {
+        for file in [&self.ready, &self.report] {
+            std::fs::remove_file(file).ok();
+        }
+    }
+}
+
+/// Removes files of runs that were killed.
+fn remove_stale() {
+    for entry in std::fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let owner = name.to_str().and_then(|name| name.strip_prefix(FILES)?.split('.').next());
+        if owner.is_some_and(|owner| !Path::new("/proc").join(owner).exists()) {
+            std::fs::remove_file(entry.path()).ok();
+        }
+    }
 }
 
 fn script(backend: Backend) -> Result<Running> {
