@@ -124,8 +124,9 @@ fn measure(arena: &Arena, traffic: Traffic, round: u32, measured: &mut Measured)
 
 fn row(traffic: Traffic, measured: &Measured) -> Row {
     let costs = &measured.costs;
+    // A program that hardly ran in a round is not in it.
     let of = |figure: fn(&Cost) -> f64, name: &str| {
-        spread(costs, |costs| costs.programs.get(name).map_or(f64::NAN, figure))
+        Spread::of(costs.iter().filter_map(|costs| costs.programs.get(name)).map(figure).collect())
     };
     let mut names: Vec<&String> = costs.iter().flat_map(|costs| costs.programs.keys()).collect();
     names.sort();

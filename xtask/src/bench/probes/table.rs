@@ -50,7 +50,8 @@ fn programs(rows: &[Row]) -> Sheet {
     }
     sheet.notes.push(
         "Net: less what a program of two instructions shows at the same tracepoint in the same run, which is the price \
-         of taking the time. The programs of receiving stand per run: one a receive."
+         of taking the time. The programs of receiving stand per run: one a receive. More than one run of \
+         tp_sock_send_length per send means that other processes sent, too."
             .into(),
     );
     sheet
