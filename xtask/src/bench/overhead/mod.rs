@@ -30,14 +30,18 @@ const TRAFFIC: [Traffic; 6] = [
 const PROGRAMS: [Program; 2] =
     [tools::program("bpftrace", "bpftrace"), tools::program("setsid", "util-linux")];
 
+/// How long one run takes, ms: here, and in a guest, where a second takes several.
+const MS: u32 = 1_000;
+const GUEST_MS: u32 = 300;
+
 /// Arguments of `bench overhead`.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     common: Common,
-    /// Milliseconds of one run.
-    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(100..=60_000))]
-    ms: u32,
+    /// Milliseconds of one run [default: 1000, in a guest 300].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(100..=60_000))]
+    ms: Option<u32>,
     /// Measure in a guest with this kernel (6.1 or 6.12) instead of here.
     #[arg(long, value_name = "SERIES")]
     kernel: Option<String>,
@@ -79,6 +83,13 @@ struct Effect {
     added_ns: Spread,
 }
 
+impl Args {
+    /// How long one run takes.
+    fn ms(&self) -> u32 {
+        self.ms.unwrap_or(if self.kernel.is_some() { GUEST_MS } else { MS })
+    }
+}
+
 /// The samples of one tracer, by traffic.
 type Samples = Vec<Vec<Sample>>;
 
@@ -111,7 +122,7 @@ fn hand_out(args: &Args, name: &str, machine: &Machine, command: &str, outcome: 
 /// The options of a command that repeats this.
 fn options(args: &Args) -> String {
     let kernel = args.kernel.as_ref().map(|kernel| format!(" --kernel {kernel}")).unwrap_or_default();
-    format!("{kernel} --backend {} --ms {}", args.backend.name(), args.ms)
+    format!("{kernel} --backend {} --ms {}", args.backend.name(), args.ms())
 }
 
 /// All rounds: in each every tracer is started once and sees all traffic, in alternating order.
@@ -130,14 +141,14 @@ fn measure(arena: &Arena, args: &Args) -> Result<Outcome> {
         }
     }
     let rows = TRAFFIC.iter().enumerate().map(|(n, traffic)| row(*traffic, &samples, n)).collect();
-    Ok(Outcome { rounds: arena.rounds, ms: args.ms, backend: args.backend, rows })
+    Ok(Outcome { rounds: arena.rounds, ms: args.ms(), backend: args.backend, rows })
 }
 
 fn one_round(arena: &Arena, args: &Args, tracer: Tracer, round: u32, samples: &mut Samples) -> Result<()> {
     let mut running = tracer.start(&arena.zcscope, args.backend)?;
     let mut rates = Vec::new();
     for (traffic, samples) in TRAFFIC.iter().zip(samples) {
-        let sample = traffic.run(&arena.zcscope, Duration::from_millis(args.ms.into()))?;
+        let sample = traffic.run(&arena.zcscope, Duration::from_millis(args.ms().into()))?;
         running.drain();
         rates.push(format!("{:6.2}", sample.gbit_s));
         samples.push(sample);

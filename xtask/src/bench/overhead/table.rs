@@ -42,8 +42,9 @@ pub(super) fn sheets(outcome: &Outcome, guest: bool) -> Vec<Sheet> {
     ));
     if guest {
         beside.notes.push(
-            "The guest's processor is emulated: only ratios mean something, and those with care, because what costs \
-             little on a processor may cost much there."
+            "The guest's only processor is emulated, and its clock counts instructions, 4 ns each: times do not depend \
+             on what the host does besides, but they know no caches and no cheap or dear instructions. So only ratios \
+             mean something, as ratios of instructions. Sender and receiver share the processor."
                 .into(),
         );
     }
