@@ -95,12 +95,7 @@ impl Common {
             Some(file) => {
                 std::fs::canonicalize(file).with_context(|| format!("there is no file {}", file.display()))
             }
-            None => {
-                let mut cargo = sh::cargo(&["build", "--release", "-p", "zcscope", "--bins", "--examples"]);
-                // What this prints is no part of our output.
-                sh::run(cargo.stdout(Stdio::null()))?;
-                Ok(sh::workspace().join("target/release/zcscope"))
-            }
+            None => build(),
         }
     }
 }
@@ -132,6 +127,15 @@ impl Arena {
         let quick = if self.quick { " --quick" } else { "" };
         format!("cargo xtask bench {task}{more} --rounds {}{quick}", self.rounds)
     }
+}
+
+/// Builds zcscope with optimization, and its examples beside it. One call for both: what they need of other crates
+/// differs, and building them apart would build those anew each time.
+pub(super) fn build() -> Result<PathBuf> {
+    let mut cargo = sh::cargo(&["build", "--release", "-p", "zcscope", "--bins", "--examples"]);
+    // What this prints is no part of our output.
+    sh::run(cargo.stdout(Stdio::null()))?;
+    Ok(sh::workspace().join("target/release/zcscope"))
 }
 
 /// A command that the kernel kills when this process ends, in whatever way.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use super::Args;
+use super::arena::build;
 use super::spread::Spread;
 use crate::sh;
 
@@ -20,8 +21,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
             "tracing needs root, and sudo between the runs would disturb them; run the whole bench as root"
         );
     }
-    sh::run(&mut sh::cargo(&["build", "--release", "-p", "zcscope"]))?;
-    let bin = sh::workspace().join("target/release");
+    let bin = build()?.parent().map(Path::to_path_buf).context("zcscope is nowhere")?;
     let (mut plain, mut traced) = (Vec::new(), Vec::new());
     for round in 0..args.rounds {
         for with in [round % 2 == 1, round % 2 == 0] {
