@@ -1,5 +1,6 @@
 //! What one tick costs with 10,000 sockets: the model (CPU time) and a frame of the screen (wall time).
 //! `cargo run --release -p zcscope --example cost`; the budgets are 2 % of a core at 4 Hz and 5 ms.
+//! With `frames` it prints JSON for `cargo xtask bench screen`: every view, with 10, 1,000 and 10,000 sockets.
 
 use std::time::{Duration, Instant};
 
@@ -76,9 +77,16 @@ fn model_cost(active: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Draws a view as it is after these intents, each frame of another moment, so that nothing kept helps.
+/// Prints what frames of a view cost as it is after these intents.
 fn frame_cost(name: &str, view: tui::View, intents: &[tui::Intent]) -> anyhow::Result<()> {
-    let mut shown = tui::Shown::of(fixtures::many(SOCKETS));
+    let times = frame_times(SOCKETS, view, intents)?;
+    println!("frame at 200x60, {name}: median {:?}, worst {:?}", times[100], times[199]);
+    Ok(())
+}
+
+/// Draws 200 frames, each of another moment, so that nothing kept helps. Their times in ascending order.
+fn frame_times(sockets: u64, view: tui::View, intents: &[tui::Intent]) -> anyhow::Result<Vec<Duration>> {
+    let mut shown = tui::Shown::of(fixtures::many(sockets));
     let mut app = tui::App::new(tui::Theme::default());
     app.handle(tui::Intent::Show(view), &shown);
     intents.iter().for_each(|intent| app.handle(*intent, &shown));
@@ -91,11 +99,29 @@ fn frame_cost(name: &str, view: tui::View, intents: &[tui::Intent]) -> anyhow::R
         times.push(start.elapsed());
     }
     times.sort();
-    println!("frame at 200x60, {name}: median {:?}, worst {:?}", times[100], times[199]);
+    Ok(times)
+}
+
+/// Every view with several numbers of sockets, as JSON.
+fn frames() -> anyhow::Result<()> {
+    let mut rows = Vec::new();
+    for sockets in [10, 1_000, SOCKETS] {
+        for (view, name) in tui::View::names() {
+            let times = frame_times(sockets, view, &[])?;
+            let ns = |at: usize| times.get(at).map(|time| time.as_nanos() as u64);
+            rows.push(serde_json::json!({
+                "view": name, "sockets": sockets, "median_ns": ns(100), "p99_ns": ns(197), "worst_ns": ns(199),
+            }));
+        }
+    }
+    println!("{}", serde_json::Value::from(rows));
     Ok(())
 }
 
 fn main() -> anyhow::Result<()> {
+    if std::env::args().nth(1).is_some_and(|word| word == "frames") {
+        return frames();
+    }
     for active in [0, SOCKETS / 10, SOCKETS] {
         model_cost(active)?;
     }

@@ -16,7 +16,8 @@ pub(crate) struct Program {
     pub(crate) package: &'static str,
 }
 
-const fn program(name: &'static str, package: &'static str) -> Program {
+/// A program and its package.
+pub(crate) const fn program(name: &'static str, package: &'static str) -> Program {
     Program { name, package }
 }
 

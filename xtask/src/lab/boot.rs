@@ -103,6 +103,9 @@ fn qemu(guest: &Guest, kernel: &kernels::Kernel, dir: &Path) -> Command {
         "-m",
         &guest.memory_mib.to_string(),
     ]);
+    if guest.counts_instructions {
+        command.args(["-icount", "shift=2,sleep=off"]);
+    }
     command.arg("-kernel").arg(&kernel.image).args(["-initrd", "initramfs"]);
     // On a busy host the emulated timer can tick too late for the kernel's check at boot, which panics then.
     let mut parameters = vec!["console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off no_timer_check"];

@@ -103,6 +103,8 @@ pub(crate) struct Guest {
     pub(crate) memory_mib: u32,
     /// Number of processors.
     pub(crate) cpus: u32,
+    /// Its clock counts instructions, 4 ns each, so that times there do not depend on what the host does besides.
+    pub(crate) counts_instructions: bool,
 }
 
 impl Guest {
@@ -118,6 +120,7 @@ impl Guest {
             terminal: None,
             memory_mib: 1024,
             cpus: 2,
+            counts_instructions: false,
         }
     }
 

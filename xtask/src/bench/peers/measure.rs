@@ -2,13 +2,14 @@
 //! it, in the same way for both sides.
 
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use nix::sys::resource::{UsageWho, getrusage};
+use anyhow::{Context, Result};
 use serde_json::Value;
 
+use super::super::arena::dependent;
+use super::super::process::{Background, children_cpu, listens};
 use super::Cell;
 use crate::sh;
 
@@ -16,9 +17,6 @@ use crate::sh;
 const PORT: u16 = 5201;
 /// How long a receiver may take until it listens, and to end after its sender has.
 const PATIENCE: Duration = Duration::from_secs(10);
-const PAUSE: Duration = Duration::from_millis(2);
-/// State of a listening socket in /proc/net/tcp.
-const LISTEN: &str = "0A";
 
 /// Whose run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,19 +45,16 @@ pub(super) struct Bench {
     pub(super) seconds: u32,
 }
 
-/// Killed when dropped.
-struct Receiver(Child);
-
 impl Bench {
     /// Runs one side once.
     pub(super) fn measure(&self, side: Side, cell: &Cell) -> Result<Sample> {
         let start = children_cpu()?;
-        let mut receiver = Receiver(self.receiver(side).stdin(Stdio::null()).stdout(Stdio::null()).spawn()?);
-        receiver.wait_ready()?;
+        let mut receiver = Background::start("the receiver", self.receiver(side).stdout(Stdio::null()))?;
+        receiver.wait_until("listened", PATIENCE, || listens(PORT))?;
         // Children count when they have been waited for: first the sender alone, then the receiver, too.
         let report = sh::output(&mut self.sender(side, cell))?;
         let sender = children_cpu()?;
-        receiver.wait_end()?;
+        receiver.wait_end(PATIENCE)?;
         let both = children_cpu()?;
         let report: Value = serde_json::from_slice(&report).context("the sender printed no JSON")?;
         let (bytes, gbit_s) = arrived(side, &report).context("the sender's JSON lacks its figures")?;
@@ -71,14 +66,14 @@ impl Bench {
         let address = format!("127.0.0.1:{PORT}");
         match side {
             Side::Zcscope => {
-                let mut command = Command::new(&self.zcscope);
+                let mut command = dependent(&self.zcscope);
                 command
                     .args(["sink", "--listen", &address, "--mode", "recv", "--once"])
                     .stderr(Stdio::null());
                 command
             }
             Side::Iperf3 => {
-                let mut command = Command::new("iperf3");
+                let mut command = dependent("iperf3");
                 command.args(["-s", "-1", "-B", "127.0.0.1", "-p", &PORT.to_string()]);
                 command
             }
@@ -92,7 +87,7 @@ impl Bench {
             Side::Zcscope => {
                 // As iperf3 does it: one buffer per stream, no warm-up, the kernel's own send buffer, any CPU.
                 let buffers = (cell.size * cell.streams).to_string();
-                let mut command = Command::new(&self.zcscope);
+                let mut command = dependent(&self.zcscope);
                 command.args(["load", cell.path, "--to", &format!("127.0.0.1:{PORT}"), "--cc", cell.cc]);
                 command.args(["--size", &size, "--streams", &streams, "--duration", &format!("{seconds}s")]);
                 command.args(["--depth", "1", "--working-set", &buffers, "--sndbuf", "system"]);
@@ -102,46 +97,12 @@ impl Bench {
                 command
             }
             Side::Iperf3 => {
-                let mut command = Command::new("iperf3");
+                let mut command = dependent("iperf3");
                 command.args(["-c", "127.0.0.1", "-p", &PORT.to_string(), "-C", cell.cc, "-J"]);
                 command.args(["-l", &size, "-P", &streams, "-t", &seconds]).args(cell.flag);
                 command
             }
         }
-    }
-}
-
-impl Receiver {
-    fn wait_ready(&mut self) -> Result<()> {
-        let start = Instant::now();
-        while !listens()? {
-            if let Some(status) = self.0.try_wait()? {
-                bail!("a receiver ended before it listened ({status})");
-            }
-            if start.elapsed() > PATIENCE {
-                bail!("a receiver does not listen after {} s", PATIENCE.as_secs());
-            }
-            std::thread::sleep(PAUSE);
-        }
-        Ok(())
-    }
-
-    fn wait_end(&mut self) -> Result<()> {
-        let start = Instant::now();
-        while self.0.try_wait()?.is_none() {
-            if start.elapsed() > PATIENCE {
-                bail!("a receiver did not end {} s after its sender", PATIENCE.as_secs());
-            }
-            std::thread::sleep(PAUSE);
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Receiver {
-    fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
     }
 }
 
@@ -154,23 +115,6 @@ fn arrived(side: Side, report: &Value) -> Option<(f64, f64)> {
             Some((number("/end/sum_received/bytes")?, number("/end/sum_received/bits_per_second")? / 1e9))
         }
     }
-}
-
-/// Whether somebody listens on the port.
-fn listens() -> Result<bool> {
-    let port = format!(":{PORT:04X}");
-    let text = std::fs::read_to_string("/proc/thread-self/net/tcp")?;
-    Ok(text.lines().skip(1).any(|line| {
-        let mut columns = line.split_ascii_whitespace().skip(1);
-        columns.next().is_some_and(|local| local.ends_with(&port)) && columns.nth(1) == Some(LISTEN)
-    }))
-}
-
-/// CPU seconds of all children that were waited for.
-fn children_cpu() -> Result<f64> {
-    let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
-    let seconds = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
-    Ok(seconds(usage.user_time()) + seconds(usage.system_time()))
 }
 
 /// The congestion controls this kernel has loaded.

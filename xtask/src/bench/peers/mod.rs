@@ -2,19 +2,17 @@
 //! own. Same path, same block size, one buffer per stream, the kernel's own send buffer, both receivers read.
 //! Interleaved: each cell is run by both in turns, in alternating order, and all cells once before any is run again.
 
-mod machine;
 mod measure;
 mod table;
 
-use std::path::PathBuf;
-use std::process::Command;
-
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use serde::Serialize;
 
 use self::measure::{Bench, Sample, Side};
-use super::Spread;
-use crate::{sh, tools};
+use super::arena::Common;
+use super::spread::{Spread, spread};
+use super::{report, sheet};
+use crate::tools;
 
 /// What is compared, with iperf3's flag for it.
 const PATHS: [(&str, Option<&str>); 2] = [("copy", None), ("sendfile", Some("-Z"))];
@@ -27,27 +25,11 @@ const QUICK_SIZES: [u32; 2] = [64 << 10, 1 << 20];
 /// Arguments of `bench peers`.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Runs of each side in each cell.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=99))]
-    rounds: u32,
+    #[command(flatten)]
+    common: Common,
     /// Seconds of one run.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=60))]
     seconds: u32,
-    /// One congestion control, two sizes, one stream, three short rounds.
-    #[arg(long)]
-    quick: bool,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
-    /// Put the tables into docs/benchmarks.md.
-    #[arg(long)]
-    write: bool,
-    /// Take this zcscope instead of building one.
-    #[arg(long, value_name = "FILE")]
-    zcscope: Option<PathBuf>,
-    /// We are in the network namespace already.
-    #[arg(long, hide = true)]
-    inside: bool,
 }
 
 /// One combination to compare.
@@ -80,10 +62,7 @@ struct Figures {
 
 /// The whole comparison.
 #[derive(Clone, Debug, Serialize)]
-struct Report {
-    schema: &'static str,
-    machine: machine::Machine,
-    command: String,
+struct Outcome {
     rounds: u32,
     seconds: u32,
     rows: Vec<Row>,
@@ -91,63 +70,22 @@ struct Report {
 
 /// The task.
 pub(super) fn run(args: &Args) -> Result<u8> {
-    if !args.inside {
-        return enter(args);
-    }
-    let zcscope = args.zcscope.clone().context("no zcscope given")?;
-    let (rounds, seconds) = if args.quick { (3, 1) } else { (args.rounds, args.seconds) };
-    let cells = cells(args.quick, &measure::congestion_controls()?);
+    let arena = match args.common.enter(tools::PEERS, [5, 3])? {
+        Ok(arena) => arena,
+        Err(code) => return Ok(code),
+    };
+    let seconds = if arena.quick { 1 } else { args.seconds };
+    let rounds = arena.rounds;
+    let cells = cells(arena.quick, &measure::congestion_controls()?);
     let estimate = f64::from(rounds * 2 * u32::try_from(cells.len())?) * (f64::from(seconds) + 0.3);
     eprintln!("{} cells, {rounds} rounds, about {:.0} min", cells.len(), (estimate / 60.0).ceil());
     // Before the first run, which is work of our own.
-    let machine = machine::Machine::ask(&zcscope)?;
-    let bench = Bench { zcscope, seconds };
-    let rows = compare(&bench, &cells, rounds)?;
-    let flags =
-        if args.quick { " --quick".to_owned() } else { format!(" --rounds {rounds} --seconds {seconds}") };
-    let report = Report {
-        schema: "zcscope.peers/1",
-        machine,
-        command: format!("cargo xtask bench peers{flags}"),
-        rounds,
-        seconds,
-        rows,
-    };
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
-    } else {
-        print!("{}", table::text(&report));
-    }
-    if args.write {
-        table::write(&report)?;
-    }
+    let machine = arena.machine(&["iperf3"])?;
+    let bench = Bench { zcscope: arena.zcscope.clone(), seconds };
+    let outcome = Outcome { rounds, seconds, rows: compare(&bench, &cells, rounds)? };
+    let command = arena.command("peers", &format!(" --seconds {seconds}"));
+    report::publish(&args.common, "peers", &machine, &command, &outcome, &table::sheets(&outcome))?;
     Ok(0)
-}
-
-/// Builds what is compared and starts this task again in a network namespace of its own.
-fn enter(args: &Args) -> Result<u8> {
-    if !sh::is_root() {
-        bail!("a network namespace needs root; run the whole bench as root");
-    }
-    tools::need(tools::PEERS)?;
-    let zcscope = match &args.zcscope {
-        Some(file) => std::fs::canonicalize(file).with_context(|| format!("no file {}", file.display()))?,
-        None => {
-            sh::run(&mut sh::cargo(&["build", "--release", "-p", "zcscope"]))?;
-            sh::workspace().join("target/release/zcscope")
-        }
-    };
-    let mut command = Command::new("unshare");
-    command.args(["--net", "sh", "-c", r#"ip link set dev lo up && exec "$@""#, "sh"]);
-    command.arg(std::env::current_exe()?).args(["bench", "peers", "--inside", "--zcscope"]).arg(zcscope);
-    command.args(["--rounds", &args.rounds.to_string(), "--seconds", &args.seconds.to_string()]);
-    for (flag, wanted) in [("--quick", args.quick), ("--json", args.json), ("--write", args.write)] {
-        if wanted {
-            command.arg(flag);
-        }
-    }
-    let status = command.status().context("cannot run unshare")?;
-    Ok(u8::try_from(status.code().unwrap_or(2)).unwrap_or(2))
 }
 
 fn cells(quick: bool, available: &[String]) -> Vec<Cell> {
@@ -183,7 +121,7 @@ fn compare(bench: &Bench, cells: &[Cell], rounds: u32) -> Result<Vec<Row>> {
                 round + 1,
                 cell.path,
                 cell.cc,
-                table::size(cell.size),
+                sheet::size(cell.size),
                 cell.streams,
                 last(0),
                 last(1)
@@ -201,11 +139,10 @@ fn compare(bench: &Bench, cells: &[Cell], rounds: u32) -> Result<Vec<Row>> {
 }
 
 fn figures(samples: &[Sample]) -> Figures {
-    let of = |figure: fn(&Sample) -> f64| Spread::of(samples.iter().map(figure).collect());
     Figures {
-        gbit_s: of(|sample| sample.gbit_s),
-        sender_s_per_gb: of(|sample| sample.sender_s_per_gb),
-        both_s_per_gb: of(|sample| sample.both_s_per_gb),
+        gbit_s: spread(samples, |sample| sample.gbit_s),
+        sender_s_per_gb: spread(samples, |sample| sample.sender_s_per_gb),
+        both_s_per_gb: spread(samples, |sample| sample.both_s_per_gb),
     }
 }
 
