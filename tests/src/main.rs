@@ -7,6 +7,7 @@ mod app;
 mod bpf;
 mod bpftrace;
 mod expect;
+mod findings;
 mod fixture;
 mod foreign;
 mod generator;

@@ -9,7 +9,7 @@ mod notices;
 mod paths;
 mod queue;
 mod receive;
-mod row;
+pub(crate) mod row;
 mod select;
 mod table;
 mod uring;

@@ -14,8 +14,8 @@ use crate::host::taps::{Holder, Tap};
 use crate::model::reason::{ReasonKind, info};
 use crate::model::sample::FileReads;
 use crate::model::snapshot::{
-    Completions, DelayedAcks, GaugeFigures, Ledger, Limit, Lost, Percentiles, Place, ProcessFigures, Session,
-    SpreadFigures, WrongSends,
+    Completions, DelayedAcks, GaugeFigures, Ledger, Limit, Lost, Missing, Percentiles, Place, ProcessFigures,
+    Session, SpreadFigures, WrongSends,
 };
 
 const MIB: u64 = 1 << 20;
@@ -40,7 +40,7 @@ fn changed(change: impl FnOnce(&mut PathFigures)) -> Snapshot {
     one(clean)
 }
 
-fn received(reason: Reason, bytes: u64) -> Snapshot {
+pub(super) fn received(reason: Reason, bytes: u64) -> Snapshot {
     let ledger = Ledger {
         requested_bytes: 1_000,
         zerocopied_bytes: Some(900),
@@ -95,17 +95,20 @@ pub(super) fn host(asked: u64, change: impl FnOnce(&mut HostFacts)) -> Snapshot 
     }
 }
 
-fn with_switch(switch: Switch) -> Snapshot {
+pub(super) fn with_switch(switch: Switch) -> Snapshot {
     host(MIB, |host| {
         let device = host.namespaces.get_mut(&NETNS).unwrap().devices.get_mut("eth0").unwrap();
         device.switches.as_mut().unwrap().scatter_gather = Some(switch);
     })
 }
 
+/// A tap where copies are not known.
 fn tapped(device: u32, asked: u64) -> Snapshot {
     let holders = vec![Holder { pid: 99, comm: "tcpdump".into() }];
     let tap = Tap { netns: u64::from(NETNS), device: Some(device), protocol: 3, running: true, holders };
-    host(asked, |host| host.taps = Some(vec![tap]))
+    let mut snapshot = host(asked, |host| host.taps = Some(vec![tap]));
+    snapshot.session.missing = vec![Missing { fact: "copy".into(), why: "refused".into() }];
+    snapshot
 }
 
 fn peer_at(address: &str) -> Snapshot {
@@ -393,6 +396,8 @@ fn a_capture_is_named_and_certain_once_packets_were_copied_for_it() {
     let finding = findings(&snapshot).remove(0);
     assert!(finding.title.starts_with("tcpdump (99) captures"), "{finding:?}");
     assert_eq!((finding.severity, finding.evidence.len()), (Severity::Info, 1));
+    snapshot.session.missing.clear();
+    assert!(!has(&snapshot, "sniffer"), "copies would be seen: it lets what is sent pass");
     snapshot.paths[0].copies = vec![copy(Reason::PacketTap, MIB, true, true)];
     let found = findings(&snapshot);
     assert_eq!((found[0].severity, found[1].explained_by), (Severity::Warning, Some("sniffer")));

@@ -1,6 +1,8 @@
-//! Which connections' facts the rules would look at: those that ask for no copy first, then those that send most.
+//! Which connections' facts the rules would look at: those that ask for no copy first, then those that move most.
 
 use std::cmp::Reverse;
+
+use zcscope_common::Path;
 
 use super::requested;
 use crate::host::facts::Wanted;
@@ -12,14 +14,15 @@ const MOST: usize = 32;
 /// The connections whose facts [`super::findings`] can use.
 #[must_use]
 pub fn wanted(snapshot: &Snapshot) -> Vec<Wanted> {
-    let sent = |socket: &SocketFigures| {
-        let paths = socket.paths.iter().filter(|path| !path.path.receives());
+    let moved = |socket: &SocketFigures| {
+        let counts = |path: Path| !path.receives() || path == Path::RecvZerocopy;
+        let paths = socket.paths.iter().filter(|path| counts(path.path));
         paths.fold((0, 0), |(asked, all), path| (asked + requested(path), all + path.bytes))
     };
     let mut sockets: Vec<_> = snapshot
         .sockets
         .iter()
-        .map(|socket| (sent(socket), socket))
+        .map(|socket| (moved(socket), socket))
         .filter(|((_, all), _)| *all > 0)
         .collect();
     sockets.sort_by_key(|((asked, all), socket)| (Reverse(*asked), Reverse(*all), socket.id));
