@@ -2,7 +2,18 @@
 //! prints makes it go away.
 //!
 //! [`blame`] derives from what a scenario does which findings its report must have and may have; [`table`] says of each
-//! finding how it is made.
+//! finding how it is made; [`live`] makes them while traffic flows, and mends them.
 
 pub(crate) mod blame;
+pub(crate) mod live;
+pub(crate) mod live_table;
+mod screen;
 pub(crate) mod table;
+
+/// Those live ones that only a guest's kernel can make, or only its back ends see.
+const IN_GUESTS: [&str; 1] = ["finding_lossy"];
+
+/// Whether a scenario is one of these that one kernel is enough for: it is about what zcscope makes of its figures.
+pub(crate) fn is_once(name: &str) -> bool {
+    live_table::ROWS.iter().any(|row| row.name == name) && !IN_GUESTS.contains(&name)
+}

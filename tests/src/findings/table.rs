@@ -85,6 +85,11 @@ pub(crate) fn made_by(name: &str) -> impl Iterator<Item = &'static Proof> {
     PROOFS.iter().filter(move |proof| proof.made.contains(&name))
 }
 
+/// The proof of a finding.
+pub(crate) fn proof_of(id: &str) -> Option<&'static Proof> {
+    PROOFS.iter().find(|proof| proof.id == id)
+}
+
 /// Findings that may stand beside those of a procedure.
 const BESIDE: &[(&str, &[&str])] = &[];
 

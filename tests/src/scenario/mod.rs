@@ -25,6 +25,7 @@ use anyhow::Context;
 use queue::{Needs, Task};
 
 use crate::expect::Backend;
+use crate::findings::{self, live, live_table};
 use crate::kernel::{self, Since};
 use crate::report::{Tally, Verdict};
 use crate::{bpftrace, foreign, generator, misuse};
@@ -161,7 +162,12 @@ const ONCE: &[&str] = &[
 
 /// True when a scenario belongs to this half of the table, or to any, when no half is wanted.
 fn is_shared(name: &str, share: Option<&str>) -> bool {
-    share.is_none_or(|share| share == share_of(name) && !ONCE.contains(&name) && !generator::is_once(name))
+    share.is_none_or(|share| {
+        share == share_of(name)
+            && !ONCE.contains(&name)
+            && !generator::is_once(name)
+            && !findings::is_once(name)
+    })
 }
 
 /// The half of the table a scenario is in.
@@ -196,11 +202,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
         .chain(select::ALL)
         .filter(|(name, _)| wanted(name) && !args.truth_only)
         .collect();
+    let live: Vec<_> = live_table::ROWS.iter().filter(|row| wanted(row.name) && !args.truth_only).collect();
     let receivers: Vec<_> = receive::ROWS.iter().filter(|row| wanted(row.name)).collect();
     if args.list {
         rows.iter()
             .map(|row| row.name)
             .chain(receivers.iter().map(|row| row.name))
+            .chain(live.iter().map(|row| row.name))
             .chain(procedures.iter().map(|(name, _)| *name))
             .for_each(|name| println!("{name}"));
         return Ok(true);
@@ -216,6 +224,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
     }
     for row in receivers {
         tasks.push(task(&context, &tally, row.name, row.needs(), move |bench| receive::run(row, bench)));
+    }
+    for row in live {
+        let needs = if row.needs_all() { Needs::Alone } else { Needs::Nothing };
+        tasks.push(task(&context, &tally, row.name, needs, move |bench| live::run(row, bench)));
     }
     for (name, procedure) in procedures {
         tasks.push(task(&context, &tally, name, Needs::Alone, procedure));

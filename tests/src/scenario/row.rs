@@ -407,7 +407,7 @@ fn traced(row: &Row, bench: &Bench, sender: &[String], report: &Path) -> Command
 }
 
 /// What a kernel says that was built without a device, a queueing discipline or a filter, as the reason to skip.
-fn kernel_lacks(error: &anyhow::Error) -> Option<String> {
+pub(crate) fn kernel_lacks(error: &anyhow::Error) -> Option<String> {
     const SAYINGS: [&str; 7] = [
         "Unknown device type",
         "unable to initialize cryptographic operations",

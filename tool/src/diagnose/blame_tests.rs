@@ -8,8 +8,8 @@ use super::rules_tests::{host, received, with_switch};
 use super::tests::{copy, path, process};
 use super::*;
 use crate::host::device::DeviceKind;
-use crate::host::facts::Switch;
-use crate::model::snapshot::WrongSends;
+use crate::host::facts::{Switch, TcpFacts};
+use crate::model::snapshot::{DelayedAcks, Percentiles, WrongSends};
 
 const MIB: u64 = 1 << 20;
 /// Asked for, and held off by something else.
@@ -81,13 +81,26 @@ fn untold_copies_on_loopback_have_a_cause() {
 
 #[test]
 fn the_refused_socket_says_where_the_limit_is() {
-    let mut snapshot = host(MIB, |host| host.own_netns = Some(1));
-    let refused = PathFigures { refused: vec![(Reason::Optmem, 7)], ..snapshot.paths[0].clone() };
-    snapshot.paths = vec![refused.clone()];
-    let socket = Arc::make_mut(&mut snapshot.sockets[0]);
-    (socket.paths, socket.gauges) = (vec![refused], None);
-    let fix = found(&snapshot, "optmem").fix;
-    assert_eq!(fix[1], "nsenter --net --target 7 sysctl -w net.core.optmem_max=1048576");
+    let limited = |max| {
+        host(MIB, |host| {
+            host.own_netns = Some(1);
+            host.namespaces.values_mut().for_each(|space| space.optmem_max = max);
+        })
+    };
+    let fix = |snapshot: &mut Snapshot| {
+        let refused =
+            PathFigures { refused: vec![(Reason::Optmem, 7)], ..PathFigures::nothing(Path::MsgZerocopy) };
+        snapshot.paths = vec![refused.clone()];
+        let socket = Arc::make_mut(&mut snapshot.sockets[0]);
+        (socket.paths, socket.gauges) = (vec![refused], None);
+        assert_eq!(wanted(snapshot).len(), 1, "who moves nothing is asked about all the same");
+        found(snapshot, "optmem").fix.swap_remove(1)
+    };
+    assert_eq!(
+        fix(&mut limited(Some(1_000))),
+        "nsenter --net --target 7 sysctl -w net.core.optmem_max=1048576"
+    );
+    assert_eq!(fix(&mut limited(None)), "sysctl -w net.core.optmem_max=1048576", "one limit for all");
 }
 
 #[test]
@@ -105,4 +118,40 @@ fn a_sender_on_this_host_is_no_fault_of_the_card() {
     assert_eq!((near.severity, far.severity), (Severity::Info, Severity::Warning));
     assert_eq!(far.fix, ["ethtool -G eth0 tcp-data-split on"]);
     assert!(near.fix[0].starts_with("measure with a sender on another host"), "{near:?}");
+}
+
+#[test]
+fn a_burst_is_no_pace_and_a_slow_way_no_delayed_acknowledgement() {
+    let paced = |sent_bytes| {
+        let snapshot = host(MIB, |host| {
+            let facts = TcpFacts {
+                congestion_control: Some("bbr".into()),
+                pacing_bytes_per_s: Some(1_000),
+                delivery_bytes_per_s: 1_000,
+                busy_us: 2_000_000,
+                sent_bytes,
+                ..TcpFacts::default()
+            };
+            host.sockets.insert(1, facts);
+        });
+        findings(&snapshot).iter().any(|finding| finding.id == "pacing")
+    };
+    assert!(paced(1_000) && !paced(900));
+    let late = |p50| {
+        let mut one = path(0, 0, vec![]);
+        let ends = one.completions.as_mut().unwrap();
+        ends.latency = Some(Percentiles { count: 100, min: 50_000, p50, ..Percentiles::default() });
+        ends.delayed_acks = Some(DelayedAcks { sends: 30, before: 3 });
+        ids(&Snapshot { paths: vec![one], ..Snapshot::default() })
+    };
+    assert_eq!((late(40_000_000).len(), late(57_000_000).len()), (1, 0));
+}
+
+#[test]
+fn what_pins_nothing_is_no_small_zerocopy_send() {
+    let mut one = PathFigures { calls: 1_000, ..path(0, 0, vec![]) };
+    let of = |one: &PathFigures| ids(&Snapshot { paths: vec![one.clone()], ..Snapshot::default() }).len();
+    assert_eq!(of(&one), 1);
+    one.completions.as_mut().unwrap().sends = 0;
+    assert_eq!(of(&one), 0);
 }

@@ -56,6 +56,9 @@ const DELAYED_PERCENT: u64 = 10;
 /// A path with a round trip near 40 ms has no release that is much faster: then the time is distance, not delay.
 const NEAR_NS: u64 = 20_000_000;
 
+/// The end of the time of a delayed ACK: where half of the releases take longer, all take their time.
+const LATE_NS: u64 = 50_000_000;
+
 /// So many times as many as in the 14 ms before: otherwise releases simply take any time.
 const PEAK: u64 = 2;
 
@@ -66,7 +69,8 @@ pub(super) fn delayed_ack(path: &PathFigures) -> Option<Finding> {
     let delayed = acks.sends;
     let many = delayed.saturating_mul(100) >= latency.count.saturating_mul(DELAYED_PERCENT);
     let peak = delayed >= acks.before.saturating_mul(PEAK);
-    if delayed < MIN_DELAYED || !many || !peak || latency.min >= NEAR_NS {
+    let slow = latency.min >= NEAR_NS || latency.p50 >= LATE_NS;
+    if delayed < MIN_DELAYED || !many || !peak || slow {
         return None;
     }
     let share = percent(delayed, latency.count);

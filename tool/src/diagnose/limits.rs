@@ -207,7 +207,8 @@ fn optmem_fix(snapshot: &Snapshot) -> Vec<String> {
     let fullest = optmem_use(snapshot).first().map(|(socket, ..)| *socket);
     let fullest = fullest.or_else(|| snapshot.sockets.iter().map(AsRef::as_ref).find(refused));
     let fullest = fullest.and_then(|socket| socket.place.netns);
-    let prefix = network::inside(&snapshot.host, fullest);
+    let own_limit = snapshot.host.namespace(fullest).is_some_and(|space| space.optmem_max.is_some());
+    let prefix = if own_limit { network::inside(&snapshot.host, fullest) } else { String::new() };
     let step = |step: String| match step.starts_with("sysctl") {
         true => format!("{prefix}{step}"),
         false => step,

@@ -136,6 +136,7 @@ fn paced(control: &str, delivered: u64) -> Snapshot {
                 delivery_bytes_per_s: delivered,
                 min_rtt_us: 60,
                 busy_us: 1_000_000,
+                sent_bytes: 900_000_000,
                 peer_window_us: 100_000,
                 send_buffer_us: 99_999,
                 ..TcpFacts::default()
@@ -155,9 +156,10 @@ fn resent(bytes: u64) -> Snapshot {
 fn held(all: u64, longest_range: u64) -> Snapshot {
     let mut snapshot = host(MIB, |_| {});
     let (min, p50, p90, p99, p999, max) = (all, all, all, all, all, all);
-    let app_read_latency = Some(Percentiles { count: 1_000, min, p50, p90, p99, p999, max });
+    let latency = Some(Percentiles { count: 1_000, min, p50, p90, p99, p999, max });
+    let read_latency = Some(Percentiles { count: 1_000, ..Percentiles::default() });
     let range_length = Some(SpreadFigures { count: 1_000, max: longest_range, ..SpreadFigures::default() });
-    let c = Completions { sends: 1_000, app_read_latency, range_length, ..Completions::default() };
+    let c = Completions { sends: 1_000, latency, read_latency, range_length, ..Completions::default() };
     snapshot.paths[0].completions = Some(c);
     snapshot
 }
@@ -434,4 +436,8 @@ fn one_send_in_flight_is_told_from_idle_and_from_many() {
     let mut short = held(200_000, 1);
     short.active_ns.insert(Path::MsgZerocopy, short.duration_ns / 4);
     assert!(small(&short), "it sent for a quarter of the trace");
+    let mut timed = held(999_000, 1);
+    let ends = timed.paths[0].completions.as_mut().unwrap();
+    ends.read_latency = ends.latency;
+    assert!(!small(&timed), "it reads when its timer has the next send made");
 }

@@ -278,6 +278,7 @@ fn full_packets_matter_when_their_fragments_are_small() {
     assert_eq!(limit(5, 1_000), [("frag_limit".to_owned(), Severity::Warning)]);
     assert_eq!(limit(4, 1_000), [], "fewer than 10 % of the calls");
     assert_eq!(limit(50, 244), [], "whole pages fill a packet of 64 KiB");
+    assert_eq!(limit(50, 277), [], "memory that begins within a page nearly does");
 }
 
 #[test]

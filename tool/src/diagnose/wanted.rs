@@ -6,7 +6,7 @@ use zcscope_common::Path;
 
 use super::requested;
 use crate::host::facts::Wanted;
-use crate::model::snapshot::{Snapshot, SocketFigures};
+use crate::model::snapshot::{PathFigures, Snapshot, SocketFigures};
 
 /// Connections asked about at most: each costs a question to the kernel.
 const MOST: usize = 32;
@@ -17,7 +17,11 @@ pub fn wanted(snapshot: &Snapshot) -> Vec<Wanted> {
     let moved = |socket: &SocketFigures| {
         let counts = |path: Path| !path.receives() || path == Path::RecvZerocopy;
         let paths = socket.paths.iter().filter(|path| counts(path.path));
-        paths.fold((0, 0), |(asked, all), path| (asked + requested(path), all + path.bytes))
+        // Who is refused moves nothing, and is the one to be helped.
+        let refused = |path: &PathFigures| path.refused.iter().map(|(_, n)| *n).sum::<u64>();
+        paths.fold((0, 0), |(asked, all), path| {
+            (asked + requested(path) + refused(path), all + path.bytes + refused(path))
+        })
     };
     let mut sockets: Vec<_> = snapshot
         .sockets
