@@ -65,6 +65,13 @@ pub(crate) fn run(row: &Live, bench: &Bench) -> anyhow::Result<Verdict> {
             drop(flow);
             stage.flow(bench, &fixture, sink, row.sender)?
         }
+        Fix::Setting(name, value) => {
+            drop(flow);
+            // The namespace goes with the scenario: nothing is put back.
+            let file = Path::new("/proc/sys").join(name);
+            fixture.sender.enter(|| Ok(std::fs::write(&file, value)?))?;
+            stage.flow(bench, &fixture, row.sink, row.sender)?
+        }
         Fix::Undo => {
             stage.undo(row, &fixture)?;
             flow
@@ -75,7 +82,7 @@ pub(crate) fn run(row: &Live, bench: &Bench) -> anyhow::Result<Verdict> {
     wrong.extend(
         Wanted::only(&[]).beside(row.after).judge(&stat).iter().map(|w| format!("after the fix {w}")),
     );
-    if let Some(reason) = row.doctor {
+    if let (Some(reason), Fix::Printed(_) | Fix::Undo) = (row.doctor, row.fix) {
         let still = foretold(bench, &fixture, &flow, None)?;
         wrong.extend(still.filter(|said| said.contains(reason)).map(|said| format!("after the fix {said}")));
     }
@@ -105,6 +112,7 @@ impl Stage {
                     tap.first_line(Duration::from_secs(10))?;
                     stage.taps.push(tap);
                 }
+                Fault::Memlock | Fault::PacedByDefault => {}
                 Fault::Xdp(mode) => stage.programs.push(fixture.xdp(*mode)?),
                 Fault::TcPull => fixture.tc_pull(None)?,
                 Fault::Loss(percent) => {
@@ -254,6 +262,10 @@ impl Live {
             Fault::TcPull | Fault::Loss(_) if !kernel::has_program("tc") => {
                 Some("tc is not installed".into())
             }
+            Fault::Memlock if !kernel::may_raise_limits() => {
+                Some("raising a limit is not allowed here".into())
+            }
+            Fault::PacedByDefault if !kernel::is_paced() => Some("no congestion control paces here".into()),
             Fault::File(_) if !kernel::has_disks() => Some("no disk can be made".into()),
             _ => None,
         });

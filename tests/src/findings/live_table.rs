@@ -22,6 +22,10 @@ pub(crate) enum Fault {
     TcPull,
     /// So many percent of the packets are lost.
     Loss(u32),
+    /// The machine's congestion control paces; there is nothing to do but to look.
+    PacedByDefault,
+    /// The sender lives with a limit of locked memory, which only some may raise.
+    Memlock,
     /// A file of so many bytes to send.
     File(usize),
 }
@@ -35,6 +39,8 @@ pub(crate) enum Fix {
     Sender(&'static [&'static str]),
     /// By another receiver.
     Sink(&'static [&'static str]),
+    /// By a setting of the sender's namespace.
+    Setting(&'static str, &'static str),
     /// By taking the fault away.
     Undo,
 }
@@ -122,7 +128,7 @@ impl Live {
 
     /// Limits that older kernels have once for the whole machine.
     pub(crate) fn needs_all(&self) -> bool {
-        self.faults.iter().any(|fault| matches!(fault, Fault::Sysctl(..)))
+        self.faults.iter().any(|fault| matches!(fault, Fault::Sysctl("net/core/optmem_max", _)))
     }
 
     /// Why this back end cannot see it at all.
@@ -178,11 +184,12 @@ pub(crate) const ROWS: &[Live] = &[
         .screen("option memory"),
     row("finding_memlock", Link::Lo,
         &["send", "msg_zerocopy", "--no-retry", "--memlock", "32768", "--calls", "9999999", "--size", "65536", "--pause", "4"],
-        &["memlock"], Fix::Printed("memlock"))
+        &["memlock"], Fix::Printed("memlock")).with(&[Fault::Memlock])
         .after(&["loopback", "local_peer", "slow_reader"]),
     row("finding_uring_memlock", Link::Lo,
         &["send", "uring_send_zc", "--no-retry", "--memlock", "49152", "--calls", "9999999", "--size", "65536", "--pause", "4"],
-        &["uring_memlock", "failed_send"], Fix::Printed("uring_memlock")).after(HERE),
+        &["uring_memlock", "failed_send"], Fix::Printed("uring_memlock"))
+        .with(&[Fault::Memlock]).after(HERE),
     row("finding_bad_buffer", Link::Lo,
         &["send", "msg_zerocopy", "--bad-buffer", "--calls", "9999999", "--size", "65536", "--pause", "4"],
         &["bad_buffer", "loopback", "local_peer"], Fix::Sender(ZEROCOPY)).after(HERE),
@@ -191,16 +198,20 @@ pub(crate) const ROWS: &[Live] = &[
         &["send", "msg_zerocopy", "--read-late", "10000", "--calls", "9999999", "--size", "20000", "--pause", "4"],
         &["slow_reader", "loopback", "local_peer"], Fix::Sender(ZEROCOPY)).may(&["optmem_near"]).after(HERE),
     row("finding_depth_small", Link::Lo, &["paced", "--calls", "9999999", "--sizes", "20000"],
-        &["depth_small", "loopback", "local_peer"], Fix::Sender(ZEROCOPY)).after(HERE),
+        &["depth_small", "delayed_ack", "loopback"], Fix::Sender(ZEROCOPY)).to(&["--mode", "recv_delayed"])
+        .may(&["local_peer"]).after(HERE),
     row("finding_delayed_ack", Link::Lo, &["paced", "--calls", "9999999", "--sizes", "20000"],
-        &["delayed_ack", "loopback"], Fix::Sink(&[])).to(&["--mode", "recv_delayed"])
-        .may(&["depth_small", "local_peer"]).after(&["depth_small", "loopback", "local_peer"]),
+        &["depth_small", "delayed_ack", "loopback"], Fix::Sink(&[])).to(&["--mode", "recv_delayed"])
+        .may(&["local_peer"]).after(HERE),
+    row("finding_pacing", Link::Veth, &["send", "msg_zerocopy", "--calls", "9999999", "--size", "65536"],
+        &["pacing", "local_delivery"], Fix::Setting("net/ipv4/tcp_congestion_control", "reno"))
+        .with(&[Fault::PacedByDefault]).after(&["local_delivery"]),
     row("finding_small_send", Link::Lo,
         &["send", "msg_zerocopy", "--calls", "9999999", "--size", "1000", "--pause", "1"],
         &["small_send", "loopback"], Fix::Sender(ZEROCOPY)).may(&["local_peer"]).after(HERE),
     row("finding_splice_small", Link::Lo,
         &["send", "splice", "--calls", "9999999", "--size", "4000"],
-        &["splice_small"], Fix::Sender(&["send", "splice", "--calls", "9999999", "--size", "65536", "--pause", "4"])),
+        &["splice_small"], Fix::Sender(&["send", "splice", "--calls", "9999999", "--size", "65536", "--pause", "4"])).may(&["pacing"]),
     row("finding_cache_miss", Link::Lo, &["file", "sendfile", "--cold", "--rounds", "9999999", "--pause", "20"],
         &["page_cache_miss"], Fix::Sender(&["file", "sendfile", "--rounds", "9999999", "--pause", "20"]))
         .with(&[Fault::File(1 << 20)]),

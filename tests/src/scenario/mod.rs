@@ -25,7 +25,7 @@ use anyhow::Context;
 use queue::{Needs, Task};
 
 use crate::expect::Backend;
-use crate::findings::{self, live, live_table};
+use crate::findings::{self, calm, live, live_table};
 use crate::kernel::{self, Since};
 use crate::report::{Tally, Verdict};
 use crate::{bpftrace, foreign, generator, misuse};
@@ -200,6 +200,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
         .chain(kernel_users::ALL)
         .chain(bounce::ALL)
         .chain(select::ALL)
+        .chain(calm::ALL)
         .filter(|(name, _)| wanted(name) && !args.truth_only)
         .collect();
     let live: Vec<_> = live_table::ROWS.iter().filter(|row| wanted(row.name) && !args.truth_only).collect();
@@ -230,7 +231,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
         tasks.push(task(&context, &tally, row.name, needs, move |bench| live::run(row, bench)));
     }
     for (name, procedure) in procedures {
-        tasks.push(task(&context, &tally, name, Needs::Alone, procedure));
+        // Ordinary traffic disturbs nobody, and lasts.
+        let needs = if *name == "calm_traffic" { Needs::Nothing } else { Needs::Alone };
+        tasks.push(task(&context, &tally, name, needs, procedure));
     }
     queue::run(tasks, args.jobs);
     let tally = tally.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -3,13 +3,13 @@
 
 use std::cmp::Reverse;
 
-use zcscope_common::{Path, Reason};
+use zcscope_common::{LatencyKind, Path, Reason};
 
 use super::words::words;
 use super::{Finding, Severity, steps};
 use crate::host::facts::TcpFacts;
 use crate::model::reason::info;
-use crate::model::snapshot::{PathFigures, Percentiles, Snapshot, SocketFigures};
+use crate::model::snapshot::{PathFigures, Snapshot, SocketFigures};
 use crate::units::{bytes, duration, percent, rate};
 
 /// Rows named in one finding.
@@ -127,15 +127,19 @@ const MIN_SENDS: u64 = 100;
 /// notification ever covers two.
 pub(super) fn depth_small(snapshot: &Snapshot, path: &PathFigures) -> Option<Finding> {
     let c = path.completions.as_ref()?;
-    let (released, reading, range) = (c.latency?, c.read_latency?, c.range_length?);
+    let (released, range) = (c.latency?, c.range_length?);
+    let sum = |kind| {
+        snapshot.latency.iter().find(|of| (of.path, of.kind) == (path.path, kind)).map(|of| of.hist.sum)
+    };
+    let (held, reading) = (sum(LatencyKind::Release)?, sum(LatencyKind::Read)?);
     let uses = |socket: &&SocketFigures| socket.paths.iter().any(|of| of.path == path.path && of.bytes > 0);
     let sockets: Vec<_> = snapshot.sockets.iter().map(AsRef::as_ref).filter(uses).collect();
     let count = u64::try_from(sockets.len()).ok().filter(|count| *count > 0)?;
-    // Little's law for each socket: sends x time held / time.
-    let held = released.count.saturating_mul(least_mean(&released)) / count;
+    // Little's law: all time held, over the sockets and the time there was.
+    let held = held / count;
     let active = active_ns(snapshot, path.path);
     let busy = held.saturating_mul(100) >= active.saturating_mul(BUSY_PERCENT) && held <= active;
-    let at_once = least_mean(&reading).saturating_mul(AT_ONCE) <= least_mean(&released);
+    let at_once = (reading / count).saturating_mul(AT_ONCE) <= held;
     (released.count >= MIN_SENDS && range.max <= 1 && busy && at_once).then(|| Finding {
         id: "depth_small".into(),
         severity: Severity::Info,
@@ -143,7 +147,7 @@ pub(super) fn depth_small(snapshot: &Snapshot, path: &PathFigures) -> Option<Fin
         evidence: vec![
             format!("{} sends, sockets: {count}, each notification for one send only", released.count),
             format!(
-                "one in flight for at least {} of the time, released after: p50 {}, p99 {}",
+                "one in flight for {} of the time, released after: p50 {}, p99 {}",
                 percent(held, active),
                 duration(released.p50),
                 duration(released.p99)
@@ -160,12 +164,6 @@ const BUSY_PERCENT: u64 = 40;
 /// Who waits for a notification reads it at once: so many times faster than it came. One that reads just before its next
 /// send has other things to do.
 const AT_ONCE: u64 = 4;
-
-/// What the mean cannot be below, ns: every value counts as the lower end of its part of the distribution. Medians hide
-/// the few long waits that take most of the time.
-const fn least_mean(p: &Percentiles) -> u64 {
-    (p.min / 2) + p.p50 / 10 * 4 + p.p90 / 100 * 9 + p.p99 / 1_000 * 9 + p.p999 / 1_000
-}
 
 /// The part of the trace in which bytes were sent on a path.
 fn active_ns(snapshot: &Snapshot, path: Path) -> u64 {

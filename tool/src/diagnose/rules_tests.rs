@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use zcscope_common::{Disagreement, Path, Reason};
+use zcscope_common::{Disagreement, Hist, LatencyKind, Path, Reason};
 
 use super::rules::{RULES, rule_of};
 use super::tests::{copy, file, path, process, socket_with};
@@ -14,8 +14,8 @@ use crate::host::taps::{Holder, Tap};
 use crate::model::reason::{ReasonKind, info};
 use crate::model::sample::FileReads;
 use crate::model::snapshot::{
-    Completions, DelayedAcks, GaugeFigures, Ledger, Limit, Lost, Missing, Percentiles, Place, ProcessFigures,
-    Session, SpreadFigures, WrongSends,
+    Completions, DelayedAcks, GaugeFigures, LatencyFigures, Ledger, Limit, Lost, Missing, Percentiles, Place,
+    ProcessFigures, Session, SpreadFigures, WrongSends,
 };
 
 const MIB: u64 = 1 << 20;
@@ -153,15 +153,21 @@ fn resent(bytes: u64) -> Snapshot {
 }
 
 /// 1,000 sends a second that are read this long after they were made.
+/// 1,000 sends on one socket, each held for `all` ns and read at once.
 fn held(all: u64, longest_range: u64) -> Snapshot {
     let mut snapshot = host(MIB, |_| {});
-    let (min, p50, p90, p99, p999, max) = (all, all, all, all, all, all);
-    let latency = Some(Percentiles { count: 1_000, min, p50, p90, p99, p999, max });
-    let read_latency = Some(Percentiles { count: 1_000, ..Percentiles::default() });
+    let latency = Some(Percentiles { count: 1_000, p50: all, ..Percentiles::default() });
     let range_length = Some(SpreadFigures { count: 1_000, max: longest_range, ..SpreadFigures::default() });
-    let c = Completions { sends: 1_000, latency, read_latency, range_length, ..Completions::default() };
+    let c = Completions { sends: 1_000, latency, range_length, ..Completions::default() };
     snapshot.paths[0].completions = Some(c);
+    snapshot.latency = vec![lasting(LatencyKind::Release, all), lasting(LatencyKind::Read, 1_000)];
     snapshot
+}
+
+fn lasting(kind: LatencyKind, ns: u64) -> LatencyFigures {
+    let mut hist = Hist::default();
+    (0..1_000).for_each(|_| hist.record(ns));
+    LatencyFigures { path: Path::MsgZerocopy, kind, hist: Arc::new(hist) }
 }
 
 fn splices(calls: u64) -> Snapshot {
@@ -437,7 +443,6 @@ fn one_send_in_flight_is_told_from_idle_and_from_many() {
     short.active_ns.insert(Path::MsgZerocopy, short.duration_ns / 4);
     assert!(small(&short), "it sent for a quarter of the trace");
     let mut timed = held(999_000, 1);
-    let ends = timed.paths[0].completions.as_mut().unwrap();
-    ends.read_latency = ends.latency;
+    timed.latency[1] = lasting(LatencyKind::Read, 999_000);
     assert!(!small(&timed), "it reads when its timer has the next send made");
 }

@@ -93,8 +93,8 @@ rows! {
         on "all that see pinned pages", fix "prlimit --pid PID --memlock=unlimited", read "getrlimit(2)";
     "depth_small": "the sender waits for each zero-copy send to end before it makes the next",
         sees "low throughput, and 40 ms stalls where the peer delays its ACKs",
-        how "no notification ever covers two sends, each is read at once, and sends x time until they are released (its \
-        least possible mean) is 40 to 100 % of the time, over 100 sends or more",
+        how "no notification ever covers two sends, each is read at once, and all time until they are released is 40 to 100 % of \
+        the time, over 100 sends or more",
         on "all that see completions and reads",
         fix "keep more sends in flight: use further buffers and collect notifications later (64 is a good start)\n\
              zcscope load msg_zerocopy --depth 64 ...  # shows what it is worth here", read "";
