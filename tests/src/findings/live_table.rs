@@ -133,7 +133,7 @@ impl Live {
 
     /// Why this back end cannot see it at all.
     pub(super) fn unseen(&self, bench: &Bench) -> Option<String> {
-        let deep = ["finding_lossy"].contains(&self.name);
+        let deep = ["finding_lossy", "finding_optmem_near", "finding_memlock_near"].contains(&self.name);
         (deep && bench.traces_by_tracepoint()).then(|| "tracepoints do not see it".into())
     }
 }
@@ -162,8 +162,8 @@ pub(crate) const ROWS: &[Live] = &[
     row("finding_tun", Link::Tun(Tun::Plain), ZEROCOPY, &["tun_tap"], Fix::Sender(COPY)).may(SILENCE),
     row("finding_xdp", Link::Veth, ZEROCOPY, &["xdp_generic"], Fix::Undo)
         .with(&[Fault::Xdp(Xdp::Generic)]).after(&["local_delivery"]),
-    row("finding_tc_pull", Link::Veth, ZEROCOPY, &["tc_bpf_pull"], Fix::Undo)
-        .with(&[Fault::TcPull]).may(&["unknown_caller"]).after(&["local_delivery"]),
+    row("finding_tc_pull", Link::Veth, ZEROCOPY, &["tc_bpf_pull", "unknown_caller"], Fix::Undo)
+        .with(&[Fault::TcPull]).after(&["local_delivery"]),
 
     row("finding_so_zerocopy_unset", Link::Lo,
         &["send", "msg_zerocopy", "--without-so-zerocopy", "--calls", "9999999", "--size", "65536", "--pause", "4"],
@@ -193,6 +193,15 @@ pub(crate) const ROWS: &[Live] = &[
     row("finding_bad_buffer", Link::Lo,
         &["send", "msg_zerocopy", "--bad-buffer", "--calls", "9999999", "--size", "65536", "--pause", "4"],
         &["bad_buffer", "loopback", "local_peer"], Fix::Sender(ZEROCOPY)).after(HERE),
+
+    row("finding_optmem_near", Link::Lo, &["paced", "--calls", "9999999", "--sizes", "20000"],
+        &["optmem_near", "loopback", "local_peer"], Fix::Printed("optmem_near"))
+        .with(&[Fault::Sysctl("net/core/optmem_max", "900")]).may(&["depth_small"])
+        .after(&["loopback", "local_peer", "depth_small"]),
+    row("finding_memlock_near", Link::Lo,
+        &["send", "msg_zerocopy", "--memlock", "81920", "--calls", "9999999", "--size", "65536", "--pause", "8"],
+        &["memlock_near", "loopback", "local_peer"], Fix::Printed("memlock_near"))
+        .with(&[Fault::Memlock]).after(HERE),
 
     row("finding_slow_reader", Link::Lo,
         &["send", "msg_zerocopy", "--read-late", "10000", "--calls", "9999999", "--size", "20000", "--pause", "4"],

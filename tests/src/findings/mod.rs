@@ -12,7 +12,13 @@ mod screen;
 pub(crate) mod table;
 
 /// Those live ones that only a guest's kernel can make, or only its back ends see.
-const IN_GUESTS: [&str; 3] = ["finding_lossy", "finding_memlock", "finding_uring_memlock"];
+const IN_GUESTS: [&str; 5] = [
+    "finding_lossy",
+    "finding_memlock",
+    "finding_uring_memlock",
+    "finding_optmem_near",
+    "finding_memlock_near",
+];
 
 /// Whether a scenario is one of these that one kernel is enough for: it is about what zcscope makes of its figures.
 pub(crate) fn is_once(name: &str) -> bool {

@@ -177,17 +177,9 @@ fn share_of(name: &str) -> &'static str {
     if second { "2/2" } else { "1/2" }
 }
 
-/// Runs the scenarios; true when none failed.
-pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
-    let context = context(args)?;
-    let wanted = |name: &str| {
-        let core = table::CORE.contains(&name);
-        args.only.split(',').any(|part| name.contains(part))
-            && (!args.core || core)
-            && (core || is_shared(name, args.share.as_deref()))
-    };
-    let rows: Vec<_> = TABLES.iter().copied().flatten().filter(|row| wanted(row.name)).collect();
-    let procedures: Vec<_> = misuse::ALL
+/// Everything that is code, not a row.
+fn procedures() -> impl Iterator<Item = &'static Procedure> {
+    misuse::ALL
         .iter()
         .chain(generator::all())
         .chain(foreign::ALL)
@@ -201,8 +193,28 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
         .chain(bounce::ALL)
         .chain(select::ALL)
         .chain(calm::ALL)
-        .filter(|(name, _)| wanted(name) && !args.truth_only)
-        .collect();
+}
+
+/// The names of all scenarios.
+#[cfg(test)]
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    let rows = TABLES.iter().copied().flatten().map(|row| row.name);
+    let receivers = receive::ROWS.iter().map(|row| row.name);
+    let live = live_table::ROWS.iter().map(|row| row.name);
+    rows.chain(receivers).chain(live).chain(procedures().map(|(name, _)| *name))
+}
+
+/// Runs the scenarios; true when none failed.
+pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
+    let context = context(args)?;
+    let wanted = |name: &str| {
+        let core = table::CORE.contains(&name);
+        args.only.split(',').any(|part| name.contains(part))
+            && (!args.core || core)
+            && (core || is_shared(name, args.share.as_deref()))
+    };
+    let rows: Vec<_> = TABLES.iter().copied().flatten().filter(|row| wanted(row.name)).collect();
+    let procedures: Vec<_> = procedures().filter(|(name, _)| wanted(name) && !args.truth_only).collect();
     let live: Vec<_> = live_table::ROWS.iter().filter(|row| wanted(row.name) && !args.truth_only).collect();
     let receivers: Vec<_> = receive::ROWS.iter().filter(|row| wanted(row.name)).collect();
     if args.list {
