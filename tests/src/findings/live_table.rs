@@ -122,6 +122,7 @@ impl Live {
     }
 
     /// What it proves.
+    #[cfg(test)]
     pub(crate) const fn proves(&self) -> &'static [&'static str] {
         self.must
     }
@@ -212,7 +213,7 @@ pub(crate) const ROWS: &[Live] = &[
     row("finding_delayed_ack", Link::Lo, &["paced", "--calls", "9999999", "--sizes", "20000"],
         &["depth_small", "delayed_ack", "loopback"], Fix::Sink(&[])).to(&["--mode", "recv_delayed"])
         .may(&["local_peer"]).after(HERE),
-    row("finding_pacing", Link::Veth, &["send", "msg_zerocopy", "--calls", "9999999", "--size", "65536"],
+    row("finding_pacing", Link::Veth, &["send", "msg_zerocopy", "--pace", "20000000", "--calls", "9999999", "--size", "65536"],
         &["pacing", "local_delivery"], Fix::Setting("net/ipv4/tcp_congestion_control", "reno"))
         .with(&[Fault::PacedByDefault]).after(&["local_delivery"]),
     row("finding_small_send", Link::Lo,

@@ -1,6 +1,8 @@
 //! One row per finding: the scenarios that make it, what zcscope must be able to see for it, how its fix is shown to
 //! work, or why it cannot be made here. A finding without a row fails a test.
 
+use std::fmt::Write as _;
+
 use crate::kernel::{self, Since};
 use crate::stat_json::Stat;
 
@@ -155,6 +157,23 @@ pub(crate) const SAMPLES: &[Sample] = &[
     Sample { id: "lost",                  why: "more of everything than the tables hold; a run that loses is repeated" },
     Sample { id: "lost_ends",             why: "the same" },
 ];
+
+/// The table in words.
+pub(crate) fn text() -> String {
+    let mut out = String::new();
+    for proof in PROOFS {
+        let cure = match proof.cure {
+            Cure::Printed(name) => format!("gone after the printed commands in {name}"),
+            Cure::Done(name) => format!("gone in {name}"),
+            Cure::Nothing(why) => why.to_owned(),
+        };
+        let _ = writeln!(out, "{:<26} made by {}; {cure}", proof.id, proof.made.join(", "));
+    }
+    for sample in SAMPLES {
+        let _ = writeln!(out, "{:<26} a sample only; it would need {}", sample.id, sample.why);
+    }
+    out
+}
 
 /// The proofs of which this scenario is one.
 pub(crate) fn made_by(name: &str) -> impl Iterator<Item = &'static Proof> {

@@ -137,14 +137,16 @@ fn a_burst_is_no_pace_and_a_slow_way_no_delayed_acknowledgement() {
         findings(&snapshot).iter().any(|finding| finding.id == "pacing")
     };
     assert!(paced(1_000) && !paced(900));
-    let late = |p50| {
+    let late = |p50, after| {
         let mut one = path(0, 0, vec![]);
         let ends = one.completions.as_mut().unwrap();
         ends.latency = Some(Percentiles { count: 100, min: 50_000, p50, ..Percentiles::default() });
-        ends.delayed_acks = Some(DelayedAcks { sends: 30, before: 3 });
+        ends.delayed_acks = Some(DelayedAcks { sends: 30, before: 3, after });
         ids(&Snapshot { paths: vec![one], ..Snapshot::default() })
     };
-    assert_eq!((late(40_000_000).len(), late(57_000_000).len()), (1, 0));
+    assert_eq!(late(40_000_000, 3), [("delayed_ack".to_owned(), None)]);
+    assert_eq!(late(57_000_000, 3), []);
+    assert_eq!(late(40_000_000, 16), [], "releases take any time here");
 }
 
 #[test]

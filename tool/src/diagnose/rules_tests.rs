@@ -261,7 +261,7 @@ fn samples(id: &str) -> Option<(Snapshot, Snapshot)> {
             let late = |sends| {
                 completions(|c| {
                     c.latency = Some(Percentiles { count: 100, min: 50_000, ..Percentiles::default() });
-                    c.delayed_acks = Some(DelayedAcks { sends, before: 0 });
+                    c.delayed_acks = Some(DelayedAcks { sends, ..DelayedAcks::default() });
                 })
             };
             (late(10), late(9))

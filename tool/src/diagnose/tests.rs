@@ -230,7 +230,7 @@ fn releases_at_forty_milliseconds_are_delayed_acks_unless_the_peer_is_far() {
     let delayed = |sends, before, min| {
         with(|c| {
             c.latency = Some(Percentiles { count: 100, min, ..Percentiles::default() });
-            c.delayed_acks = Some(DelayedAcks { sends, before });
+            c.delayed_acks = Some(DelayedAcks { sends, before, ..DelayedAcks::default() });
         })
     };
     assert_eq!(delayed(10, 5, 50_000), [("delayed_ack".to_owned(), Severity::Warning)]);
