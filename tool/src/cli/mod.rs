@@ -67,6 +67,7 @@ enum Verb {
 /// 0 good, 1 failed check, 2 usage, 3 cannot trace here.
 #[must_use]
 pub fn run() -> ExitCode {
+    crate::host::heap::prepare();
     let cli = Cli::parse();
     let outcome = match cli.verb.unwrap_or(Verb::Top(cli.top)) {
         Verb::Top(args) => commands::top::run(args),

@@ -76,7 +76,7 @@ pub fn run(args: Args) -> Outcome {
     let mut ending = Ending::new().map_err(|error| failed("cannot watch for signals", &error))?;
 
     let filter = Filter { children: true, ..Filter::default() };
-    let options = Options { backend, btf, filter };
+    let options = Options { backend, btf, filter, kernel_stats: false };
     let mut probe = Probe::start(&options).map_err(|error| Failure::CannotTrace(error.to_string()))?;
 
     let (ends, pace) = wire(link.as_ref())?;

@@ -126,7 +126,7 @@ const MIN_SENDS: u64 = 100;
 /// Senders that wait for each send to end before they make the next: one is in flight most of the time, and no
 /// notification ever covers two.
 pub(super) fn depth_small(snapshot: &Snapshot, path: &PathFigures) -> Option<Finding> {
-    let c = path.completions.as_ref()?;
+    let c = path.completions.as_deref()?;
     let (released, range) = (c.latency?, c.range_length?);
     let sum = |kind| {
         snapshot.latency.iter().find(|of| (of.path, of.kind) == (path.path, kind)).map(|of| of.hist.sum)

@@ -152,14 +152,13 @@ fn resent(bytes: u64) -> Snapshot {
     })
 }
 
-/// 1,000 sends a second that are read this long after they were made.
 /// 1,000 sends on one socket, each held for `all` ns and read at once.
 fn held(all: u64, longest_range: u64) -> Snapshot {
     let mut snapshot = host(MIB, |_| {});
     let latency = Some(Percentiles { count: 1_000, p50: all, ..Percentiles::default() });
     let range_length = Some(SpreadFigures { count: 1_000, max: longest_range, ..SpreadFigures::default() });
     let c = Completions { sends: 1_000, latency, range_length, ..Completions::default() };
-    snapshot.paths[0].completions = Some(c);
+    snapshot.paths[0].completions = Some(Box::new(c));
     snapshot.latency = vec![lasting(LatencyKind::Release, all), lasting(LatencyKind::Read, 1_000)];
     snapshot
 }

@@ -52,6 +52,23 @@ const ROWS: &[Row] = &[
     ),
     ("device", &[], "name of a device on its bus", ""),
     ("maps", &[], "the kernel's tables of zcscope: how full they are, and their memory", ""),
+    ("own", &[], "what zcscope itself took", ""),
+    (
+        "cpu_ns",
+        &["CPU"],
+        "CPU time of zcscope since it started, as last read",
+        "the kernel's clock of the process",
+    ),
+    ("rss_bytes", &[], "memory zcscope occupied, as last read", "/proc/self/statm"),
+    (
+        "program_ns_per_call",
+        &[],
+        "time in zcscope's kernel programs per call that sent or received",
+        "run-time statistics of BPF, only with --kernel-stats; they are in the figure with some 30 ns a run",
+    ),
+    ("programs", &[], "zcscope's kernel programs that ran, most time first", "only with --kernel-stats"),
+    ("runs", &[], "runs of a kernel program since tracing began", ""),
+    ("run_ns", &[], "time of these runs", "run-time statistics of BPF"),
     ("findings", &[], "what it all means, with evidence and fix; a cause stands before what it explains", ""),
     // A path.
     (

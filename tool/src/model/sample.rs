@@ -36,6 +36,8 @@ pub struct Sample {
     pub bounces: Vec<BounceSample>,
     /// Names and limits learnt since the last sample.
     pub names: Names,
+    /// What the source's kernel programs took so far, while somebody asks for it.
+    pub programs: Option<Vec<ProgramSample>>,
     /// How full the source's tables are; only in a last sample.
     pub maps: Vec<MapSample>,
     /// What was lost, by cause, cumulative; only causes above zero.
@@ -203,6 +205,18 @@ pub struct MapSample {
     pub max_entries: u64,
     /// Kernel memory it takes, bytes.
     pub bytes: u64,
+}
+
+/// What one kernel program took, by the kernel's run-time statistics.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProgramSample {
+    /// Its name.
+    pub name: String,
+    /// Runs since tracing began.
+    pub runs: u64,
+    /// Their time, ns; what taking it costs (some 30 ns a run) is in it.
+    pub run_ns: u64,
 }
 
 /// Names for the numbers in the other parts, and limits; each comes once, and again when it changes.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use zcscope_common::{LatencyKind, Path};
 
 use super::distributions::{difference, percentiles};
-use super::sample::{BounceSample, FileReads, FileSample};
+use super::sample::{BounceSample, FileReads, FileSample, ProgramSample};
 use super::snapshot::{
     Completions, CopyFigures, DeviceFigures, LatencyFigures, Ledger, Lost, PathFigures, ProcessFigures,
     Snapshot, SocketFigures, WrongSends,
@@ -49,9 +49,23 @@ impl Snapshot {
             active_ns: grown(&self.active_ns, &mark.active_ns),
             latency,
             maps: self.maps.clone(),
+            programs: self
+                .programs
+                .as_ref()
+                .map(|now| programs(now, mark.programs.as_deref().unwrap_or_default())),
             host: Arc::clone(&self.host),
         }
     }
+}
+
+fn programs(now: &[ProgramSample], mark: &[ProgramSample]) -> Vec<ProgramSample> {
+    let before = |name: &str| mark.iter().find(|program| program.name == name).cloned().unwrap_or_default();
+    let grown = now.iter().map(|now| (now, before(&now.name))).map(|(now, mark)| ProgramSample {
+        name: now.name.clone(),
+        runs: now.runs.saturating_sub(mark.runs),
+        run_ns: now.run_ns.saturating_sub(mark.run_ns),
+    });
+    grown.collect()
 }
 
 /// How much it grew; unknown at either end is unknown.
@@ -91,7 +105,7 @@ fn paths(now: &[PathFigures], mark: &[PathFigures]) -> Vec<PathFigures> {
 }
 
 fn moved(path: &PathFigures) -> bool {
-    let ends = path.completions.as_ref();
+    let ends = path.completions.as_deref();
     path.calls > 0
         || path.bytes > 0
         || !path.copies.is_empty()
@@ -103,7 +117,7 @@ fn moved(path: &PathFigures) -> bool {
 
 fn path_since(now: &PathFigures, mark: &PathFigures) -> PathFigures {
     let completions = match (&now.completions, &mark.completions) {
-        (Some(now), Some(mark)) => Some(ends(now, mark)),
+        (Some(now), Some(mark)) => Some(Box::new(ends(now, mark))),
         (now, _) => now.clone(),
     };
     let mut errors = now.errors.clone();
@@ -140,7 +154,7 @@ fn ledger(now: &PathFigures, mark: &PathFigures) -> Option<Ledger> {
     let after = now.ledger?;
     let Some(before) = mark.ledger else { return Some(after) };
     let held = |path: &PathFigures| path.in_flight.map_or(0, |held| held.bytes);
-    let lost_ends = |path: &PathFigures| path.completions.as_ref().map_or(0, |ends| ends.lost_end_bytes);
+    let lost_ends = |path: &PathFigures| path.completions.as_deref().map_or(0, |ends| ends.lost_end_bytes);
     // Neither copied nor zero-copied.
     let rest = held(now) + lost_ends(now).saturating_sub(lost_ends(mark));
     let copied = grew(after.copied_bytes, before.copied_bytes);

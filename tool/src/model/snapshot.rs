@@ -10,7 +10,7 @@ use zcscope_common::{Disagreement, Hist, LatencyKind, Path, Reason};
 
 use crate::host::facts::HostFacts;
 
-use super::sample::{BounceSample, CopyKind, FileReads, FileSample, MapSample};
+use super::sample::{BounceSample, CopyKind, FileReads, FileSample, MapSample, ProgramSample};
 use super::serial;
 use super::sparse::SparseHist;
 
@@ -49,11 +49,22 @@ pub struct Snapshot {
     pub active_ns: BTreeMap<Path, u64>,
     /// Durations of all traffic since tracing began, per path and kind, only those known and not empty.
     pub latency: Vec<LatencyFigures>,
+    /// What the kernel programs took, most time first; `None` unless it is measured (`--kernel-stats`).
+    pub programs: Option<Vec<ProgramSample>>,
     /// How full the source's tables are, as last told.
     pub maps: Vec<MapSample>,
     /// Facts of the host, as last read: filled in by whoever shows the snapshot, empty from the model.
     #[serde(skip)]
     pub host: Arc<HostFacts>,
+}
+
+impl Snapshot {
+    /// Time in kernel programs per call that sent or received, ns; `None` unless it is measured and there were calls.
+    #[must_use]
+    pub fn program_ns_per_call(&self) -> Option<u64> {
+        let run_ns: u64 = self.programs.as_ref()?.iter().map(|program| program.run_ns).sum();
+        run_ns.checked_div(self.paths.iter().map(|path| path.calls).sum())
+    }
 }
 
 /// One histogram of durations.
@@ -121,7 +132,8 @@ pub struct Lost {
     pub by_cause: BTreeMap<String, u64>,
 }
 
-/// The ledger of one path: for all traffic, a process, a socket or a device.
+/// The ledger of one path: for all traffic, a process, a socket or a device. There is one for every socket, so what most
+/// of them do not have is boxed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PathFigures {
     /// The path.
@@ -160,7 +172,7 @@ pub struct PathFigures {
     #[serde(with = "serial::reasons")]
     pub refused: Vec<(Reason, u64)>,
     /// Ends of sends; `None` on paths without completions or where they cannot be seen.
-    pub completions: Option<Completions>,
+    pub completions: Option<Box<Completions>>,
     /// Sends not released yet; `None` on paths without completions or where they cannot be seen.
     pub in_flight: Option<InFlight>,
     /// Time inside the send call; only over all traffic, `None` when not measured.
@@ -443,6 +455,26 @@ pub struct SocketFigures {
     pub alive: bool,
     /// Its ledger per path.
     pub paths: Vec<PathFigures>,
+}
+
+impl SocketFigures {
+    /// The same socket with other figures.
+    pub(super) fn with(&self, paths: Vec<PathFigures>, gauges: Option<GaugeFigures>) -> Self {
+        Self {
+            comm: self.comm.clone(),
+            dev: self.dev.clone(),
+            place: self.place.clone(),
+            paths,
+            gauges,
+            id: self.id,
+            cookie: self.cookie,
+            pid: self.pid,
+            local: self.local,
+            remote: self.remote,
+            uid: self.uid,
+            alive: self.alive,
+        }
+    }
 }
 
 /// One device.

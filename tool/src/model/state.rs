@@ -16,7 +16,9 @@ use super::hash::ById;
 use super::known::Known;
 use super::ledger::{self, Sums};
 use super::places::{PlaceIds, Places};
-use super::sample::{BounceSample, CopySample, MapSample, Sample, SocketLatency, SocketSample};
+use super::sample::{
+    BounceSample, CopySample, MapSample, ProgramSample, Sample, SocketLatency, SocketSample,
+};
 use super::snapshot::{
     DeviceFigures, LatencyFigures, Limit, Lost, PathFigures, ProcessFigures, Session, Snapshot,
 };
@@ -53,6 +55,7 @@ pub struct Model {
     lost: Lost,
     active_ns: BTreeMap<Path, u64>,
     maps: Vec<MapSample>,
+    programs: Option<Vec<ProgramSample>>,
 }
 
 impl Model {
@@ -81,6 +84,7 @@ impl Model {
             lost: Lost::default(),
             active_ns: BTreeMap::new(),
             maps: Vec::new(),
+            programs: None,
         }
     }
 
@@ -122,6 +126,10 @@ impl Model {
         self.files.absorb(sample.files, sample.file_reads);
         self.bounces = sample.bounces;
         self.bounces.sort_by(|a, b| (b.bytes, &a.device).cmp(&(a.bytes, &b.device)));
+        self.programs = sample.programs;
+        if let Some(programs) = &mut self.programs {
+            programs.sort_by(|a, b| (b.run_ns, &a.name).cmp(&(a.run_ns, &b.name)));
+        }
         if !sample.maps.is_empty() {
             self.maps = sample.maps;
         }
@@ -331,6 +339,7 @@ impl Model {
             bounces: self.known.dma_bounce.then(|| self.bounces.clone()),
             active_ns: self.active_ns.clone(),
             maps: self.maps.clone(),
+            programs: self.programs.clone(),
             latency: self.latencies(),
             host: Arc::default(),
         }

@@ -4,6 +4,7 @@ mod attach;
 mod bounces;
 mod btf;
 mod canary;
+mod changed;
 mod classify;
 mod ended;
 mod facts;
@@ -24,6 +25,7 @@ mod skipped;
 mod sweep;
 mod totals;
 
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -36,7 +38,7 @@ use self::btf::Btf;
 use self::plan::Kernel;
 pub use self::programs::Program;
 use crate::host::symbols::Symbols;
-use crate::model::sample::{MapSample, Sample};
+use crate::model::sample::{MapSample, ProgramSample, Sample};
 use crate::model::snapshot::{Missing, Session};
 use crate::{host, privilege};
 
@@ -99,6 +101,8 @@ pub struct Options {
     pub btf: Option<PathBuf>,
     /// What to trace.
     pub filter: Filter,
+    /// Have the kernel measure the programs, all of them on this host, which makes each run a little slower.
+    pub kernel_stats: bool,
 }
 
 /// Why tracing is impossible here: one sentence with what would help.
@@ -116,6 +120,10 @@ pub struct Probe {
     session: Session,
     refusals: Vec<Refusal>,
     started: Instant,
+    /// The kernel measures as long as this is held, however zcscope ends.
+    stats: Option<OwnedFd>,
+    /// What the programs had taken when tracing began.
+    took_before: Vec<ProgramSample>,
 }
 
 /// A better way to know a fact than the one in use, and why it does not hold here.
@@ -146,6 +154,7 @@ impl Probe {
     /// The switch cannot be written.
     pub fn begin(&mut self) -> Result<(), CannotTrace> {
         self.started = Instant::now();
+        self.took_before = if self.stats.is_some() { programs::costs(&self.ebpf) } else { Vec::new() };
         attach::activate(&mut self.ebpf).map_err(CannotTrace)
     }
 
@@ -179,7 +188,12 @@ impl Probe {
             .map_err(|error| CannotTrace(format!("{error:#}")))?;
         let reader = read::Reader::new(&mut ebpf, symbols, &session)
             .map_err(|error| CannotTrace(format!("{error:#}")))?;
-        Ok(Probe { ebpf, reader, processes, session, refusals, started: Instant::now() })
+        // The kernel's types go first.
+        drop(types);
+        host::heap::trim();
+        let stats = options.kernel_stats.then(measure_programs).transpose()?;
+        let (started, took_before) = (Instant::now(), Vec::new());
+        Ok(Probe { ebpf, reader, processes, session, refusals, started, stats, took_before })
     }
 
     /// Host, kernel, back end, sources of every fact and what is missing.
@@ -200,7 +214,9 @@ impl Probe {
     /// A map can no longer be read.
     pub fn read(&mut self) -> anyhow::Result<Sample> {
         let at_ns = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.reader.read(at_ns)
+        let mut sample = self.reader.read(at_ns)?;
+        sample.programs = self.stats.as_ref().map(|_| programs::since(&self.took_before, &self.ebpf));
+        Ok(sample)
     }
 
     /// How full the kernel's maps are and what memory they take. Walks the maps: for the end, not for every tick.
@@ -242,6 +258,15 @@ impl Probe {
 struct Types {
     ours: Btf,
     ayas: aya::Btf,
+}
+
+/// Switches the kernel's run-time statistics on for as long as the descriptor is held (Linux 5.8 and later).
+fn measure_programs() -> Result<OwnedFd, CannotTrace> {
+    aya::sys::enable_stats(aya::sys::Stats::RunTime).map_err(|error| {
+        CannotTrace(format!(
+            "the kernel does not measure BPF programs ({error}); start without --kernel-stats"
+        ))
+    })
 }
 
 fn read_btf(options: &Options) -> Result<Types, CannotTrace> {

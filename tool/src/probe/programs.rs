@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use aya::Ebpf;
 
+use crate::model::sample::ProgramSample;
+
 /// One loaded program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
@@ -35,4 +37,25 @@ pub(super) fn programs(ebpf: &Ebpf) -> Vec<Program> {
     let mut loaded: Vec<Program> = loaded.collect();
     loaded.sort_by(|a, b| a.name.cmp(&b.name));
     loaded
+}
+
+/// What every loaded program took so far, while the kernel's statistics are on.
+pub(super) fn costs(ebpf: &Ebpf) -> Vec<ProgramSample> {
+    let cost = |program: Program| {
+        let run_ns = u64::try_from(program.run_time.as_nanos()).unwrap_or(u64::MAX);
+        ProgramSample { name: program.name, runs: program.runs, run_ns }
+    };
+    programs(ebpf).into_iter().map(cost).collect()
+}
+
+/// The same since then; of those that ran.
+pub(super) fn since(then: &[ProgramSample], ebpf: &Ebpf) -> Vec<ProgramSample> {
+    let mut costs = costs(ebpf);
+    // The same programs in the same order: none comes or goes while tracing.
+    for (now, before) in costs.iter_mut().zip(then) {
+        now.runs = now.runs.saturating_sub(before.runs);
+        now.run_ns = now.run_ns.saturating_sub(before.run_ns);
+    }
+    costs.retain(|program| program.runs > 0);
+    costs
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::json_path::{PathDoc, paths};
 use crate::diagnose::Finding;
-use crate::model::sample::{BounceSample, FileReads, FileSample, MapSample};
+use crate::model::sample::{BounceSample, FileReads, FileSample, MapSample, ProgramSample};
 use crate::model::snapshot::{GaugeFigures, Limit, Place, ProcessFigures, Snapshot};
 
 /// Name and version of the document.
@@ -63,6 +63,37 @@ pub struct StatDocument {
     /// The kernel's tables at the end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub maps: Vec<MapDoc>,
+    /// What zcscope itself took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<OwnDoc>,
+}
+
+/// What zcscope itself took.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnDoc {
+    /// CPU time since it started, as last read, ns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_ns: Option<u64>,
+    /// Memory it occupied then, bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rss_bytes: Option<u64>,
+    /// Time in kernel programs per call that sent or received, ns; absent unless it is measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program_ns_per_call: Option<u64>,
+    /// Kernel programs that ran, most time first; absent unless they are measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub programs: Option<Vec<ProgramDoc>>,
+}
+
+/// One kernel program of zcscope's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgramDoc {
+    /// Its name.
+    pub name: String,
+    /// Runs since tracing began.
+    pub runs: u64,
+    /// Their time with what taking it costs, ns.
+    pub run_ns: u64,
 }
 
 /// One of the kernel's tables.
@@ -327,7 +358,20 @@ pub fn document(snapshot: &Snapshot, findings: &[Finding], command: &[String]) -
         bounces: snapshot.bounces.as_ref().map(|rows| rows.iter().map(bounce).collect()),
         findings: findings.iter().map(finding).collect(),
         maps: snapshot.maps.iter().map(map).collect(),
+        own: own(snapshot),
     }
+}
+
+fn own(snapshot: &Snapshot) -> Option<OwnDoc> {
+    let cost = snapshot.host.own_cost.as_ref();
+    let program = |p: &ProgramSample| ProgramDoc { name: p.name.clone(), runs: p.runs, run_ns: p.run_ns };
+    let own = OwnDoc {
+        cpu_ns: cost.map(|cost| cost.cpu_ns),
+        rss_bytes: cost.and_then(|cost| cost.rss_bytes),
+        program_ns_per_call: snapshot.program_ns_per_call(),
+        programs: snapshot.programs.as_ref().map(|programs| programs.iter().map(program).collect()),
+    };
+    (own != OwnDoc::default()).then_some(own)
 }
 
 fn map(map: &MapSample) -> MapDoc {

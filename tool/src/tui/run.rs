@@ -92,7 +92,11 @@ impl<'a> Live<'a> {
             let ticking = self.player.needs_ticks();
             match waits.next(ticking, self.due()).await {
                 Wake::Stop => return Ok(()),
-                Wake::Tick => self.tick()?,
+                Wake::Tick => {
+                    let before = cpu_time();
+                    self.tick()?;
+                    waits.ticked(cpu_time().saturating_sub(before));
+                }
                 Wake::Input(event) => self.input(&event)?,
                 Wake::InputFailed(error) if terminal::is_gone(&error) => return Ok(()),
                 Wake::InputFailed(error) => {
@@ -261,4 +265,10 @@ impl<'a> Live<'a> {
         (self.changed, self.drawn) = (false, Instant::now());
         Ok(())
     }
+}
+
+/// CPU time of this thread: what others do on the machine does not count. Zero where it cannot be told.
+fn cpu_time() -> Duration {
+    nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID)
+        .map_or(Duration::ZERO, Duration::from)
 }

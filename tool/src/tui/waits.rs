@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use crossterm::event::{Event, EventStream};
@@ -25,9 +26,17 @@ pub(super) enum Wake {
     Stop,
 }
 
+/// Ticks come less often when one takes more CPU time than this part of the time between two (tens of thousands of
+/// sockets at work),
+const COST_PARTS: u32 = 50;
+/// but at least this often.
+const MAX_TICK: Duration = Duration::from_secs(2);
+
 /// What it waits for.
 pub(super) struct Waits {
     ticks: Interval,
+    /// Time between two of them, unless reading costs too much.
+    tick: Duration,
     keys: EventStream,
     stops: [Signal; 3],
     suspend: Signal,
@@ -42,6 +51,7 @@ impl Waits {
         let listen = |kind| signal(kind).context("signals cannot be received");
         Ok(Self {
             ticks,
+            tick: options.tick,
             keys: EventStream::new(),
             stops: [
                 listen(SignalKind::interrupt())?,
@@ -68,6 +78,14 @@ impl Waits {
             () = at(self.end) => Wake::Stop,
             () = at(due) => Wake::Due,
             _ = self.ticks.tick(), if ticking => Wake::Tick,
+        }
+    }
+
+    /// A tick took so much CPU time: the next one comes late enough to keep the share of a CPU small.
+    pub(super) fn ticked(&mut self, cost: Duration) {
+        let due = (cost * COST_PARTS).min(MAX_TICK);
+        if due > self.tick {
+            self.ticks.reset_after(due);
         }
     }
 

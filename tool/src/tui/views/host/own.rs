@@ -4,10 +4,12 @@ use super::super::Scene;
 use super::section::Section;
 use crate::diagnose::Severity;
 use crate::model::sample::MapSample;
-use crate::units::{UNKNOWN, bytes, count, exact, percent};
+use crate::units::{UNKNOWN, bytes, count, duration, exact, percent};
 
 /// From this fill on a table may soon lose something, percent.
 const NEARLY_FULL: u64 = 80;
+/// Programs shown: those that take most.
+const MOST_PROGRAMS: usize = 6;
 /// Cells of a bar.
 const BAR: usize = 12;
 
@@ -20,7 +22,7 @@ pub(super) fn loss(scene: Scene<'_>, width: usize) -> Section {
         section.warn(Severity::Warning, cause, &format!("{} events", exact(*n)));
     }
     for path in &scene.snapshot.paths {
-        let ends = path.completions.as_ref().map_or(0, |ends| ends.lost_ends);
+        let ends = path.completions.as_deref().map_or(0, |ends| ends.lost_ends);
         if ends > 0 {
             let text = format!("{} sends whose end was not seen", exact(ends));
             section.warn(Severity::Warning, path.path.name(), &text);
@@ -43,7 +45,22 @@ pub(super) fn cost(scene: Scene<'_>, width: usize) -> Section {
             section.put("memory", &own.rss_bytes.map_or_else(|| UNKNOWN.to_owned(), bytes));
         }
     }
+    section.put("reads every", &duration(scene.snapshot.interval_ns));
+    programs(&mut section, scene);
     section
+}
+
+/// What the kernel programs take of every call.
+fn programs(section: &mut Section, scene: Scene<'_>) {
+    let Some(programs) = &scene.snapshot.programs else {
+        return section.dim("programs", "not measured; the option --kernel-stats has the kernel do it");
+    };
+    let per_call = scene.snapshot.program_ns_per_call().map_or_else(|| UNKNOWN.to_owned(), duration);
+    section.put("programs", &format!("{per_call} per send or receive call, with what measuring them costs"));
+    for program in programs.iter().take(MOST_PROGRAMS) {
+        let per_run = duration(program.run_ns.checked_div(program.runs).unwrap_or(0));
+        section.dim(&program.name, &format!("{per_run} in each of {} runs", count(program.runs)));
+    }
 }
 
 /// The kernel's tables of zcscope.
