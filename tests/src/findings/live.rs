@@ -265,6 +265,7 @@ impl Live {
             Fault::Memlock if !kernel::may_raise_limits() => {
                 Some("raising a limit is not allowed here".into())
             }
+            Fault::Memlock if !kernel::has_program("prlimit") => Some("prlimit is not installed".into()),
             Fault::PacedByDefault if !kernel::is_paced() => Some("no congestion control paces here".into()),
             Fault::File(_) if !kernel::has_disks() => Some("no disk can be made".into()),
             _ => None,

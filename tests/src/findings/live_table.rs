@@ -199,10 +199,11 @@ pub(crate) const ROWS: &[Live] = &[
         &["optmem_near", "loopback", "local_peer"], Fix::Printed("optmem_near"))
         .with(&[Fault::Sysctl("net/core/optmem_max", "900")]).may(&["depth_small"])
         .after(&["loopback", "local_peer", "depth_small"]),
+    // An acknowledgement that comes late leaves the pages pinned when the call ends.
     row("finding_memlock_near", Link::Lo,
-        &["send", "msg_zerocopy", "--memlock", "81920", "--calls", "9999999", "--size", "65536", "--pause", "8"],
-        &["memlock_near", "loopback", "local_peer"], Fix::Printed("memlock_near"))
-        .with(&[Fault::Memlock]).after(HERE),
+        &["send", "msg_zerocopy", "--memlock", "32768", "--calls", "9999999", "--size", "24000", "--pause", "60"],
+        &["memlock_near", "loopback"], Fix::Printed("memlock_near")).to(&["--mode", "recv_delayed"])
+        .with(&[Fault::Memlock]).may(&["delayed_ack", "local_peer"]).after(&["loopback", "local_peer", "delayed_ack"]),
 
     row("finding_slow_reader", Link::Lo,
         &["send", "msg_zerocopy", "--read-late", "10000", "--calls", "9999999", "--size", "20000", "--pause", "4"],
