@@ -26,6 +26,8 @@ use crate::stat_json::Stat;
 const FIRST: &str = "4s";
 /// Long enough to find it once more, if the fix does not work.
 const AFTER: &str = "3s";
+/// Seconds after which traffic ends in any case; attaching takes a while on emulated processors.
+const LIMIT: &str = "240";
 const PATIENCE: Duration = Duration::from_secs(90);
 /// What a printed step begins with when it is a command, and no advice.
 const COMMANDS: [&str; 6] = ["nsenter ", "ethtool ", "sysctl ", "kill ", "prlimit ", "ip "];
@@ -108,7 +110,8 @@ impl Stage {
                 }
                 Fault::Tap => {
                     let mut command = bench.app("tap");
-                    let mut tap = fixture.sender.start(command.args(["-i", &fixture.device]))?;
+                    let mut tap =
+                        fixture.sender.start(command.args(["-i", &fixture.device, "--limit", LIMIT]))?;
                     tap.first_line(Duration::from_secs(10))?;
                     stage.taps.push(tap);
                 }
@@ -141,13 +144,15 @@ impl Stage {
         Ok(())
     }
 
-    /// A sink and a sender that goes on until it is dropped, at most a minute.
+    /// A sink and a sender that goes on until it is dropped.
     fn flow(&self, bench: &Bench, fixture: &Fixture, sink: &[&str], sender: &[&str]) -> anyhow::Result<Flow> {
         let listen = format!("{}:0", fixture.address);
-        let mut sink = fixture.sink.start(bench.app("sink").args(["--listen", &listen]).args(sink))?;
+        let mut command = bench.app("sink");
+        command.args(["--listen", &listen, "--limit", LIMIT]).args(sink);
+        let mut sink = fixture.sink.start(&mut command)?;
         let to = format!("{}:{}", fixture.address, sink.first_line(Duration::from_secs(10))?);
         let mut command = Command::new(&bench.this);
-        command.arg("app").args(sender).args(["--to", &to]);
+        command.arg("app").args(sender).args(["--to", &to, "--limit", LIMIT]);
         if let Some(disk) = &self.disk {
             command.arg("--file").arg(disk.path().join("page.bin"));
         }
