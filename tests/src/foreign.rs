@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use serde_json::Value;
 
+use crate::findings::blame;
 use crate::fixture::netns::Netns;
 use crate::kernel;
 use crate::process::{Output, wait_until};
@@ -47,6 +48,7 @@ fn iperf3(bench: &Bench, more: &[&str], path: &str) -> anyhow::Result<Verdict> {
     let told: Value = serde_json::from_str(&output.stdout).context("iperf3 printed no JSON")?;
     let mut wrong = check_iperf3(&told, &stat, path)?;
     wrong.extend(lost(&stat));
+    wrong.extend(blame::of_procedure("foreign_iperf3", &stat));
     Ok(if wrong.is_empty() { Verdict::Ok } else { Verdict::Failed(wrong) })
 }
 
@@ -142,6 +144,7 @@ fn python_sendfile(bench: &Bench) -> anyhow::Result<Verdict> {
     let received = sink.finish(Duration::from_secs(10))?.stdout;
     let received: Received = serde_json::from_str(received.lines().last().unwrap_or_default())?;
     let mut wrong: Vec<String> = lost(&stat).into_iter().collect();
+    wrong.extend(blame::of_procedure("foreign_python_sendfile", &stat));
     let pid = u32::try_from(pid)?;
     for (path, expected) in [("copy", head), ("sendfile", body)] {
         let seen = stat.of_process(pid, path).map(|f| (f.bytes, f.copied_bytes.unwrap_or(0)));

@@ -78,6 +78,22 @@ pub(crate) fn has_tls() -> bool {
     layers.split_whitespace().any(|layer| layer == "tls")
 }
 
+/// True when this process has CAP_SYS_RESOURCE, as root has outside of most containers.
+pub(crate) fn may_raise_limits() -> bool {
+    const CAP_SYS_RESOURCE: u32 = 24;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    effective
+        .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
+        .is_some_and(|caps| caps >> CAP_SYS_RESOURCE & 1 == 1)
+}
+
+/// True when new connections are paced by their congestion control.
+pub(crate) fn is_paced() -> bool {
+    let name = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control").unwrap_or_default();
+    name.starts_with("bbr")
+}
+
 /// True when a cgroup2 hierarchy is mounted.
 pub(crate) fn has_cgroups() -> bool {
     std::fs::read_to_string("/proc/self/mountinfo").is_ok_and(|text| text.contains(" - cgroup2 "))

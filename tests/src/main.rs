@@ -7,6 +7,7 @@ mod app;
 mod bpf;
 mod bpftrace;
 mod expect;
+mod findings;
 mod fixture;
 mod foreign;
 mod generator;
@@ -34,6 +35,8 @@ enum Verb {
     /// Be one part of a scenario: sender, sink or packet tap.
     #[command(subcommand)]
     App(app::Role),
+    /// List the findings: what makes each, and how its fix is shown to work.
+    Findings,
     /// Run the scenarios that this kernel allows.
     Run(scenario::Args),
 }
@@ -41,6 +44,10 @@ enum Verb {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().verb {
         Verb::App(role) => app::run(&role).map(|()| true),
+        Verb::Findings => {
+            print!("{}", findings::table::text());
+            Ok(true)
+        }
         Verb::Run(args) => scenario::run(&args),
     };
     match outcome {

@@ -31,6 +31,12 @@ pub(crate) struct Stat {
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(crate) struct Finding {
     pub(crate) id: String,
+    #[serde(default)]
+    pub(crate) title: String,
+    #[serde(default)]
+    pub(crate) evidence: Vec<String>,
+    #[serde(default)]
+    pub(crate) fix: Vec<String>,
 }
 
 /// The places of the processes in a report.

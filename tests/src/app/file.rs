@@ -36,13 +36,39 @@ pub(crate) struct Args {
     /// Drop it from the page cache before.
     #[arg(long)]
     cold: bool,
+    /// Times to send it.
+    #[arg(long, default_value_t = 1)]
+    rounds: u32,
+    /// Milliseconds after each time.
+    #[arg(long, default_value_t = 0)]
+    pause: u64,
     /// Seconds after which it ends in any case.
     #[arg(long, default_value_t = 60)]
     pub(crate) limit: u32,
 }
 
-/// Sends the whole file once and waits until everything is acknowledged.
+/// Sends the whole file and waits until everything is acknowledged.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let mut stream = TcpStream::connect(args.to)?;
+    let mut sent = Sent::new(args.path);
+    for round in 0..args.rounds {
+        if round > 0 {
+            std::thread::sleep(Duration::from_millis(args.pause));
+        }
+        once(args, &mut stream, &mut sent)?;
+    }
+    let deadline = Instant::now() + Duration::from_secs(15);
+    while sys::unacknowledged(stream.as_fd())? > 0 && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    stream.shutdown(Shutdown::Write)?;
+    let _ = stream.read(&mut [0; 1]);
+    println!("{}", serde_json::to_string(&sent)?);
+    Ok(())
+}
+
+/// Opens the file and sends all of it.
+fn once(args: &Args, stream: &mut TcpStream, sent: &mut Sent) -> anyhow::Result<()> {
     let flags = if args.direct { libc::O_DIRECT } else { 0 };
     let file = OpenOptions::new()
         .read(true)
@@ -54,22 +80,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?;
     }
     let size = file.metadata()?.len() as usize;
-    let mut stream = TcpStream::connect(args.to)?;
-    let mut sent = Sent::new(args.path);
     match args.path {
-        SendPath::Sendfile => by_sendfile(&file, &stream, size, &mut sent)?,
-        SendPath::Splice => by_splice(&file, &stream, size, &mut sent)?,
-        SendPath::Copy => by_reading(file, &mut stream, &mut sent)?,
+        SendPath::Sendfile => by_sendfile(&file, stream, size, sent),
+        SendPath::Splice => by_splice(&file, stream, size, sent),
+        SendPath::Copy => by_reading(file, stream, sent),
         _ => bail!("a file is sent by sendfile, splice or copy"),
     }
-    let deadline = Instant::now() + Duration::from_secs(15);
-    while sys::unacknowledged(stream.as_fd())? > 0 && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    stream.shutdown(Shutdown::Write)?;
-    let _ = stream.read(&mut [0; 1]);
-    println!("{}", serde_json::to_string(&sent)?);
-    Ok(())
 }
 
 fn by_sendfile(file: &File, stream: &TcpStream, size: usize, sent: &mut Sent) -> anyhow::Result<()> {

@@ -15,6 +15,7 @@ mod sys;
 mod tap;
 mod tls;
 mod uring;
+mod web;
 
 use nix::unistd::alarm;
 
@@ -39,6 +40,10 @@ pub(crate) enum Role {
     Tap(tap::Args),
     /// Carry packets between two tun devices.
     Pump(pump::Args),
+    /// Serve a file over HTTP.
+    Serve(web::Serve),
+    /// Fetch it, again and again.
+    Fetch(web::Fetch),
 }
 
 /// Plays the part. Every part ends by itself: SIGALRM after its `--limit`.
@@ -53,6 +58,8 @@ pub(crate) fn run(role: &Role) -> anyhow::Result<()> {
         Role::Sink(args) => args.limit,
         Role::Tap(args) => args.limit,
         Role::Pump(args) => args.limit,
+        Role::Serve(args) => args.limit,
+        Role::Fetch(args) => args.limit,
     };
     alarm::set(limit.max(1));
     match role {
@@ -65,5 +72,7 @@ pub(crate) fn run(role: &Role) -> anyhow::Result<()> {
         Role::Sink(args) => sink::run(args),
         Role::Tap(args) => tap::run(args),
         Role::Pump(args) => pump::run(args),
+        Role::Serve(args) => web::serve(args),
+        Role::Fetch(args) => web::fetch(args),
     }
 }

@@ -19,6 +19,11 @@ pub(crate) fn set_send_buffer(socket: BorrowedFd<'_>, bytes: i32) -> io::Result<
         .or_else(|_| set_option(socket, libc::SOL_SOCKET, libc::SO_SNDBUF, bytes))
 }
 
+/// Lets out so many bytes a second at most.
+pub(crate) fn set_max_pace(socket: BorrowedFd<'_>, rate: i32) -> io::Result<()> {
+    set_option(socket, libc::SOL_SOCKET, libc::SO_MAX_PACING_RATE, rate)
+}
+
 /// Gives the connection up after this many milliseconds without an acknowledgement.
 pub(crate) fn set_user_timeout(socket: BorrowedFd<'_>, milliseconds: i32) -> io::Result<()> {
     set_option(socket, libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT, milliseconds)

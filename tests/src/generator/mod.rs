@@ -19,6 +19,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
+use crate::findings::blame;
 use crate::fixture::netns::Netns;
 use crate::process::{Output, Running, wait_until};
 use crate::report::Verdict;
@@ -130,7 +131,10 @@ pub(crate) fn one_path(bench: &Bench, path: &str, traced: &str) -> anyhow::Resul
     let load: Load = json_of(&output)?;
     let sink: Sink = json_of(&sink.finish(Duration::from_secs(20))?)?;
     let stat: Stat = serde_json::from_str(&std::fs::read_to_string(&report)?)?;
-    let wrong = compare(traced, &load, &sink, &stat);
+    let mut wrong = compare(traced, &load, &sink, &stat);
+    if ALL.iter().any(|(name, _)| name.strip_prefix("load_") == Some(path)) {
+        wrong.extend(blame::of_procedure(&format!("load_{path}"), &stat));
+    }
     Ok(if wrong.is_empty() { Verdict::Ok } else { Verdict::Failed(wrong) })
 }
 

@@ -10,6 +10,7 @@ use super::row::{Row, Setup};
 use super::table::{HEALTHY_CARD, K64, LOCAL_DELIVERY, VMXNET3, row};
 use super::{Bench, Procedure};
 use crate::expect::ZERO_COPY;
+use crate::findings::blame;
 use crate::fixture::Link;
 use crate::fixture::netns::Netns;
 use crate::misuse::{attached, read_report};
@@ -94,6 +95,7 @@ fn read_late(bench: &Bench) -> anyhow::Result<Verdict> {
         }
         return Ok(verdict(wrong));
     };
+    wrong.extend(blame::of_procedure("ends_read_late", &stat));
     sent.read_ns.sort_unstable();
     let median = sent.read_ns.get(sent.read_ns.len().div_ceil(2).saturating_sub(1)).copied().unwrap_or(0);
     match ends.app_read_latency_ns.and_then(|latency| latency.p50) {
@@ -121,6 +123,7 @@ fn closed_at_once(bench: &Bench) -> anyhow::Result<Verdict> {
         return Ok(verdict(vec!["the sender is not in the report".into()]));
     };
     let mut wrong = whole(&stat, figures);
+    wrong.extend(blame::of_procedure("ends_closed_at_once", &stat));
     if let Some(ends) = &figures.completions {
         let open = figures.in_flight.as_ref().map_or(0, |open| open.sends);
         if ends.sends + open != sent.zerocopy_sends {

@@ -8,6 +8,7 @@ use anyhow::Context;
 
 use super::row::Row;
 use super::{Bench, Procedure};
+use crate::findings::blame;
 use crate::fixture::disk::Disk;
 use crate::fixture::netns::Netns;
 use crate::kernel;
@@ -28,11 +29,11 @@ const EMPTY_AFTER: &[&str] = &["SOCKS", "SPILL", "SENDS", "UNITS", "COPIES", "CA
 
 /// The procedures of this kind.
 pub(super) const ALL: &[Procedure] = &[
-    ("file_sendfile_cold", |bench| file(bench, "sendfile", &["--cold"], Source::Cold)),
-    ("file_sendfile_warm", |bench| file(bench, "sendfile", &[], Source::Warm)),
-    ("file_sendfile_direct", |bench| file(bench, "sendfile", &["--direct"], Source::Direct)),
-    ("file_splice", |bench| file(bench, "splice", &[], Source::Warm)),
-    ("file_read_and_send", |bench| file(bench, "copy", &[], Source::Warm)),
+    ("file_sendfile_cold", |bench| file(bench, "file_sendfile_cold", "sendfile", Source::Cold)),
+    ("file_sendfile_warm", |bench| file(bench, "file_sendfile_warm", "sendfile", Source::Warm)),
+    ("file_sendfile_direct", |bench| file(bench, "file_sendfile_direct", "sendfile", Source::Direct)),
+    ("file_splice", |bench| file(bench, "file_splice", "splice", Source::Warm)),
+    ("file_read_and_send", |bench| file(bench, "file_read_and_send", "copy", Source::Warm)),
     ("socket_handed_over", handed_over),
     ("sockets_short_10000", short_connections),
 ];
@@ -75,17 +76,22 @@ fn lost(stat: &Stat) -> Option<String> {
     (stat.lost.total > 0).then(|| format!("{} events were lost: {:?}", stat.lost.total, stat.lost.by_cause))
 }
 
-fn file(bench: &Bench, path: &str, flags: &[&str], source: Source) -> anyhow::Result<Verdict> {
+fn file(bench: &Bench, name: &str, path: &str, source: Source) -> anyhow::Result<Verdict> {
     if !kernel::has_disks() {
         return Ok(Verdict::Skipped("the temporary directory is in memory, and no disk can be made".into()));
     }
     let disk = Disk::new()?;
-    let name = disk.path().join("page.bin");
-    std::fs::write(&name, vec![7; FILE as usize])?;
-    if source == Source::Direct && !takes_o_direct(&name) {
+    let page = disk.path().join("page.bin");
+    std::fs::write(&page, vec![7; FILE as usize])?;
+    if source == Source::Direct && !takes_o_direct(&page) {
         return Ok(Verdict::Skipped("the filesystem of the temporary directory refuses O_DIRECT".into()));
     }
-    let file = name.to_string_lossy();
+    let file = page.to_string_lossy();
+    let flags: &[&str] = match source {
+        Source::Cold => &["--cold"],
+        Source::Warm => &[],
+        Source::Direct => &["--direct"],
+    };
     let role: Vec<&str> = [&["file", path, "--file", &file], flags].concat();
     let (output, stat) = traced(bench, &role, "1")?;
     let sent = counters(&output)?.pop().context("the sender printed nothing")?;
@@ -106,6 +112,7 @@ fn file(bench: &Bench, path: &str, flags: &[&str], source: Source) -> anyhow::Re
         wrong.push(format!("splice_copy_read has {reason} bytes, expected {copied}"));
     }
     wrong.extend(file_facts(&stat, &sent, source));
+    wrong.extend(blame::of_procedure(name, &stat));
     verdict(wrong)
 }
 
@@ -172,6 +179,7 @@ fn handed_over(bench: &Bench) -> anyhow::Result<Verdict> {
             wrong.push(format!("{ended:?} sends ended, expected {}", sent.zerocopy_sends));
         }
     }
+    wrong.extend(blame::of_procedure("socket_handed_over", &stat));
     let told = stat.paths.iter().find(|f| f.path == "msg_zerocopy").and_then(|f| f.completions.clone());
     let completions: u64 = all.iter().map(|sent| sent.completions).sum();
     if told.and_then(|c| c.told_sends).is_some_and(|sends| sends != completions) {
@@ -198,6 +206,7 @@ fn short_connections(bench: &Bench) -> anyhow::Result<Verdict> {
             wrong.push(format!("{:?} elements are left in {}", map.entries, map.name));
         }
     }
+    wrong.extend(blame::of_procedure("sockets_short_10000", &stat));
     let memory: u64 = stat.maps.iter().map(|map| map.bytes).sum();
     if memory == 0 || memory > MOST_MAP_BYTES {
         wrong.push(format!("the maps take {memory} bytes, at most {MOST_MAP_BYTES} are allowed"));

@@ -10,6 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::{Bench, Procedure};
+use crate::findings::blame;
 use crate::fixture::nvme::{self, Nvme};
 use crate::misuse::read_report;
 use crate::process::{self, wait_until};
@@ -74,7 +75,9 @@ fn nvme_tcp(bench: &Bench) -> anyhow::Result<Verdict> {
     if let Some(directory) = &bench.keep {
         std::fs::copy(files.path().join("stat.json"), directory.join("kernel_nvme_tcp.json"))?;
     }
-    let wrong = compare(&read_report(files.path())?, &before, &after);
+    let stat = read_report(files.path())?;
+    let mut wrong = compare(&stat, &before, &after);
+    wrong.extend(blame::of_procedure("kernel_nvme_tcp", &stat));
     Ok(if wrong.is_empty() { Verdict::Ok } else { Verdict::Failed(wrong) })
 }
 

@@ -9,7 +9,7 @@ mod notices;
 mod paths;
 mod queue;
 mod receive;
-mod row;
+pub(crate) mod row;
 mod select;
 mod table;
 mod uring;
@@ -25,6 +25,7 @@ use anyhow::Context;
 use queue::{Needs, Task};
 
 use crate::expect::Backend;
+use crate::findings::{self, calm, live, live_table};
 use crate::kernel::{self, Since};
 use crate::report::{Tally, Verdict};
 use crate::{bpftrace, foreign, generator, misuse};
@@ -161,7 +162,12 @@ const ONCE: &[&str] = &[
 
 /// True when a scenario belongs to this half of the table, or to any, when no half is wanted.
 fn is_shared(name: &str, share: Option<&str>) -> bool {
-    share.is_none_or(|share| share == share_of(name) && !ONCE.contains(&name) && !generator::is_once(name))
+    share.is_none_or(|share| {
+        share == share_of(name)
+            && !ONCE.contains(&name)
+            && !generator::is_once(name)
+            && !findings::is_once(name)
+    })
 }
 
 /// The half of the table a scenario is in.
@@ -171,17 +177,9 @@ fn share_of(name: &str) -> &'static str {
     if second { "2/2" } else { "1/2" }
 }
 
-/// Runs the scenarios; true when none failed.
-pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
-    let context = context(args)?;
-    let wanted = |name: &str| {
-        let core = table::CORE.contains(&name);
-        args.only.split(',').any(|part| name.contains(part))
-            && (!args.core || core)
-            && (core || is_shared(name, args.share.as_deref()))
-    };
-    let rows: Vec<_> = TABLES.iter().copied().flatten().filter(|row| wanted(row.name)).collect();
-    let procedures: Vec<_> = misuse::ALL
+/// Everything that is code, not a row.
+fn procedures() -> impl Iterator<Item = &'static Procedure> {
+    misuse::ALL
         .iter()
         .chain(generator::all())
         .chain(foreign::ALL)
@@ -194,13 +192,36 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
         .chain(kernel_users::ALL)
         .chain(bounce::ALL)
         .chain(select::ALL)
-        .filter(|(name, _)| wanted(name) && !args.truth_only)
-        .collect();
+        .chain(calm::ALL)
+}
+
+/// The names of all scenarios.
+#[cfg(test)]
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    let rows = TABLES.iter().copied().flatten().map(|row| row.name);
+    let receivers = receive::ROWS.iter().map(|row| row.name);
+    let live = live_table::ROWS.iter().map(|row| row.name);
+    rows.chain(receivers).chain(live).chain(procedures().map(|(name, _)| *name))
+}
+
+/// Runs the scenarios; true when none failed.
+pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
+    let context = context(args)?;
+    let wanted = |name: &str| {
+        let core = table::CORE.contains(&name);
+        args.only.split(',').any(|part| name.contains(part))
+            && (!args.core || core)
+            && (core || is_shared(name, args.share.as_deref()))
+    };
+    let rows: Vec<_> = TABLES.iter().copied().flatten().filter(|row| wanted(row.name)).collect();
+    let procedures: Vec<_> = procedures().filter(|(name, _)| wanted(name) && !args.truth_only).collect();
+    let live: Vec<_> = live_table::ROWS.iter().filter(|row| wanted(row.name) && !args.truth_only).collect();
     let receivers: Vec<_> = receive::ROWS.iter().filter(|row| wanted(row.name)).collect();
     if args.list {
         rows.iter()
             .map(|row| row.name)
             .chain(receivers.iter().map(|row| row.name))
+            .chain(live.iter().map(|row| row.name))
             .chain(procedures.iter().map(|(name, _)| *name))
             .for_each(|name| println!("{name}"));
         return Ok(true);
@@ -217,8 +238,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
     for row in receivers {
         tasks.push(task(&context, &tally, row.name, row.needs(), move |bench| receive::run(row, bench)));
     }
+    for row in live {
+        let needs = if row.needs_all() { Needs::Alone } else { Needs::Nothing };
+        tasks.push(task(&context, &tally, row.name, needs, move |bench| live::run(row, bench)));
+    }
     for (name, procedure) in procedures {
-        tasks.push(task(&context, &tally, name, Needs::Alone, procedure));
+        // Ordinary traffic disturbs nobody, and lasts.
+        let needs = if *name == "calm_traffic" { Needs::Nothing } else { Needs::Alone };
+        tasks.push(task(&context, &tally, name, needs, procedure));
     }
     queue::run(tasks, args.jobs);
     let tally = tally.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -7,6 +7,7 @@ use anyhow::{Context, bail, ensure};
 
 use super::{Bench, Procedure};
 use crate::expect;
+use crate::findings::blame;
 use crate::fixture::{Fixture, Link};
 use crate::misuse::read_report;
 use crate::process::Output;
@@ -61,6 +62,7 @@ fn acks(bench: &Bench, mode: &str) -> anyhow::Result<Verdict> {
         return verdict(wrong);
     }
     let late = mode == "recv_delayed";
+    wrong.extend(blame::of_procedure(if late { "notices_acks_late" } else { "notices_acks_at_once" }, &stat));
     if stat.finds("delayed_ack") != late {
         let total = stat.paths.iter().find(|path| path.path == "msg_zerocopy");
         let ends = total.and_then(|path| path.completions.as_ref());
@@ -98,7 +100,8 @@ fn merged(bench: &Bench, sizes: [u64; 2]) -> anyhow::Result<Verdict> {
     let told_first = sizes == [SMALL, LARGE];
     let told = if told_first { CALLS } else { 0 };
     let (sent, stat) = merged_as_meant(bench, sizes, CALLS, told)?;
-    let mut wrong = Vec::new();
+    let name = if told_first { "notices_merged_told_first" } else { "notices_merged" };
+    let mut wrong = blame::of_procedure(name, &stat);
     let Some(figures) = stat.of_process(sent.pid, "msg_zerocopy") else {
         return verdict(vec!["the sender is not in the report".into()]);
     };

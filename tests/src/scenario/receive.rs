@@ -12,6 +12,7 @@ use super::row::counters;
 use super::table::{K4, K64, VMXNET3};
 use crate::expect::Amount;
 use crate::expect::recv::{self, Expect};
+use crate::findings::blame;
 
 use crate::fixture::{Fixture, Link, nic};
 use crate::kernel;
@@ -186,6 +187,7 @@ pub(super) fn run(row: &Row, bench: &Bench) -> anyhow::Result<Verdict> {
         }
         let stat: Stat = serde_json::from_str(&text).context("the report is not of the schema")?;
         wrong.extend(recv::report(&row.expect, &received, &stat, bench.backend));
+        wrong.extend(blame::of_sink(row.name, (row.expect.reason, row.expect.tolerated), &stat));
         let mapping_known = !bench.traces_by_tracepoint() || asks(row, bench);
         if stat.misses("recv_zerocopy") == mapping_known {
             wrong.push(format!("`recv_zerocopy` is known: {mapping_known}, but the report says otherwise"));

@@ -12,6 +12,7 @@ use super::Bench;
 use super::queue::Needs;
 use crate::bpf::Xdp;
 use crate::expect::{self, Amount, Backend, Expect};
+use crate::findings::blame;
 use crate::fixture::sysctl::Sysctl;
 use crate::fixture::{Fixture, Link, nic};
 use crate::kernel::{self, Since};
@@ -104,7 +105,7 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    fn has(&self, setup: Setup) -> bool {
+    pub(crate) fn has(&self, setup: Setup) -> bool {
         self.setup.contains(&setup)
     }
 
@@ -136,7 +137,7 @@ impl Row {
         Expect { copied: Amount::Any, silent: Amount::Any, reason: None, tolerated, ..self.expect }
     }
 
-    fn connections(&self) -> &'static str {
+    pub(crate) fn connections(&self) -> &'static str {
         let wanted = self.setup.iter().find_map(|setup| match setup {
             Setup::Connections(number) => Some(*number),
             _ => None,
@@ -232,6 +233,7 @@ pub(crate) fn run(row: &Row, bench: &Bench) -> anyhow::Result<Verdict> {
         let stat: Stat = serde_json::from_str(&text).context("the report is not of the schema")?;
         let expect = row.expected(bench.backend);
         wrong.extend(expect::report(&expect, &sent, &fixture.device, &stat, bench.backend));
+        wrong.extend(blame::of_row(row, &expect, &stat));
     }
     Ok(if wrong.is_empty() { Verdict::Ok } else { Verdict::Failed(wrong) })
 }
@@ -405,7 +407,7 @@ fn traced(row: &Row, bench: &Bench, sender: &[String], report: &Path) -> Command
 }
 
 /// What a kernel says that was built without a device, a queueing discipline or a filter, as the reason to skip.
-fn kernel_lacks(error: &anyhow::Error) -> Option<String> {
+pub(crate) fn kernel_lacks(error: &anyhow::Error) -> Option<String> {
     const SAYINGS: [&str; 7] = [
         "Unknown device type",
         "unable to initialize cryptographic operations",

@@ -10,6 +10,7 @@ use super::table::{
 };
 use super::{Bench, Procedure};
 use crate::expect::{self, Amount, Expect, ZERO_COPY};
+use crate::findings::blame;
 use crate::fixture::{Fixture, Link};
 use crate::kernel::{self, Since};
 use crate::misuse::read_report;
@@ -114,6 +115,7 @@ fn bundles(bench: &Bench) -> anyhow::Result<Verdict> {
     ensure!(output.code == 0, "exit code {}: {}", output.code, output.complaint());
     let sent: Sent = serde_json::from_str(output.stdout.trim()).context("the sender printed no counters")?;
     let stat = read_report(files.path())?;
-    let wrong = expect::report(&ZERO_COPY, &[sent], "lo", &stat, bench.backend);
+    let mut wrong = expect::report(&ZERO_COPY, &[sent], "lo", &stat, bench.backend);
+    wrong.extend(blame::of_procedure("uring_lo_bundles", &stat));
     Ok(if wrong.is_empty() { Verdict::Ok } else { Verdict::Failed(wrong) })
 }

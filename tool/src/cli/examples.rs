@@ -55,7 +55,7 @@ Examples:
   sudo zcscope doctor --prove                try it over loopback and a veth pair of its own
   sudo zcscope doctor --prove --to 10.0.0.2:9000   try it against `zcscope sink` on another host
 
-Changes nothing on the host; --prove sends 256 KiB over each path.
+Changes nothing on the host; --prove sends 256 KiB over each send path; receiving is not tried.
 Exit codes: 0 good, 1 something was not as predicted, 2 wrong usage, 3 cannot trace here (--prove).";
 
 pub(super) const DEMO: &str = "\

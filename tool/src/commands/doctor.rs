@@ -31,7 +31,7 @@ pub struct Args {
     #[arg(short = 'p', long, value_name = "PID", conflicts_with = "prove")]
     pid: Option<u32>,
     /// Send 256 KiB over each path and compare: to the sink of --to, or else over loopback and a veth pair of its own.
-    /// Exit code 1 when something differs.
+    /// Exit code 1 when something differs. What is predicted of receiving is not tried.
     #[arg(long)]
     prove: bool,
     /// With --prove: over a cable between two spare ports of this host, each lent to a namespace of its own.

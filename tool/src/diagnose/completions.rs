@@ -56,7 +56,10 @@ const DELAYED_PERCENT: u64 = 10;
 /// A path with a round trip near 40 ms has no release that is much faster: then the time is distance, not delay.
 const NEAR_NS: u64 = 20_000_000;
 
-/// So many times as many as in the 14 ms before: otherwise releases simply take any time.
+/// The end of the time of a delayed ACK: where half of the releases take longer, all take their time.
+const LATE_NS: u64 = 50_000_000;
+
+/// So many times as many as in the 14 ms before and in those after: otherwise releases simply take any time.
 const PEAK: u64 = 2;
 
 /// Releases that come in the 40 ms of a delayed ACK, on a path that can do better.
@@ -65,8 +68,9 @@ pub(super) fn delayed_ack(path: &PathFigures) -> Option<Finding> {
     let (latency, acks) = (c.latency?, c.delayed_acks?);
     let delayed = acks.sends;
     let many = delayed.saturating_mul(100) >= latency.count.saturating_mul(DELAYED_PERCENT);
-    let peak = delayed >= acks.before.saturating_mul(PEAK);
-    if delayed < MIN_DELAYED || !many || !peak || latency.min >= NEAR_NS {
+    let peak = delayed >= acks.before.max(acks.after).saturating_mul(PEAK);
+    let slow = latency.min >= NEAR_NS || latency.p50 >= LATE_NS;
+    if delayed < MIN_DELAYED || !many || !peak || slow {
         return None;
     }
     let share = percent(delayed, latency.count);

@@ -21,14 +21,20 @@ struct Share<'a> {
 
 /// Copies of a reason, when they are more than 1 % of what was requested on some path.
 pub(super) fn of_reason(snapshot: &Snapshot, reason: Reason) -> Option<Finding> {
-    let senders = snapshot.paths.iter().filter(|path| requested(path) > 0 && !path.path.receives());
+    let senders = snapshot.paths.iter().filter(|path| asked(path) > 0 && !path.path.receives());
     let shares = senders.map(|path| {
         let copies: Vec<_> = path.copies.iter().filter(|copy| copy.kind.reason == reason).collect();
         let bytes = copies.iter().map(|copy| copy.bytes).sum();
-        Share { path: path.path, requested: requested(path), bytes, copies }
+        Share { path: path.path, requested: asked(path), bytes, copies }
     });
     let shares: Vec<_> = shares.filter(|share| share.bytes.saturating_mul(100) > share.requested).collect();
     (!shares.is_empty()).then(|| finding(snapshot, reason, &shares))
+}
+
+/// Bytes asked for without a copy. A path that never lends pages has no ledger; its copies are of sends that asked for
+/// it all the same.
+fn asked(path: &PathFigures) -> u64 {
+    if path.ledger.is_none() && !path.copies.is_empty() { path.bytes } else { requested(path) }
 }
 
 fn finding(snapshot: &Snapshot, reason: Reason, shares: &[Share<'_>]) -> Finding {

@@ -15,6 +15,10 @@ const MIN_SENDS: u64 = 100;
 /// Zero-copy sends with a notification each that are too small to be worth it.
 pub(super) fn small_send(snapshot: &Snapshot, path: &PathFigures) -> Option<Finding> {
     let sends = path.good_calls();
+    // Without SO_ZEROCOPY nothing is pinned, and nothing notified.
+    if path.completions.as_ref().is_some_and(|ends| ends.sends == 0) {
+        return None;
+    }
     if !path.path.has_completion() || sends < MIN_SENDS || path.bytes / sends >= SMALL_SEND_BYTES {
         return None;
     }
@@ -43,16 +47,16 @@ pub(super) fn small_send(snapshot: &Snapshot, path: &PathFigures) -> Option<Find
 
 /// A share of the calls from which on packets are shaped by it.
 const FRAG_LIMIT_PERCENT: u64 = 10;
-/// With at least this many bytes a frag, 17 frags (the usual MAX_SKB_FRAGS) fill a packet of 64 KiB (the usual limit
-/// of segmentation offload), and the limit costs nothing.
-const FULL_FRAG_BYTES: u64 = (64 << 10) / 17;
+/// With fewer bytes a frag, 17 frags (the usual MAX_SKB_FRAGS) fill less than half of a packet of 64 KiB (the usual limit
+/// of segmentation offload): twice the packets. Ordinary memory that begins within a page has nearly 4 KiB a frag.
+const SMALL_FRAG_BYTES: u64 = (32 << 10) / 17;
 
 /// Packets that were full of small fragments.
 pub(super) fn frag_limit(path: &PathFigures) -> Option<Finding> {
     let splits = note(path, Reason::FragLimit)?;
     let (attached, frags) = (path.attached_bytes?, path.frags.filter(|n| *n > 0)?);
     let many = splits.saturating_mul(100) >= path.calls.saturating_mul(FRAG_LIMIT_PERCENT);
-    if !many || attached / frags >= FULL_FRAG_BYTES {
+    if !many || attached / frags >= SMALL_FRAG_BYTES {
         return None;
     }
     let mut evidence = vec![

@@ -3,13 +3,13 @@
 
 use std::cmp::Reverse;
 
-use zcscope_common::{Path, Reason};
+use zcscope_common::{LatencyKind, Path, Reason};
 
 use super::words::words;
 use super::{Finding, Severity, steps};
 use crate::host::facts::TcpFacts;
 use crate::model::reason::info;
-use crate::model::snapshot::{PathFigures, Percentiles, Snapshot, SocketFigures};
+use crate::model::snapshot::{PathFigures, Snapshot, SocketFigures};
 use crate::units::{bytes, duration, percent, rate};
 
 /// Rows named in one finding.
@@ -112,8 +112,10 @@ fn is_paced(tcp: &TcpFacts) -> bool {
         tcp.congestion_control.as_deref().is_some_and(|name| PACERS.iter().any(|of| name.starts_with(of)));
     let held = tcp.peer_window_us.saturating_add(tcp.send_buffer_us);
     let free = held.saturating_mul(100) < tcp.busy_us.saturating_mul(HELD_PERCENT);
+    // What was delivered lately may be one burst of a sender that has little to send.
+    let average = tcp.sent_bytes.saturating_mul(1_000_000) / tcp.busy_us.max(1);
     let full = tcp.pacing_bytes_per_s.is_some_and(|pace| {
-        tcp.delivery_bytes_per_s.saturating_mul(100) >= pace.saturating_mul(PACED_PERCENT)
+        tcp.delivery_bytes_per_s.min(average).saturating_mul(100) >= pace.saturating_mul(PACED_PERCENT)
     });
     pacer && free && full && tcp.busy_us >= MIN_BUSY_US && tcp.min_rtt_us < NEAR_RTT_US
 }
@@ -125,25 +127,30 @@ const MIN_SENDS: u64 = 100;
 /// notification ever covers two.
 pub(super) fn depth_small(snapshot: &Snapshot, path: &PathFigures) -> Option<Finding> {
     let c = path.completions.as_deref()?;
-    let (until_read, range) = (c.app_read_latency?, c.range_length?);
+    let (released, range) = (c.latency?, c.range_length?);
+    let sum = |kind| {
+        snapshot.latency.iter().find(|of| (of.path, of.kind) == (path.path, kind)).map(|of| of.hist.sum)
+    };
+    let (held, reading) = (sum(LatencyKind::Release)?, sum(LatencyKind::Read)?);
     let uses = |socket: &&SocketFigures| socket.paths.iter().any(|of| of.path == path.path && of.bytes > 0);
     let sockets: Vec<_> = snapshot.sockets.iter().map(AsRef::as_ref).filter(uses).collect();
     let count = u64::try_from(sockets.len()).ok().filter(|count| *count > 0)?;
-    // Little's law for each socket: sends x time held / time.
-    let held = until_read.count.saturating_mul(least_mean(&until_read)) / count;
+    // Little's law: all time held, over the sockets and the time there was.
+    let held = held / count;
     let active = active_ns(snapshot, path.path);
     let busy = held.saturating_mul(100) >= active.saturating_mul(BUSY_PERCENT) && held <= active;
-    (until_read.count >= MIN_SENDS && range.max <= 1 && busy).then(|| Finding {
+    let at_once = (reading / count).saturating_mul(AT_ONCE) <= held;
+    (released.count >= MIN_SENDS && range.max <= 1 && busy && at_once).then(|| Finding {
         id: "depth_small".into(),
         severity: Severity::Info,
         title: format!("{}: senders wait for each send to end before they make the next", path.path.name()),
         evidence: vec![
-            format!("{} sends, sockets: {count}, each notification for one send only", until_read.count),
+            format!("{} sends, sockets: {count}, each notification for one send only", released.count),
             format!(
-                "one in flight for at least {} of the time; until it was read: p50 {}, p99 {}",
+                "one in flight for {} of the time, released after: p50 {}, p99 {}",
                 percent(held, active),
-                duration(until_read.p50),
-                duration(until_read.p99)
+                duration(released.p50),
+                duration(released.p99)
             ),
         ],
         fix: fix_of("depth_small"),
@@ -154,11 +161,9 @@ pub(super) fn depth_small(snapshot: &Snapshot, path: &PathFigures) -> Option<Fin
 /// Less, and the sender has other things to do than to wait.
 const BUSY_PERCENT: u64 = 40;
 
-/// What the mean cannot be below, ns: every value counts as the lower end of its part of the distribution. Medians hide
-/// the few long waits that take most of the time.
-const fn least_mean(p: &Percentiles) -> u64 {
-    (p.min / 2) + p.p50 / 10 * 4 + p.p90 / 100 * 9 + p.p99 / 1_000 * 9 + p.p999 / 1_000
-}
+/// Who waits for a notification reads it at once: so many times faster than it came. One that reads just before its next
+/// send has other things to do.
+const AT_ONCE: u64 = 4;
 
 /// The part of the trace in which bytes were sent on a path.
 fn active_ns(snapshot: &Snapshot, path: Path) -> u64 {

@@ -72,13 +72,11 @@ const FULL_PERCENT: u64 = 1;
 
 /// Calls refused for a reason, over all paths, with the limit they ran into.
 pub(super) fn refused(snapshot: &Snapshot, reason: Reason) -> Option<Finding> {
-    let count = |path: &PathFigures| -> u64 {
-        path.refused.iter().filter(|(r, _)| *r == reason).map(|(_, n)| *n).sum()
-    };
+    let count = |path: &PathFigures| refusals(path, reason);
     let title = format!("{}: {}", reason.name(), info(reason).meaning);
     let fix = match reason {
         Reason::Optmem => optmem_fix(snapshot),
-        _ => steps(&fix_for(reason, None)),
+        _ => steps(&with_pid(&fix_for(reason, None), snapshot, reason)),
     };
     let often =
         |path: &PathFigures| count(path).saturating_mul(100) > path.calls.saturating_mul(FULL_PERCENT);
@@ -92,6 +90,22 @@ pub(super) fn refused(snapshot: &Snapshot, reason: Reason) -> Option<Finding> {
         finding.severity = Severity::Info;
     }
     Some(finding)
+}
+
+/// Calls refused for a reason on one path.
+fn refusals(path: &PathFigures, reason: Reason) -> u64 {
+    path.refused.iter().filter(|(of, _)| *of == reason).map(|(_, n)| *n).sum()
+}
+
+/// The fix with the process that was refused most often in it.
+fn with_pid(fix: &str, snapshot: &Snapshot, reason: Reason) -> String {
+    let count =
+        |process: &ProcessFigures| -> u64 { process.paths.iter().map(|path| refusals(path, reason)).sum() };
+    let most = snapshot.processes.iter().filter(|process| count(process) > 0);
+    match most.max_by_key(|process| (count(process), std::cmp::Reverse(process.pid))) {
+        Some(process) => fix.replace("PID", &process.pid.to_string()),
+        None => fix.to_owned(),
+    }
 }
 
 /// `ENOBUFS` where the two limits cannot be told apart; how near each is says which one it will have been.
@@ -187,8 +201,14 @@ fn other_namespaces(snapshot: &Snapshot) -> Vec<String> {
 
 /// The limit is per network namespace in newer kernels: the command that raises it where the socket is.
 fn optmem_fix(snapshot: &Snapshot) -> Vec<String> {
-    let fullest = optmem_use(snapshot).first().and_then(|(socket, ..)| socket.place.netns);
-    let prefix = network::inside(&snapshot.host, fullest);
+    let refused =
+        |socket: &&SocketFigures| socket.paths.iter().any(|path| refusals(path, Reason::Optmem) > 0);
+    // Where gauges are not seen, whoever was refused.
+    let fullest = optmem_use(snapshot).first().map(|(socket, ..)| *socket);
+    let fullest = fullest.or_else(|| snapshot.sockets.iter().map(AsRef::as_ref).find(refused));
+    let fullest = fullest.and_then(|socket| socket.place.netns);
+    let own_limit = snapshot.host.namespace(fullest).is_some_and(|space| space.optmem_max.is_some());
+    let prefix = if own_limit { network::inside(&snapshot.host, fullest) } else { String::new() };
     let step = |step: String| match step.starts_with("sysctl") {
         true => format!("{prefix}{step}"),
         false => step,

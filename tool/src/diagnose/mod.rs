@@ -99,6 +99,8 @@ fn steps(fix: &str) -> Vec<String> {
 }
 
 #[cfg(test)]
+mod blame_tests;
+#[cfg(test)]
 mod rules_tests;
 #[cfg(test)]
 #[path = "tests.rs"]

@@ -99,6 +99,10 @@ pub(super) fn device_features(snapshot: &Snapshot) -> Vec<Finding> {
 
 fn device(host: &HostFacts, netns: u32, facts: &DeviceFacts, sockets: &[&SocketFigures]) -> Option<Finding> {
     let switches = facts.switches.as_ref()?;
+    if facts.device.kind == DeviceKind::Tun {
+        // Whoever reads it decides what it takes; `tun_tap` says what that costs.
+        return None;
+    }
     let needed =
         [("checksums", "tx", switches.tx_checksum), ("scatter-gather", "sg", switches.scatter_gather)];
     let off: Vec<_> =
@@ -115,8 +119,11 @@ fn device(host: &HostFacts, netns: u32, facts: &DeviceFacts, sockets: &[&SocketF
     let on: Vec<String> =
         off.iter().filter(|(.., s)| s.changeable).map(|(_, word, _)| format!("{word} on")).collect();
     let mut fix = Vec::new();
-    if !on.is_empty() {
+    if off.iter().any(|(.., s)| s.changeable && !s.wanted) {
         fix.push(format!("{prefix}ethtool -K {dev} {} tso on", on.join(" ")));
+    } else if !on.is_empty() {
+        // It is asked for already: asking again changes nothing.
+        fix.push(format!("{prefix}ip -d link show dev {dev}  # find what holds it off, and mend that"));
     }
     if off.iter().any(|(.., switch)| !switch.changeable) {
         fix.push(fixed(facts));
@@ -173,6 +180,10 @@ pub(super) fn sniffer(snapshot: &Snapshot) -> Option<Finding> {
         }
     });
     let certain = arriving || copied(Reason::PacketTap);
+    if !certain && snapshot.session.knows("copy") {
+        // It lets what is sent pass (PACKET_IGNORE_OUTGOING), or it would have got a copy.
+        return None;
+    }
     let what = if certain {
         "each zero-copy packet is copied for it"
     } else {
@@ -264,7 +275,7 @@ pub(super) fn local_peer(snapshot: &Snapshot) -> Option<Finding> {
 }
 
 /// Where on this host the peer is; `None` when it is not, as far as is known.
-fn where_is(host: &HostFacts, socket: &SocketFigures) -> Option<String> {
+pub(super) fn where_is(host: &HostFacts, socket: &SocketFigures) -> Option<String> {
     let ip = socket.remote.ip().to_canonical();
     let own = host.namespace(socket.place.netns);
     if ip.is_loopback() || own.is_some_and(|space| space.addresses.contains(&ip)) {

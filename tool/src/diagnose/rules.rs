@@ -38,6 +38,8 @@ enum Check {
     Copies(Reason),
     /// Of calls refused for this reason.
     Refused(Reason),
+    /// Of bytes that were not mapped for this reason.
+    NotMapped(Reason),
 }
 
 const fn rule(id: &'static str, check: Check, explains: &'static [&'static str]) -> Rule {
@@ -48,18 +50,19 @@ const fn copied(reason: Reason, explains: &'static [&'static str]) -> Rule {
     rule(reason.name(), Check::Copies(reason), explains)
 }
 
+/// A refused request of io_uring is notified of as if it had been copied.
 const fn refused(reason: Reason) -> Rule {
-    rule(reason.name(), Check::Refused(reason), NOTHING)
+    rule(reason.name(), Check::Refused(reason), &["failed_send"])
 }
 
 const fn not_mapped(reason: Reason) -> Rule {
-    rule(reason.name(), Check::PathMany(receive::not_mapped), NOTHING)
+    rule(reason.name(), Check::NotMapped(reason), NOTHING)
 }
 
 /// What follows when bytes are copied and the kernel does not say so, or only of some packets.
-pub(super) const SILENT: &[&str] = &["silent_copies", "told_zerocopy_but_copied"];
-/// What follows when the flag is set for hardly a copy, or for somebody else's.
-const FLAGGED: &[&str] = &["told_copied_but_not", "told_more_than_copied"];
+pub(super) const SILENT: &[&str] = &["silent_copies", "told_zerocopy_but_copied", "merged_range"];
+/// What follows when the flag is set for hardly a copy, or for somebody else's, and not for every send.
+const FLAGGED: &[&str] = &["told_copied_but_not", "told_more_than_copied", "merged_range"];
 /// Every rule about what the application is told, but for silence, finds its id here.
 const TOLD: Check = Check::PathMany(told::disagreements);
 const NOTHING: &[&str] = &[];
@@ -73,15 +76,15 @@ pub static RULES: &[Rule] = &[
         &["no_scatter_gather", "no_tx_checksum", "route_no_sg"],
     ),
     rule("sniffer", Check::One(network::sniffer), &["packet_tap", "packet_tap_rx"]),
-    rule("local_peer", Check::One(network::local_peer), &["loopback", "local_delivery", "rx_mapped_page"]),
+    rule("local_peer", Check::One(network::local_peer), &["loopback", "local_delivery"]),
     rule("wrong_node", Check::One(network::wrong_node), NOTHING),
     // Copied after being accepted.
-    copied(Reason::Loopback, NOTHING),
-    copied(Reason::LocalDelivery, NOTHING),
-    copied(Reason::NetnsForward, NOTHING),
+    copied(Reason::Loopback, SILENT),
+    copied(Reason::LocalDelivery, SILENT),
+    copied(Reason::NetnsForward, SILENT),
     copied(Reason::TunTap, SILENT),
     copied(Reason::PacketTap, FLAGGED),
-    copied(Reason::PacketTapRx, NOTHING),
+    copied(Reason::PacketTapRx, FLAGGED),
     copied(Reason::NoScatterGather, SILENT),
     copied(Reason::NoTxChecksum, SILENT),
     copied(Reason::DriverLimit, SILENT),
@@ -184,6 +187,7 @@ impl Check {
             Check::PathIn(check) => each(&|path| check(snapshot, path).into_iter().collect()),
             Check::Copies(reason) => copies::of_reason(snapshot, reason).into_iter().collect(),
             Check::Refused(reason) => limits::refused(snapshot, reason).into_iter().collect(),
+            Check::NotMapped(reason) => receive::not_mapped(snapshot, reason),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use zcscope_common::{Disagreement, Path, Reason};
+use zcscope_common::{Disagreement, Hist, LatencyKind, Path, Reason};
 
 use super::rules::{RULES, rule_of};
 use super::tests::{copy, file, path, process, socket_with};
@@ -14,8 +14,8 @@ use crate::host::taps::{Holder, Tap};
 use crate::model::reason::{ReasonKind, info};
 use crate::model::sample::FileReads;
 use crate::model::snapshot::{
-    Completions, DelayedAcks, GaugeFigures, Ledger, Limit, Lost, Percentiles, Place, ProcessFigures, Session,
-    SpreadFigures, WrongSends,
+    Completions, DelayedAcks, GaugeFigures, LatencyFigures, Ledger, Limit, Lost, Missing, Percentiles, Place,
+    ProcessFigures, Session, SpreadFigures, WrongSends,
 };
 
 const MIB: u64 = 1 << 20;
@@ -40,7 +40,7 @@ fn changed(change: impl FnOnce(&mut PathFigures)) -> Snapshot {
     one(clean)
 }
 
-fn received(reason: Reason, bytes: u64) -> Snapshot {
+pub(super) fn received(reason: Reason, bytes: u64) -> Snapshot {
     let ledger = Ledger {
         requested_bytes: 1_000,
         zerocopied_bytes: Some(900),
@@ -95,17 +95,20 @@ pub(super) fn host(asked: u64, change: impl FnOnce(&mut HostFacts)) -> Snapshot 
     }
 }
 
-fn with_switch(switch: Switch) -> Snapshot {
+pub(super) fn with_switch(switch: Switch) -> Snapshot {
     host(MIB, |host| {
         let device = host.namespaces.get_mut(&NETNS).unwrap().devices.get_mut("eth0").unwrap();
         device.switches.as_mut().unwrap().scatter_gather = Some(switch);
     })
 }
 
+/// A tap where copies are not known.
 fn tapped(device: u32, asked: u64) -> Snapshot {
     let holders = vec![Holder { pid: 99, comm: "tcpdump".into() }];
     let tap = Tap { netns: u64::from(NETNS), device: Some(device), protocol: 3, running: true, holders };
-    host(asked, |host| host.taps = Some(vec![tap]))
+    let mut snapshot = host(asked, |host| host.taps = Some(vec![tap]));
+    snapshot.session.missing = vec![Missing { fact: "copy".into(), why: "refused".into() }];
+    snapshot
 }
 
 fn peer_at(address: &str) -> Snapshot {
@@ -133,6 +136,7 @@ fn paced(control: &str, delivered: u64) -> Snapshot {
                 delivery_bytes_per_s: delivered,
                 min_rtt_us: 60,
                 busy_us: 1_000_000,
+                sent_bytes: 900_000_000,
                 peer_window_us: 100_000,
                 send_buffer_us: 99_999,
                 ..TcpFacts::default()
@@ -148,15 +152,21 @@ fn resent(bytes: u64) -> Snapshot {
     })
 }
 
-/// 1,000 sends a second that are read this long after they were made.
+/// 1,000 sends on one socket, each held for `all` ns and read at once.
 fn held(all: u64, longest_range: u64) -> Snapshot {
     let mut snapshot = host(MIB, |_| {});
-    let (min, p50, p90, p99, p999, max) = (all, all, all, all, all, all);
-    let app_read_latency = Some(Percentiles { count: 1_000, min, p50, p90, p99, p999, max });
+    let latency = Some(Percentiles { count: 1_000, p50: all, ..Percentiles::default() });
     let range_length = Some(SpreadFigures { count: 1_000, max: longest_range, ..SpreadFigures::default() });
-    let c = Completions { sends: 1_000, app_read_latency, range_length, ..Completions::default() };
+    let c = Completions { sends: 1_000, latency, range_length, ..Completions::default() };
     snapshot.paths[0].completions = Some(Box::new(c));
+    snapshot.latency = vec![lasting(LatencyKind::Release, all), lasting(LatencyKind::Read, 1_000)];
     snapshot
+}
+
+fn lasting(kind: LatencyKind, ns: u64) -> LatencyFigures {
+    let mut hist = Hist::default();
+    (0..1_000).for_each(|_| hist.record(ns));
+    LatencyFigures { path: Path::MsgZerocopy, kind, hist: Arc::new(hist) }
 }
 
 fn splices(calls: u64) -> Snapshot {
@@ -250,7 +260,7 @@ fn samples(id: &str) -> Option<(Snapshot, Snapshot)> {
             let late = |sends| {
                 completions(|c| {
                     c.latency = Some(Percentiles { count: 100, min: 50_000, ..Percentiles::default() });
-                    c.delayed_acks = Some(DelayedAcks { sends, before: 0 });
+                    c.delayed_acks = Some(DelayedAcks { sends, ..DelayedAcks::default() });
                 })
             };
             (late(10), late(9))
@@ -393,6 +403,8 @@ fn a_capture_is_named_and_certain_once_packets_were_copied_for_it() {
     let finding = findings(&snapshot).remove(0);
     assert!(finding.title.starts_with("tcpdump (99) captures"), "{finding:?}");
     assert_eq!((finding.severity, finding.evidence.len()), (Severity::Info, 1));
+    snapshot.session.missing.clear();
+    assert!(!has(&snapshot, "sniffer"), "copies would be seen: it lets what is sent pass");
     snapshot.paths[0].copies = vec![copy(Reason::PacketTap, MIB, true, true)];
     let found = findings(&snapshot);
     assert_eq!((found[0].severity, found[1].explained_by), (Severity::Warning, Some("sniffer")));
@@ -429,4 +441,7 @@ fn one_send_in_flight_is_told_from_idle_and_from_many() {
     let mut short = held(200_000, 1);
     short.active_ns.insert(Path::MsgZerocopy, short.duration_ns / 4);
     assert!(small(&short), "it sent for a quarter of the trace");
+    let mut timed = held(999_000, 1);
+    timed.latency[1] = lasting(LatencyKind::Read, 999_000);
+    assert!(!small(&timed), "it reads when its timer has the next send made");
 }

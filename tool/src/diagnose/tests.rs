@@ -231,7 +231,7 @@ fn releases_at_forty_milliseconds_are_delayed_acks_unless_the_peer_is_far() {
     let delayed = |sends, before, min| {
         with(|c| {
             c.latency = Some(Percentiles { count: 100, min, ..Percentiles::default() });
-            c.delayed_acks = Some(DelayedAcks { sends, before });
+            c.delayed_acks = Some(DelayedAcks { sends, before, ..DelayedAcks::default() });
         })
     };
     assert_eq!(delayed(10, 5, 50_000), [("delayed_ack".to_owned(), Severity::Warning)]);
@@ -279,6 +279,7 @@ fn full_packets_matter_when_their_fragments_are_small() {
     assert_eq!(limit(5, 1_000), [("frag_limit".to_owned(), Severity::Warning)]);
     assert_eq!(limit(4, 1_000), [], "fewer than 10 % of the calls");
     assert_eq!(limit(50, 244), [], "whole pages fill a packet of 64 KiB");
+    assert_eq!(limit(50, 277), [], "memory that begins within a page nearly does");
 }
 
 #[test]

@@ -93,14 +93,14 @@ rows! {
         on "all that see pinned pages", fix "prlimit --pid PID --memlock=unlimited", read "getrlimit(2)";
     "depth_small": "the sender waits for each zero-copy send to end before it makes the next",
         sees "low throughput, and 40 ms stalls where the peer delays its ACKs",
-        how "no notification ever covers two sends, and sends x time until they are read (its least possible mean) is 40 to 100 % of \
+        how "no notification ever covers two sends, each is read at once, and all time until they are released is 40 to 100 % of \
         the time, over 100 sends or more",
         on "all that see completions and reads",
         fix "keep more sends in flight: use further buffers and collect notifications later (64 is a good start)\n\
              zcscope load msg_zerocopy --depth 64 ...  # shows what it is worth here", read "";
     "pacing": "a pacing congestion control sets the rate on a short way: rates compare pacing, not copying",
         sees "nothing", how "bbr, 1 s busy or more, round trip below 1 ms, less than 20 % of the time held up by window or \
-        buffer, delivered at half the pace or more (sock_diag)",
+        buffer, at half the pace or more on average (sock_diag)",
         on "all", fix "compare paths under the same control that does not pace, and state it: zcscope load ... --cc cubic",
         read "tcp(7), TCP_CONGESTION";
     "splice_small": "splice hands TCP few bytes a call: the pipe, the file or the length asked for is small",

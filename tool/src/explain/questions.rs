@@ -78,8 +78,8 @@ pub(super) const LIMITS: &[&str] = &[
      that count the finding `dma_bounce` rests on their cause (encrypted guest, swiotlb=force).",
     "The size of a pipe: it cannot be read from outside without opening the pipe; `splice_small` rests on what arrives in TCP.",
     "The CPU that takes a device's interrupts, and which CPU a process ran on: no finding.",
-    "`sniffer`: whether a capture has set PACKET_IGNORE_OUTGOING is shown nowhere; a capture is a warning only once packets \
-     were copied for it.",
+    "`sniffer`: whether a capture has set PACKET_IGNORE_OUTGOING is shown nowhere: it is a finding once packets were \
+     copied for it, or where copies are not seen.",
     "`depth_small`: only one send at a time is told from more; how deep is deep enough depends on the way.",
     "`swept_retransmit`, `pacing` and the evidence of limits: the 32 connections that send most, asked every 3 s.",
     "`local_peer`: addresses of namespaces that have no traced sender are not known; their copies are.",

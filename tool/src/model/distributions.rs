@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use zcscope_common::{HIST_BUCKETS, Hist, Spread, bucket_bounds};
 
-use super::snapshot::{BEFORE_DELAYED_ACK_NS, DELAYED_ACK_NS, DelayedAcks, Percentiles, SpreadFigures};
+use super::snapshot::{
+    AFTER_DELAYED_ACK_NS, BEFORE_DELAYED_ACK_NS, DELAYED_ACK_NS, DelayedAcks, Percentiles, SpreadFigures,
+};
 
 /// `None` while nothing was recorded.
 pub(crate) fn percentiles(hist: &Hist) -> Option<Percentiles> {
@@ -54,7 +56,11 @@ pub(super) fn spread_figures(spread: &Spread) -> Option<SpreadFigures> {
 
 /// Durations as a delayed ACK makes them.
 pub(crate) fn delayed_acks(hist: &Hist) -> DelayedAcks {
-    DelayedAcks { sends: within(hist, &DELAYED_ACK_NS), before: within(hist, &BEFORE_DELAYED_ACK_NS) }
+    DelayedAcks {
+        sends: within(hist, &DELAYED_ACK_NS),
+        before: within(hist, &BEFORE_DELAYED_ACK_NS),
+        after: within(hist, &AFTER_DELAYED_ACK_NS),
+    }
 }
 
 /// Durations in buckets whose middle lies in the range.
@@ -74,9 +80,9 @@ mod tests {
     fn forty_milliseconds_are_a_delayed_ack() {
         let mut hist = Hist::default();
         [20_000_000, 34_000_000, 52_000_000, 60_000_000].iter().for_each(|ns| hist.record(*ns));
-        assert_eq!(delayed_acks(&hist), DelayedAcks { sends: 0, before: 1 });
+        assert_eq!(delayed_acks(&hist), DelayedAcks { sends: 0, before: 1, after: 2 });
         [38_000_000, 40_000_000, 41_500_000, 47_000_000].iter().for_each(|ns| hist.record(*ns));
-        assert_eq!(delayed_acks(&hist), DelayedAcks { sends: 4, before: 1 });
+        assert_eq!(delayed_acks(&hist), DelayedAcks { sends: 4, before: 1, after: 2 });
         assert_eq!(percentiles(&hist).unwrap().count, 8);
         assert_eq!(percentiles(&Hist::default()), None);
     }

@@ -316,6 +316,9 @@ pub const DELAYED_ACK_NS: std::ops::Range<u64> = 36_000_000..50_000_000;
 /// As wide a range below, to tell a peak at 40 ms from releases that take any time.
 pub const BEFORE_DELAYED_ACK_NS: std::ops::Range<u64> = 22_000_000..36_000_000;
 
+/// As wide a range above, for the same.
+pub const AFTER_DELAYED_ACK_NS: std::ops::Range<u64> = 50_000_000..64_000_000;
+
 /// Releases that a delayed ACK explains.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -324,6 +327,8 @@ pub struct DelayedAcks {
     pub sends: u64,
     /// Sends released in [`BEFORE_DELAYED_ACK_NS`].
     pub before: u64,
+    /// Sends released in [`AFTER_DELAYED_ACK_NS`]; 0 in recordings that do not have it.
+    pub after: u64,
 }
 
 /// Percentiles of durations in ns.

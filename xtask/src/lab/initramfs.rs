@@ -21,6 +21,8 @@ const TOOLS: &[(&str, &str)] = &[
     ("tc", "/usr/sbin/tc"),
     ("ss", "/usr/bin/ss"),
     ("ethtool", "/usr/sbin/ethtool"),
+    ("prlimit", "/usr/bin/prlimit"),
+    ("nsenter", "/usr/bin/nsenter"),
     ("bpftool", "/usr/sbin/bpftool"),
     ("iperf3", "/usr/bin/iperf3"),
     ("mkfs.ext4", "/usr/sbin/mkfs.ext4"),

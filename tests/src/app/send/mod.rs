@@ -59,6 +59,9 @@ pub(crate) struct Args {
     /// Bytes of send buffer, fixed.
     #[arg(long)]
     send_buffer: Option<i32>,
+    /// Bytes a second, at most (`SO_MAX_PACING_RATE`).
+    #[arg(long)]
+    pace: Option<i32>,
     /// Write this file once connected, before the first send.
     #[arg(long)]
     connected_file: Option<PathBuf>,
@@ -198,6 +201,9 @@ fn prepare(args: &Args, stream: &TcpStream) -> anyhow::Result<()> {
     stream.set_nodelay(true)?;
     if let Some(bytes) = args.send_buffer {
         sys::set_send_buffer(stream.as_fd(), bytes)?;
+    }
+    if let Some(rate) = args.pace {
+        sys::set_max_pace(stream.as_fd(), rate)?;
     }
     if let Some(milliseconds) = args.user_timeout {
         sys::set_user_timeout(stream.as_fd(), milliseconds)?;

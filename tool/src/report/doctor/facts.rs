@@ -16,8 +16,9 @@ pub(super) fn tracing(tracing: &Tracing) -> Vec<String> {
     }
     let known: Vec<&Fact> = tracing.facts.iter().filter(|fact| fact.source.is_some()).collect();
     let sum = format!(
-        "{} facts, by {}; its maps take {} of kernel memory while it traces",
+        "{} {}, by {}; its maps take {} of kernel memory while it traces",
         known.len(),
+        if known.len() == 1 { "fact" } else { "facts" },
         tracing.backend.as_deref().unwrap_or("?"),
         tracing.map_bytes.map_or_else(|| "?".into(), bytes)
     );
