@@ -3,6 +3,7 @@
 use std::cell::Cell;
 
 use super::effect::{Effect, TimeMove, Toast};
+use super::find::{Find, To};
 use super::keys::Keymap;
 use super::regions::Regions;
 use super::shown::Shown;
@@ -44,6 +45,10 @@ pub enum Intent {
     Tree,
     /// Write a filter.
     Filter,
+    /// Write what is looked for in the list.
+    Find,
+    /// Go to the next row that has it (1), or to the one before (-1).
+    FindAgain(isize),
     /// Say what the selected column or figure means.
     Explain,
     /// Freeze the screen, or let it follow again; data keeps flowing behind it.
@@ -184,6 +189,8 @@ pub struct App {
     pub(super) keys: Keymap,
     /// The mouse is ours; otherwise the terminal's.
     pub(super) mouse: bool,
+    /// What is looked for in lists.
+    pub(super) find: Find,
     /// What `?` opened.
     pub(super) explain: Option<explain::State>,
     /// What a running recording has written.
@@ -209,6 +216,7 @@ impl App {
             picked: None,
             keys: Keymap::default(),
             mouse: true,
+            find: Find::default(),
             explain: None,
             recording: None,
             window: FIRST_WINDOW,
@@ -252,7 +260,14 @@ impl App {
         if self.help {
             return self.handle_help(intent, shown);
         }
-        if explain::handle(self, intent) || (self.view.entry().handle)(self, shown, intent) {
+        if explain::handle(self, intent) {
+            return;
+        }
+        // What is marked goes first: one thing at a time.
+        if intent == Intent::Close && self.find.clear() {
+            return;
+        }
+        if (self.view.entry().handle)(self, shown, intent) {
             return;
         }
         match intent {
@@ -267,6 +282,8 @@ impl App {
             Intent::ZoomIn => self.window = self.window.saturating_sub(1),
             Intent::ZoomOut => self.window = (self.window + 1).min(WINDOWS_S.len() - 1),
             Intent::Mouse => self.toggle_mouse(),
+            Intent::Find => self.begin_find(),
+            Intent::FindAgain(by) => self.find_again(if by > 0 { To::Next } else { To::Previous }, shown),
             Intent::Units => self.units = self.units.other(),
             Intent::CopyRow => self.say("there is no row to copy here; Y copies the whole screen"),
             other => self.effects.extend(self.effect_of(other)),

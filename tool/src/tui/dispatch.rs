@@ -44,6 +44,12 @@ impl App {
 
     fn key(&mut self, key: KeyEvent, shown: &Shown) -> bool {
         self.picked = None;
+        if self.find.line.is_open() {
+            if let Some(typed) = self.find.line.key(key) {
+                self.typed_find(typed, shown);
+            }
+            return true;
+        }
         if let Some(line) = self.line() {
             if let Some(typed) = line.key(key) {
                 self.handle(Intent::Typed(typed), shown);
@@ -59,6 +65,10 @@ impl App {
 
     /// Pasted text is text: it presses no keys.
     fn pasted(&mut self, text: &str, shown: &Shown) -> bool {
+        if self.find.line.is_open() {
+            self.find.line.paste(text).inspect(|typed| self.typed_find(*typed, shown));
+            return true;
+        }
         let typed = self.line().and_then(|line| line.paste(text));
         if let Some(typed) = typed {
             self.handle(Intent::Typed(typed), shown);

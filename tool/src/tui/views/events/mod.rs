@@ -14,6 +14,7 @@ use super::{Scene, View, panel};
 use crate::diagnose::Severity;
 use crate::timeline::events::{Episode, EventKind, episodes};
 use crate::tui::app::{App, Intent, Scroll};
+use crate::tui::find::{Found, Wanted};
 use crate::tui::shown::Shown;
 
 /// Which events are listed.
@@ -190,6 +191,19 @@ fn handle_page(app: &mut App, shown: &Shown, intent: Intent) -> bool {
         _ => return false,
     }
     true
+}
+
+/// Goes to the row that has a text.
+pub(super) fn find(app: &mut App, shown: &Shown, wanted: &Wanted) -> Option<Found> {
+    let rows = rows(app, shown);
+    let state = &mut app.states.events;
+    let has = |row: &usize| {
+        let event = rows[*row].latest;
+        wanted.is_in([event.text.as_str(), event.id.as_str(), event.kind.name()])
+    };
+    let found = wanted.among(rows.len(), state.at(&rows), has).filter(|_| !state.page)?;
+    state.select(&rows, found.row);
+    Some(found)
 }
 
 /// The line the filter is written on.

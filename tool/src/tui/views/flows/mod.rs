@@ -3,6 +3,7 @@
 
 mod columns;
 mod filter;
+mod find;
 mod group;
 mod list;
 mod order;
@@ -21,6 +22,7 @@ use crate::model::snapshot::Snapshot;
 use crate::timeline::SPAN_NS;
 use crate::tui::app::{App, Intent};
 use crate::tui::effect::Effect;
+use crate::tui::find::{Found, Wanted};
 use crate::tui::shown::Shown;
 pub(in crate::tui) use state::State;
 
@@ -59,6 +61,12 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
         Some(page) => page.draw(scene, area, buf),
         None => list::draw(scene, area, buf),
     }
+}
+
+/// Goes to the row that has a text.
+pub(super) fn find(app: &mut App, shown: &Shown, wanted: &Wanted) -> Option<Found> {
+    let state = &mut app.states.flows;
+    if state.page.is_some() { None } else { find::find(state, shown, wanted) }
 }
 
 /// The line of the filter.

@@ -89,6 +89,11 @@ impl<'a> Rows<'a> {
         &self.listing.groups[at]
     }
 
+    /// A group's name on screen, and who it is.
+    pub(super) fn label(&self, at: usize) -> (String, &'a Key) {
+        (self.group(at).label(self.sockets), &self.group(at).key)
+    }
+
     fn ordered_groups(&self) -> Vec<usize> {
         let groups = &self.listing.groups;
         let labels: Vec<String> = match self.sort.by {

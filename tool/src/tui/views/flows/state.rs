@@ -115,7 +115,8 @@ impl State {
         self.stand(&rows, self.row(&rows).saturating_add_signed(by));
     }
 
-    fn stand(&mut self, rows: &Rows<'_>, row: usize) {
+    /// Puts the cursor on a row.
+    pub(super) fn stand(&mut self, rows: &Rows<'_>, row: usize) {
         let row = row.min(rows.len().saturating_sub(1));
         self.cursor = if row == 0 { None } else { rows.id(row) };
     }

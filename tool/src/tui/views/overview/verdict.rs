@@ -166,8 +166,7 @@ fn asked(shown: &Shown, window: &Window<'_>, totals: &Totals, moved: Option<Move
     let scope = Scope::new(shown, window, totals, moved);
     let requested = units::bytes(scope.requested);
     let Some(copied) = scope.copied else {
-        let sentence =
-            format!("{requested} asked for without a copy; whether they were copied cannot be seen");
+        let sentence = format!("{requested} asked for zero-copy; whether they were copied cannot be seen");
         let why = ["cop", "completion"].iter().find_map(|fact| missing(&shown.snapshot, fact));
         return Verdict {
             answer: Answer::NotKnown,
@@ -194,7 +193,7 @@ fn asked(shown: &Shown, window: &Window<'_>, totals: &Totals, moved: Option<Move
     if scope.refused > 0 && refusals_matter(shown) {
         rest.push_str(&format!("; {} calls refused", units::count_short(scope.refused)));
     }
-    let head = format!("{what} of {} asked for without a copy was copied", units::bytes(all));
+    let head = format!("{what} of the {} that asked for zero-copy was copied", units::bytes(all));
     let by_path = by_path(&scope.paths);
     let long = if by_path.is_empty() { String::new() } else { format!("{head}{by_path}{rest}") };
     let sentence = format!("{head}{rest}");
@@ -407,7 +406,7 @@ mod tests {
     #[test]
     fn the_reason_of_most_bytes_and_its_fix_are_named() {
         let verdict = of(&Shown::of(fixtures::copied()));
-        assert!(verdict.sentence.contains("65.1 % of 9.21 GiB"), "{verdict:?}");
+        assert!(verdict.sentence.contains("65.1 % of the 9.21 GiB"), "{verdict:?}");
         assert!(verdict.why.starts_with("no_scatter_gather on eth0 (83.3 %)"), "{verdict:?}");
         assert_eq!(verdict.fix, ["ethtool -K eth0 sg on tso on"]);
     }
@@ -425,7 +424,7 @@ mod tests {
         shown.advance(later);
         let verdict = of(&shown);
         assert_eq!(verdict.answer, Answer::Yes);
-        assert!(verdict.sentence.contains("nothing of"), "{verdict:?}");
+        assert!(verdict.sentence.contains("nothing of the"), "{verdict:?}");
         assert!(verdict.sentence.contains("in the last 60 s"), "{verdict:?}");
     }
 
