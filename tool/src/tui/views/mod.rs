@@ -1,5 +1,6 @@
 //! The views: one table, one module each. Each answers one question, draws what is shown, and decides nothing else.
 
+mod balance;
 pub(super) mod copies;
 pub(super) mod events;
 pub(super) mod explain;

@@ -9,7 +9,7 @@ mod tests;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 
-use super::input::Input;
+use super::input::{Input, Typed};
 use super::{Scene, View, panel};
 use crate::diagnose::Severity;
 use crate::timeline::events::{Episode, EventKind, episodes};
@@ -167,6 +167,7 @@ pub(super) fn handle(app: &mut App, shown: &Shown, intent: Intent) -> bool {
         Intent::Group => state.least = state.least.next(),
         Intent::Filter => state.filter.open(),
         Intent::Close if !state.filter.text().is_empty() => state.filter.set(""),
+        Intent::Typed(Typed::Help) => app.say("words that events must have; Enter keeps them, Esc undoes"),
         Intent::Typed(_) => state.scroll = Scroll::default(),
         _ => return false,
     }

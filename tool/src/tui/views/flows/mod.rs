@@ -8,6 +8,7 @@ mod group;
 mod list;
 mod order;
 mod page;
+mod reference;
 mod state;
 mod subject;
 #[cfg(test)]
@@ -92,6 +93,8 @@ pub(super) fn handle(app: &mut App, shown: &Shown, intent: Intent) -> bool {
             Typed::Changed | Typed::Cancelled => state.typed(),
             Typed::Accepted => state.accept(),
             Typed::Complete => state.complete(),
+            Typed::Help => state.input.helps = !state.input.helps,
+            Typed::Scroll(rows) => state.reference.by(rows),
         }
         return true;
     }
@@ -104,6 +107,7 @@ pub(super) fn handle(app: &mut App, shown: &Shown, intent: Intent) -> bool {
         return true;
     }
     match intent {
+        Intent::Scroll(rows) | Intent::Wheel { rows, .. } if state.input.helps => state.reference.by(rows),
         Intent::Scroll(rows) | Intent::Wheel { rows, .. } => state.scroll(shown, rows),
         Intent::Pick { row, .. } => drop(state.pick(shown, row)),
         Intent::Open => {
