@@ -15,7 +15,7 @@ const SLOW_READ_NS: u64 = 100_000_000;
 
 /// Notifications queued and not read, or read late.
 pub(super) fn slow_reader(path: &PathFigures) -> Option<Finding> {
-    let c = path.completions.as_ref()?;
+    let c = path.completions.as_deref()?;
     let unread = c.unread_sends?;
     let backlog = unread >= MIN_BACKLOG && unread.saturating_mul(10) >= c.sends;
     let late = c.read_latency.filter(|wait| wait.p50 >= SLOW_READ_NS);
@@ -61,7 +61,7 @@ const PEAK: u64 = 2;
 
 /// Releases that come in the 40 ms of a delayed ACK, on a path that can do better.
 pub(super) fn delayed_ack(path: &PathFigures) -> Option<Finding> {
-    let c = path.completions.as_ref()?;
+    let c = path.completions.as_deref()?;
     let (latency, acks) = (c.latency?, c.delayed_acks?);
     let delayed = acks.sends;
     let many = delayed.saturating_mul(100) >= latency.count.saturating_mul(DELAYED_PERCENT);
@@ -94,7 +94,7 @@ pub(super) fn delayed_ack(path: &PathFigures) -> Option<Finding> {
 
 /// Sends given up because their end was not seen.
 pub(super) fn lost_ends(path: &PathFigures) -> Option<Finding> {
-    let c = path.completions.as_ref().filter(|c| c.lost_ends > 0)?;
+    let c = path.completions.as_deref().filter(|c| c.lost_ends > 0)?;
     Some(Finding {
         id: "lost_ends".into(),
         severity: Severity::Warning,

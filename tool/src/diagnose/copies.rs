@@ -115,7 +115,7 @@ pub(super) fn silent(snapshot: &Snapshot, path: &PathFigures) -> Option<Finding>
     let silent = ledger.silent_copied_bytes.filter(|n| *n > 0 && !tiny(*n))?;
     let name = path.path.name();
     let mut evidence = vec![format!("{} of {} requested", bytes(silent), bytes(requested))];
-    match path.completions.as_ref().and_then(|c| Some((c.told_copied?, c.told_sends?))) {
+    match path.completions.as_deref().and_then(|c| Some((c.told_copied?, c.told_sends?))) {
         Some((copied, sends)) => evidence.push(format!("told: {copied} of {sends} sends copied")),
         None if !path.path.has_completion() => evidence.push(format!("{name} has no notifications at all")),
         None => {}

@@ -124,7 +124,7 @@ const MIN_SENDS: u64 = 100;
 /// Senders that wait for each send to end before they make the next: one is in flight most of the time, and no
 /// notification ever covers two.
 pub(super) fn depth_small(snapshot: &Snapshot, path: &PathFigures) -> Option<Finding> {
-    let c = path.completions.as_ref()?;
+    let c = path.completions.as_deref()?;
     let (until_read, range) = (c.app_read_latency?, c.range_length?);
     let uses = |socket: &&SocketFigures| socket.paths.iter().any(|of| of.path == path.path && of.bytes > 0);
     let sockets: Vec<_> = snapshot.sockets.iter().map(AsRef::as_ref).filter(uses).collect();

@@ -155,7 +155,7 @@ fn held(all: u64, longest_range: u64) -> Snapshot {
     let app_read_latency = Some(Percentiles { count: 1_000, min, p50, p90, p99, p999, max });
     let range_length = Some(SpreadFigures { count: 1_000, max: longest_range, ..SpreadFigures::default() });
     let c = Completions { sends: 1_000, app_read_latency, range_length, ..Completions::default() };
-    snapshot.paths[0].completions = Some(c);
+    snapshot.paths[0].completions = Some(Box::new(c));
     snapshot
 }
 

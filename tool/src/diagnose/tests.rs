@@ -38,7 +38,7 @@ pub(super) fn path(copied: u64, silent: u64, copies: Vec<CopyFigures>) -> PathFi
             silent_copied_bytes: Some(silent),
         }),
         copies,
-        completions: Some(Completions { sends: 100, units: 50, ..Completions::default() }),
+        completions: Some(Box::new(Completions { sends: 100, units: 50, ..Completions::default() })),
         ..PathFigures::nothing(Path::MsgZerocopy)
     }
 }
@@ -110,13 +110,13 @@ fn severity_follows_the_share_and_clones_are_warnings() {
 fn told_and_kernel_are_compared_within_what_was_read() {
     let told = |kernel, told_sends, told_copied| {
         let mut p = path(500_000, 0, vec![]);
-        p.completions = Some(Completions {
+        p.completions = Some(Box::new(Completions {
             sends: 100,
             kernel_copied: kernel,
             told_sends: Some(told_sends),
             told_copied: Some(told_copied),
             ..Completions::default()
-        });
+        }));
         has(&of(p), "told_disagrees", Severity::Warning)
     };
     assert!(!told(50, 100, 50));
@@ -130,7 +130,8 @@ fn told_and_kernel_are_compared_within_what_was_read() {
 #[test]
 fn flags_without_bytes_are_called_so() {
     let mut p = path(1_456, 0, vec![]);
-    p.completions = Some(Completions { sends: 1_933, kernel_copied: 152, ..Completions::default() });
+    p.completions =
+        Some(Box::new(Completions { sends: 1_933, kernel_copied: 152, ..Completions::default() }));
     assert!(has(&of(p), "told_more_than_copied", Severity::Info));
 }
 
@@ -147,13 +148,13 @@ fn refusals_by_reason_or_without() {
 #[test]
 fn unread_notifications_and_loss_are_told() {
     let mut p = path(0, 0, vec![]);
-    p.completions = Some(Completions {
+    p.completions = Some(Box::new(Completions {
         sends: 1_000,
         told_sends: Some(100),
         told_copied: Some(0),
         unread_sends: Some(900),
         ..Completions::default()
-    });
+    }));
     assert_eq!(of(p), [("slow_reader".to_owned(), Severity::Info)]);
     let lost = Lost { total: 3, by_cause: [("ring_full".to_owned(), 3)].into() };
     let found = findings(&Snapshot { lost, ..Snapshot::default() });

@@ -64,7 +64,7 @@ const FEW_PERCENT: u64 = 1;
 
 /// One finding per kind of disagreement; where kinds are not known, one from the counts alone.
 pub(super) fn disagreements(path: &PathFigures) -> Vec<Finding> {
-    let Some(c) = path.completions.as_ref() else { return Vec::new() };
+    let Some(c) = path.completions.as_deref() else { return Vec::new() };
     match &c.disagreements {
         Some(kinds) => kinds.iter().map(|kind| wrong(path, c, kind)).collect(),
         None => counts_differ(path, c).into_iter().collect(),
@@ -129,7 +129,7 @@ fn counts_differ(path: &PathFigures, c: &Completions) -> Option<Finding> {
 
 /// The kernel flags sends as copied although next to nothing was: tiny header pulls set the same flag.
 pub(super) fn told_more_than_copied(path: &PathFigures) -> Option<Finding> {
-    let (c, ledger) = (path.completions.as_ref()?, path.ledger?);
+    let (c, ledger) = (path.completions.as_deref()?, path.ledger?);
     let copied = ledger.copied_bytes?.saturating_add(ledger.clone_copied_bytes?);
     let many = c.kernel_copied.saturating_mul(100) > c.sends;
     let few_bytes = copied.saturating_mul(100) < ledger.requested_bytes;

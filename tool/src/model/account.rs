@@ -156,7 +156,7 @@ impl Account {
             ledger: ledger::ledger(path, sums, known),
             copies: self.copy_figures(path, view),
             refused: ledger::refused(sums, known),
-            completions: ledger::completions(path, sums, known),
+            completions: ledger::completions(path, sums, known).map(Box::new),
             in_flight: ledger::in_flight(path, sums, known),
             send_ns_per_kib: ledger::send_ns_per_kib(sums, known),
             // Distributions are kept per path only.

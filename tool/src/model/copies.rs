@@ -1,12 +1,12 @@
 //! Copy events: each kind gets a number once, each socket remembers the rows it had, so that only changes travel.
 
 use std::collections::HashMap;
-use std::hash::{Hash, Hasher};
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
+use foldhash::quality::FixedState;
 use zcscope_common::Path;
 
-use super::hash::FastHasher;
 use super::sample::{CopyKind, CopySample};
 
 /// Kinds told apart; later ones lose caller and device, so that devices coming and going cannot fill the memory.
@@ -106,9 +106,7 @@ pub(super) fn take(
     sample: &CopySample,
     at_ns: u64,
 ) -> Option<Growth> {
-    let mut hasher = FastHasher::default();
-    (sample.path, &sample.kind).hash(&mut hasher);
-    let key = hasher.finish();
+    let key = FixedState::default().hash_one((sample.path, &sample.kind));
     let at = rows.iter().position(|row| row.key == key).unwrap_or_else(|| {
         let kind = kinds.number(&sample.kind);
         rows.push(Row { key, path: sample.path, kind, count: 0, bytes: 0, seen: Seen::at(at_ns) });

@@ -6,7 +6,7 @@ pub(crate) mod distributions;
 mod files;
 mod gauges;
 mod groups;
-mod hash;
+pub(crate) mod hash;
 mod known;
 mod ledger;
 mod places;

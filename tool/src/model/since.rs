@@ -91,7 +91,7 @@ fn paths(now: &[PathFigures], mark: &[PathFigures]) -> Vec<PathFigures> {
 }
 
 fn moved(path: &PathFigures) -> bool {
-    let ends = path.completions.as_ref();
+    let ends = path.completions.as_deref();
     path.calls > 0
         || path.bytes > 0
         || !path.copies.is_empty()
@@ -103,7 +103,7 @@ fn moved(path: &PathFigures) -> bool {
 
 fn path_since(now: &PathFigures, mark: &PathFigures) -> PathFigures {
     let completions = match (&now.completions, &mark.completions) {
-        (Some(now), Some(mark)) => Some(ends(now, mark)),
+        (Some(now), Some(mark)) => Some(Box::new(ends(now, mark))),
         (now, _) => now.clone(),
     };
     let mut errors = now.errors.clone();
@@ -140,7 +140,7 @@ fn ledger(now: &PathFigures, mark: &PathFigures) -> Option<Ledger> {
     let after = now.ledger?;
     let Some(before) = mark.ledger else { return Some(after) };
     let held = |path: &PathFigures| path.in_flight.map_or(0, |held| held.bytes);
-    let lost_ends = |path: &PathFigures| path.completions.as_ref().map_or(0, |ends| ends.lost_end_bytes);
+    let lost_ends = |path: &PathFigures| path.completions.as_deref().map_or(0, |ends| ends.lost_end_bytes);
     // Neither copied nor zero-copied.
     let rest = held(now) + lost_ends(now).saturating_sub(lost_ends(mark));
     let copied = grew(after.copied_bytes, before.copied_bytes);

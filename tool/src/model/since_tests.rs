@@ -21,7 +21,10 @@ fn path(requested: u64, copied: u64, in_flight: u64) -> PathFigures {
             silent_copied_bytes: Some(copied / 2),
         }),
         in_flight: Some(InFlight { sends: in_flight / 10, bytes: in_flight, pages: None }),
-        completions: Some(Completions { sends: (requested - in_flight) / 10, ..Completions::default() }),
+        completions: Some(Box::new(Completions {
+            sends: (requested - in_flight) / 10,
+            ..Completions::default()
+        })),
         ..PathFigures::nothing(Path::MsgZerocopy)
     }
 }
@@ -51,7 +54,7 @@ fn socket(id: u64, paths: Vec<PathFigures>) -> Arc<SocketFigures> {
 fn adds_up(path: &PathFigures) -> bool {
     let ledger = path.ledger.unwrap();
     let parts = [ledger.zerocopied_bytes, ledger.copied_bytes, path.in_flight.map(|held| held.bytes)];
-    let lost = path.completions.as_ref().unwrap().lost_end_bytes;
+    let lost = path.completions.as_deref().unwrap().lost_end_bytes;
     parts.into_iter().sum::<Option<u64>>().unwrap() + lost == ledger.requested_bytes
 }
 
@@ -176,7 +179,7 @@ fn copies_refusals_and_notifications_are_those_since() {
             ..Completions::default()
         };
         let mut figures =
-            PathFigures { copies: copies.collect(), completions: Some(ends), ..path(100, 0, 0) };
+            PathFigures { copies: copies.collect(), completions: Some(Box::new(ends)), ..path(100, 0, 0) };
         figures.refused = vec![(Reason::Optmem, refused)];
         figures.errors = [("EAGAIN", refused), ("ENOBUFS", 3)].into();
         figures
@@ -186,7 +189,7 @@ fn copies_refusals_and_notifications_are_those_since() {
     assert_eq!(figures.copies.iter().map(|c| (c.count, c.bytes)).collect::<Vec<_>>(), [(7, 700)]);
     assert!(figures.refused.is_empty());
     assert_eq!(figures.errors, [("ENOBUFS", 0)].into());
-    let ends = figures.completions.as_ref().unwrap();
+    let ends = figures.completions.as_deref().unwrap();
     assert_eq!((ends.told_sends, ends.range_length), (Some(5), None));
     assert_eq!(ends.disagreements.as_ref().unwrap()[0].sends, 5);
 }
@@ -198,7 +201,8 @@ fn percentiles_are_of_what_ended_since() {
         durations.iter().for_each(|ns| hist.record(*ns));
         let mut figures = path(100 * durations.len() as u64, 0, 0);
         let all = percentiles(&hist);
-        figures.completions = Some(Completions { latency: all, sends: hist.count, ..Completions::default() });
+        figures.completions =
+            Some(Box::new(Completions { latency: all, sends: hist.count, ..Completions::default() }));
         let latency =
             LatencyFigures { path: Path::MsgZerocopy, kind: LatencyKind::Release, hist: Arc::new(hist) };
         Snapshot { latency: vec![latency], ..snapshot(durations.len() as u64, vec![figures]) }
@@ -207,14 +211,14 @@ fn percentiles_are_of_what_ended_since() {
     let mark = with(&slow);
     let now = with(&[&slow[..], &[5_000, 5_000, 6_000]].concat());
     let since = now.since(&mark);
-    let latency: Percentiles = since.paths[0].completions.as_ref().unwrap().latency.unwrap();
+    let latency: Percentiles = since.paths[0].completions.as_deref().unwrap().latency.unwrap();
     assert_eq!((latency.count, latency.min), (3, 5_000));
     assert!(latency.max < 10_000 && latency.p50 < 6_000, "{latency:?}");
     // Of a socket without a histogram, what it was at the mark hides what came after; of one with, it does not.
     let mark = Snapshot { sockets: vec![socket(1, mark.paths.clone())], ..mark };
     let now = Snapshot { sockets: vec![socket(1, now.paths.clone())], ..now };
     let of_socket = |now: &Snapshot, mark: &Snapshot| {
-        now.since(mark).sockets[0].paths[0].completions.as_ref().unwrap().latency
+        now.since(mark).sockets[0].paths[0].completions.as_deref().unwrap().latency
     };
     assert_eq!(of_socket(&now, &mark), None);
     let with_histogram = |snapshot: &Snapshot| {

@@ -121,7 +121,8 @@ pub struct Lost {
     pub by_cause: BTreeMap<String, u64>,
 }
 
-/// The ledger of one path: for all traffic, a process, a socket or a device.
+/// The ledger of one path: for all traffic, a process, a socket or a device. There is one for every socket, so what most
+/// of them do not have is boxed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PathFigures {
     /// The path.
@@ -160,7 +161,7 @@ pub struct PathFigures {
     #[serde(with = "serial::reasons")]
     pub refused: Vec<(Reason, u64)>,
     /// Ends of sends; `None` on paths without completions or where they cannot be seen.
-    pub completions: Option<Completions>,
+    pub completions: Option<Box<Completions>>,
     /// Sends not released yet; `None` on paths without completions or where they cannot be seen.
     pub in_flight: Option<InFlight>,
     /// Time inside the send call; only over all traffic, `None` when not measured.
@@ -438,6 +439,26 @@ pub struct SocketFigures {
     pub alive: bool,
     /// Its ledger per path.
     pub paths: Vec<PathFigures>,
+}
+
+impl SocketFigures {
+    /// The same socket with other figures.
+    pub(super) fn with(&self, paths: Vec<PathFigures>, gauges: Option<GaugeFigures>) -> Self {
+        Self {
+            comm: self.comm.clone(),
+            dev: self.dev.clone(),
+            place: self.place.clone(),
+            paths,
+            gauges,
+            id: self.id,
+            cookie: self.cookie,
+            pid: self.pid,
+            local: self.local,
+            remote: self.remote,
+            uid: self.uid,
+            alive: self.alive,
+        }
+    }
 }
 
 /// One device.

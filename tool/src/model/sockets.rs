@@ -156,9 +156,12 @@ impl Socket {
                     completions.release = Some(Arc::clone(&release.durations));
                 }
             }
-            let figures = Arc::make_mut(&mut self.figures);
-            figures.paths = paths;
-            figures.gauges = self.gauges.map(|gauges| gauges.figures(figures.alive, view.known));
+            let gauges = self.gauges.map(|gauges| gauges.figures(self.figures.alive, view.known));
+            match Arc::get_mut(&mut self.figures) {
+                Some(figures) => (figures.paths, figures.gauges) = (paths, gauges),
+                // Somebody still reads those of another moment.
+                None => self.figures = Arc::new(self.figures.with(paths, gauges)),
+            }
             self.built = view.tick;
         }
         &self.figures

@@ -4,6 +4,7 @@ mod attach;
 mod bounces;
 mod btf;
 mod canary;
+mod changed;
 mod classify;
 mod ended;
 mod facts;
@@ -179,6 +180,9 @@ impl Probe {
             .map_err(|error| CannotTrace(format!("{error:#}")))?;
         let reader = read::Reader::new(&mut ebpf, symbols, &session)
             .map_err(|error| CannotTrace(format!("{error:#}")))?;
+        // The kernel's types go first.
+        drop(types);
+        host::heap::trim();
         Ok(Probe { ebpf, reader, processes, session, refusals, started: Instant::now() })
     }
 

@@ -1,15 +1,19 @@
 //! What aya has no call for: batch look-up and deletion in maps, drops of kprobes, map types out of byte buffers.
 #![allow(unsafe_code, reason = "the bpf(2) system call and plain-data reads")]
 
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 use aya::Pod;
+use foldhash::quality::FixedState;
 
 /// `BPF_MAP_LOOKUP_BATCH` of bpf(2), Linux >= 5.6.
 const BPF_MAP_LOOKUP_BATCH: libc::c_long = 24;
-/// Elements asked for at once.
-const BATCH: usize = 2048;
+/// Elements asked for at once, at least: more than any bucket holds, or the kernel could not hand it over.
+const MIN_BATCH: usize = 128;
+/// And at most.
+const MAX_BATCH: usize = 2048;
 
 /// The part of `union bpf_attr` that batch commands use.
 #[repr(C)]
@@ -48,20 +52,22 @@ impl<K: Pod, V: Pod> Batch<K, V> {
         let mut first = true;
         loop {
             let have = self.keys.len();
-            self.keys.reserve(BATCH);
-            self.values.reserve(BATCH);
+            // As many as last time in one call, and twice as much whenever it is not enough.
+            let batch = self.keys.capacity().saturating_sub(have).max(have).clamp(MIN_BATCH, MAX_BATCH);
+            self.keys.reserve(batch);
+            self.values.reserve(batch);
             let mut attr = BatchAttr {
                 in_batch: if first { 0 } else { cursor.as_ptr() as u64 },
                 out_batch: cursor.as_mut_ptr() as u64,
                 keys: self.keys.spare_capacity_mut().as_mut_ptr() as u64,
                 values: self.values.spare_capacity_mut().as_mut_ptr() as u64,
-                count: BATCH as u32,
+                count: batch as u32,
                 map_fd: map.as_raw_fd().cast_unsigned(),
                 ..BatchAttr::default()
             };
             let done = batch_syscall(&mut attr)?;
-            let got = (attr.count as usize).min(BATCH);
-            // SAFETY: the kernel has written `count` keys and values (at most the BATCH reserved above), both
+            let got = (attr.count as usize).min(batch);
+            // SAFETY: the kernel has written `count` keys and values (at most those reserved above), both
             // plain data valid for every bit pattern.
             unsafe {
                 self.keys.set_len(have + got);
@@ -220,6 +226,15 @@ pub(super) fn kprobe_missed(fd: RawFd) -> Option<u64> {
     // An older kernel knows a shorter structure.
     let told = result == 0 && attr.info_len as usize >= size_of::<LinkInfo>();
     (told && info.link_type == PERF_EVENT && KPROBES.contains(&info.event_type)).then_some(info.missed)
+}
+
+/// 64 bits that differ when any byte does, but for one chance in 2^64.
+pub(super) fn fingerprint<T: Pod>(value: &T) -> u64 {
+    // SAFETY: the bytes of a plain value the kernel has written as a whole, for as long as it is borrowed.
+    let bytes = unsafe { std::slice::from_raw_parts(std::ptr::from_ref(value).cast::<u8>(), size_of::<T>()) };
+    let mut hasher = FixedState::default().build_hasher();
+    hasher.write(bytes);
+    hasher.finish()
 }
 
 /// Reads a plain value out of a ring record of exactly its size.

@@ -12,6 +12,7 @@ use zcscope_common::{
 };
 
 use super::bounces::Bounces;
+use super::changed::Changed;
 use super::classify;
 use super::ended::{Ended, Record};
 use super::files::Files;
@@ -53,6 +54,7 @@ pub(super) struct Reader {
     /// Device facts by address, the last known.
     devices: HashMap<u64, DevInfo>,
     shares: Shares,
+    changed: Changed,
     /// Sockets whose end was in the sample before: their copies are handed over once more and removed.
     ended_before: HashSet<u64>,
     /// Callers already looked up.
@@ -116,6 +118,7 @@ impl Reader {
             socket_latency_batch: Batch::new(),
             devices: HashMap::new(),
             shares: Shares::default(),
+            changed: Changed::default(),
             ended_before: HashSet::new(),
             callers: HashMap::new(),
             totals,
@@ -137,7 +140,7 @@ impl Reader {
         })
     }
 
-    /// Reads everything.
+    /// Reads everything; living sockets only when they are not what they were in the reading before.
     ///
     /// # Errors
     /// A map can no longer be read.
@@ -167,9 +170,13 @@ impl Reader {
         self.end_orphans(&mut ended_senders)?;
         let stale = self.sweeper.sweep(at_ns, &mut self.socks, &self.sock_batch)?;
         ended_senders.extend(stale.iter().map(|entry| socket_sample(entry, &self.devices)));
-        let (senders, receivers) = self.live_sockets();
-        let (mut sockets, mut ended) =
-            self.shares.join(Parts { senders, receivers, ended_senders, ended_receivers });
+        self.note_parts();
+        let wanted = |id| self.changed.is_changed(id) || self.sweeper.has(id) || self.shares.has(id);
+        let ending: HashSet<u64> = ended_senders.iter().chain(&ended_receivers).map(|s| s.id).collect();
+        let (senders, receivers) = self.live_sockets(|id| ending.contains(&id) || wanted(id));
+        let parts = Parts { senders, receivers, ended_senders, ended_receivers };
+        let (mut sockets, mut ended) = self.shares.join(parts);
+        self.changed.turn();
         self.sweeper.apply(&mut sockets);
         self.sweeper.apply(&mut ended);
         self.sweeper.forget(&self.ended_before);
@@ -195,17 +202,29 @@ impl Reader {
         })
     }
 
-    /// Living sockets: as senders, and as receivers.
-    fn live_sockets(&self) -> (Vec<SocketSample>, Vec<SocketSample>) {
+    /// Notes every part of every socket that is counted.
+    fn note_parts(&mut self) {
+        let Self { changed, spill_batch, sock_batch, recv_batch, parked_batch, .. } = self;
+        let is_counted = |id: u64, flags: u32| id != 0 && flags & sock_flags::IGNORED == 0;
+        let parked = parked_batch.iter().map(|(_, entry)| entry);
+        let senders = sock_batch.iter().map(|(_, entry)| entry).chain(parked);
+        senders.filter(|e| is_counted(e.id, e.flags)).for_each(|entry| changed.note(entry.id, entry));
+        let receivers = recv_batch.iter().map(|(_, entry)| entry);
+        receivers.filter(|e| is_counted(e.id, e.flags)).for_each(|entry| changed.note(entry.id, entry));
+        spill_batch.iter().for_each(|(key, entry)| changed.note(key.id, entry));
+    }
+
+    /// Living sockets with a wanted id: as senders, and as receivers.
+    fn live_sockets(&self, wanted: impl Fn(u64) -> bool) -> (Vec<SocketSample>, Vec<SocketSample>) {
         let mut spilled: HashMap<(u64, bool), Vec<(Path, FlowCounters)>> = HashMap::new();
-        for (key, entry) in self.spill_batch.iter() {
+        for (key, entry) in self.spill_batch.iter().filter(|(key, _)| wanted(key.id)) {
             if let Some(path) = path_of(key.path) {
                 spilled.entry((key.id, path.receives())).or_default().push((path, entry.flow));
             }
         }
         let mut seen = HashSet::new();
         let mut counted = |id: u64, flags: u32, is: bool| {
-            id != 0 && flags & sock_flags::IGNORED == 0 && seen.insert((id, is))
+            id != 0 && flags & sock_flags::IGNORED == 0 && wanted(id) && seen.insert((id, is))
         };
         let mut senders = Vec::new();
         let parked = self.parked_batch.iter().map(|(_, entry)| entry);
@@ -227,6 +246,9 @@ impl Reader {
     /// Owners that were parked when their socket ended: handed over once, and taken out. One reading later than the
     /// end is seen, so that their other paths, which are read first, are final too.
     fn end_orphans(&mut self, ended: &mut Vec<SocketSample>) -> Result<()> {
+        if self.orphans.is_empty() && self.parked_batch.iter().next().is_none() {
+            return Ok(());
+        }
         let roots: HashMap<u64, u64> = self.sock_batch.iter().map(|(sk, entry)| (*sk, entry.root)).collect();
         let gone = |key: &OwnerKey, entry: &SockEntry| roots.get(&key.sk) != Some(&entry.root);
         let orphans: Vec<(OwnerKey, SockEntry)> =

@@ -8,9 +8,9 @@ use crate::model::sample::SocketSample;
 /// What the tables and the ring held at one moment.
 #[derive(Debug, Default)]
 pub(super) struct Parts {
-    /// Living entries of the table of senders.
+    /// Living entries of the table of senders: at least those that changed, and those of sockets with a parked part.
     pub(super) senders: Vec<SocketSample>,
-    /// Living entries of the table of receivers.
+    /// The same of the table of receivers.
     pub(super) receivers: Vec<SocketSample>,
     /// Senders that ended since.
     pub(super) ended_senders: Vec<SocketSample>,
@@ -25,6 +25,11 @@ pub(super) struct Shares {
 }
 
 impl Shares {
+    /// True when a part of this socket has ended.
+    pub(super) fn has(&self, id: u64) -> bool {
+        self.parked.contains_key(&id)
+    }
+
     /// Puts the parts together: living sockets, and sockets that ended.
     pub(super) fn join(&mut self, parts: Parts) -> (Vec<SocketSample>, Vec<SocketSample>) {
         // An entry that ended between the reading of its table and of the ring is in both, and its end wins.

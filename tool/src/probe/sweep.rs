@@ -132,6 +132,11 @@ impl Sweeper {
         }
     }
 
+    /// True when sends of this socket were given up.
+    pub(super) fn has(&self, id: u64) -> bool {
+        self.lost.contains_key(&id)
+    }
+
     /// Sockets that have ended are not asked for again.
     pub(super) fn forget(&mut self, ended: &HashSet<u64>) {
         self.lost.retain(|id, _| !ended.contains(id));

@@ -21,12 +21,12 @@ fn ledgers(socket: &SocketFigures, of: fn(&Ledger) -> Option<u64>) -> Option<u64
 
 fn completions(socket: &SocketFigures, of: fn(&Completions) -> Option<u64>) -> Option<u64> {
     let ending = main(socket).filter(|p| p.path.has_completion());
-    sum(ending.map(|p| p.completions.as_ref().and_then(of)))
+    sum(ending.map(|p| p.completions.as_deref().and_then(of)))
 }
 
 /// The largest over its paths; of percentiles there is no sum.
 fn longest(socket: &SocketFigures, of: fn(&Completions) -> Option<u64>) -> Option<u64> {
-    main(socket).filter_map(|p| p.completions.as_ref()).filter_map(of).max()
+    main(socket).filter_map(|p| p.completions.as_deref()).filter_map(of).max()
 }
 
 pub(super) fn requested(s: &SocketFigures) -> Option<u64> {

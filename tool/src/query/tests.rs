@@ -67,7 +67,7 @@ fn blind() -> SocketFigures {
     let mut zc = zerocopy(Path::MsgZerocopy, 1 << 30, None);
     zc.refused = vec![(Reason::Optmem, 7)];
     zc.in_flight = Some(InFlight { sends: 1, bytes: 65_536, pages: None });
-    zc.completions = Some(Completions {
+    zc.completions = Some(Box::new(Completions {
         sends: 50,
         latency: Some(Percentiles {
             count: 50,
@@ -77,7 +77,7 @@ fn blind() -> SocketFigures {
             ..Percentiles::default()
         }),
         ..Completions::default()
-    });
+    }));
     SocketFigures {
         id: 2,
         pid: 99,

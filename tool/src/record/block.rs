@@ -180,6 +180,31 @@ impl Builder {
         self.points.last().map(|point| point.at_ns)
     }
 
+    /// Times of its frames, ns.
+    pub(super) fn times_ns(&self) -> impl DoubleEndedIterator<Item = u64> {
+        self.points.iter().map(|point| point.at_ns)
+    }
+
+    /// Number of its frames.
+    pub(super) fn len(&self) -> usize {
+        self.points.len()
+    }
+
+    /// Their bytes before compression.
+    pub(super) fn raw_bytes(&self) -> usize {
+        self.raw
+    }
+
+    /// The snapshots in it; it can be filled further.
+    ///
+    /// # Errors
+    /// [`Error::Encoding`], [`Error::Decoding`].
+    pub(super) fn so_far(&mut self) -> Result<Vec<Snapshot>, Error> {
+        self.frames.flush().map_err(encoding)?;
+        let (snapshots, trouble) = read_frames(&decompress(self.frames.get_ref(), Whole::No)?);
+        trouble.map_or(Ok(snapshots), Err)
+    }
+
     /// True when it should be closed.
     pub(super) fn is_full(&self) -> bool {
         let span =
@@ -193,9 +218,9 @@ impl Builder {
     /// [`Error::Encoding`].
     pub(super) fn finish(self, dropped: u64) -> Result<Vec<u8>, Error> {
         let points = pack(&self.points)?;
+        let (first_ns, last_ns) = (self.times_ns().next(), self.times_ns().next_back());
         let frames = self.frames.finish().map_err(encoding)?;
         let length = |part: &[u8]| u32::try_from(part.len()).map_err(|_| Error::Encoding("too large".into()));
-        let times = || self.points.iter().map(|point| point.at_ns);
         let header = Header {
             kind: Kind::Frames,
             header_len: HEADER as u16,
@@ -204,8 +229,8 @@ impl Builder {
             frames_len: length(&frames)?,
             frames_crc: crc32fast::hash(&frames),
             count: u32::try_from(self.points.len()).unwrap_or(u32::MAX),
-            first_ns: times().next().unwrap_or(0),
-            last_ns: times().next_back().unwrap_or(0),
+            first_ns: first_ns.unwrap_or(0),
+            last_ns: last_ns.unwrap_or(0),
             dropped,
         };
         let mut block = header.to_bytes().to_vec();
@@ -232,21 +257,25 @@ pub(super) fn points(header: &Header, bytes: &[u8]) -> Result<Vec<Point>, Error>
 /// [`Error::Damaged`] when these are not the bytes that were written.
 pub(super) fn frames(header: &Header, bytes: &[u8]) -> Result<(Vec<Snapshot>, Option<Error>), Error> {
     check(bytes, header.frames_len, header.frames_crc)?;
-    let raw = decompress(bytes)?;
-    let (mut decoder, mut rest, mut snapshots) = (Decoder::default(), raw.as_slice(), Vec::new());
+    Ok(read_frames(&decompress(bytes, Whole::Yes)?))
+}
+
+/// Frame after frame, and why the rest of them could not be read.
+fn read_frames(raw: &[u8]) -> (Vec<Snapshot>, Option<Error>) {
+    let (mut decoder, mut rest, mut snapshots) = (Decoder::default(), raw, Vec::new());
     while let Some((length, after)) = rest.split_first_chunk::<4>() {
         let length = u32::from_le_bytes(*length) as usize;
         let Some((frame, after)) = after.split_at_checked(length) else {
-            return Ok((snapshots, Some(Error::Damaged("its last frame is not whole"))));
+            return (snapshots, Some(Error::Damaged("its last frame is not whole")));
         };
         match decoder.decode(frame) {
             Ok(snapshot) => snapshots.push(snapshot),
             // The frames after it may build on it.
-            Err(error) => return Ok((snapshots, Some(error))),
+            Err(error) => return (snapshots, Some(error)),
         }
         rest = after;
     }
-    Ok((snapshots, None))
+    (snapshots, None)
 }
 
 fn check(bytes: &[u8], length: u32, crc: u32) -> Result<(), Error> {
@@ -262,15 +291,24 @@ pub(super) fn pack<T: Serialize>(what: &T) -> Result<Vec<u8>, Error> {
 
 /// The other way.
 pub(super) fn unpack<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
-    rmp_serde::from_slice(&decompress(bytes)?).map_err(|error| Error::Decoding(error.to_string()))
+    rmp_serde::from_slice(&decompress(bytes, Whole::Yes)?).map_err(|error| Error::Decoding(error.to_string()))
 }
 
-fn decompress(bytes: &[u8]) -> Result<Vec<u8>, Error> {
+/// Whether a compressed stream must have come to its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whole {
+    Yes,
+    No,
+}
+
+fn decompress(bytes: &[u8], whole: Whole) -> Result<Vec<u8>, Error> {
     let decoding = |error: std::io::Error| Error::Decoding(error.to_string());
     let mut plain = Vec::new();
     let stream = zstd::stream::read::Decoder::new(bytes).map_err(decoding)?;
-    stream.take(MAX_RAW).read_to_end(&mut plain).map_err(decoding)?;
-    Ok(plain)
+    match stream.take(MAX_RAW).read_to_end(&mut plain) {
+        Err(error) if whole == Whole::No && error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(plain),
+        read => read.map(|_| plain).map_err(decoding),
+    }
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "used as a function of map_err")]

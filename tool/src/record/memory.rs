@@ -1,5 +1,6 @@
-//! The last minutes in memory: the blocks of a recording without a file, within a limit of bytes. A thread packs them;
-//! when they take too much, the past grows coarser, not shorter.
+//! The last minutes in memory: the blocks of a recording without a file, within a limit of bytes. A thread packs
+//! snapshots one by one, because ten thousand busy sockets take megabytes in each as long as they are not packed. When
+//! all together take too much, the past grows coarser, not shorter.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,10 +20,12 @@ const SPACING_NS: u64 = 950_000_000;
 const COST_PARTS: u64 = 100;
 /// but at least one in this time.
 const MAX_SPACING_NS: u64 = 10_000_000_000;
-/// Snapshots in a block.
-const BATCH: usize = 8;
-/// Snapshots that may wait to be packed.
-const MAX_WAITING: usize = 4 * BATCH;
+/// Snapshots in a block at most,
+const MAX_FRAMES: usize = 8;
+/// and bytes of them before compression, but for one that has more: a block is unpacked as a whole.
+const MAX_RAW_BYTES: usize = 4 << 20;
+/// Snapshots that may wait; hardly ever more than one, because packing takes a hundredth of the time between two.
+const MAX_WAITING: usize = 32;
 
 /// Snapshots of the last minutes, by time in ns since tracing began.
 pub struct Memory {
@@ -33,6 +36,8 @@ pub struct Memory {
 }
 
 struct Shared {
+    /// The block that is being filled. Whoever needs both locks takes this one first.
+    open: Mutex<Option<Builder>>,
     kept: Mutex<Kept>,
     wake: Condvar,
     spacing_ns: AtomicU64,
@@ -43,7 +48,9 @@ struct Shared {
 #[derive(Default)]
 struct Kept {
     blocks: VecDeque<Arc<Packed>>,
-    /// Not packed yet; newer than all blocks.
+    /// Times of what is in the open block, ns; newer than all blocks.
+    open_ns: Vec<u64>,
+    /// Not packed yet; newer than all that is.
     waiting: VecDeque<Snapshot>,
     stop: bool,
 }
@@ -63,6 +70,7 @@ impl Memory {
     #[must_use]
     pub fn new(limit: usize) -> Self {
         let shared = Arc::new(Shared {
+            open: Mutex::new(None),
             kept: Mutex::default(),
             wake: Condvar::new(),
             spacing_ns: AtomicU64::new(SPACING_NS),
@@ -87,9 +95,7 @@ impl Memory {
             kept.waiting.pop_back();
         }
         kept.waiting.push_back(snapshot.clone());
-        if kept.waiting.len() >= BATCH {
-            self.shared.wake.notify_one();
-        }
+        self.shared.wake.notify_one();
     }
 
     /// Times of the oldest and the newest snapshot.
@@ -111,14 +117,18 @@ impl Memory {
         self.shared.lock().times().rfind(|at| *at < ns)
     }
 
-    /// The newest snapshot at or before `ns`.
+    /// The newest snapshot at or before `ns`. May wait until one snapshot is packed.
     #[must_use]
     pub fn at(&mut self, ns: u64) -> Option<Snapshot> {
         let block = {
+            let mut open = lock(&self.shared.open);
             let kept = self.shared.lock();
             let behind = kept.waiting.partition_point(|snapshot| snapshot.duration_ns <= ns);
             if let Some(at) = behind.checked_sub(1) {
                 return kept.waiting.get(at).cloned();
+            }
+            if kept.open_ns.first().is_some_and(|first| *first <= ns) {
+                return nearest(&open.as_mut()?.so_far().ok()?, ns);
             }
             let behind = kept.blocks.partition_point(|block| block.header.first_ns <= ns);
             Arc::clone(kept.blocks.get(behind.checked_sub(1)?)?)
@@ -126,9 +136,7 @@ impl Memory {
         if self.held.as_ref().is_none_or(|(id, _)| *id != block.id) {
             self.held = Some((block.id, block.snapshots()));
         }
-        let (_, snapshots) = self.held.as_ref()?;
-        let behind = snapshots.partition_point(|snapshot| snapshot.duration_ns <= ns);
-        snapshots.get(behind.checked_sub(1)?).cloned()
+        nearest(&self.held.as_ref()?.1, ns)
     }
 
     /// Snapshots that wait to be packed.
@@ -156,16 +164,27 @@ impl Drop for Memory {
 }
 
 impl Shared {
-    /// What is kept is whole at every unlock, whoever failed meanwhile.
     fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.kept)
     }
+}
+
+/// What a lock guards here is whole at every unlock, whoever failed meanwhile.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The last of these, which stand in the order of time, at or before `ns`.
+fn nearest(snapshots: &[Snapshot], ns: u64) -> Option<Snapshot> {
+    let behind = snapshots.partition_point(|snapshot| snapshot.duration_ns <= ns);
+    snapshots.get(behind.checked_sub(1)?).cloned()
 }
 
 impl Kept {
     fn times(&self) -> impl DoubleEndedIterator<Item = u64> {
         let packed = self.blocks.iter().flat_map(|block| block.times_ns.iter().copied());
-        packed.chain(self.waiting.iter().map(|snapshot| snapshot.duration_ns))
+        let waiting = self.waiting.iter().map(|snapshot| snapshot.duration_ns);
+        packed.chain(self.open_ns.iter().copied()).chain(waiting)
     }
 
     fn bytes(&self) -> usize {
@@ -191,14 +210,10 @@ impl Kept {
 }
 
 impl Packed {
-    fn of(id: u64, coarseness: u32, snapshots: &[Snapshot]) -> Result<Self, Error> {
-        let mut builder = Builder::new()?;
-        for snapshot in snapshots {
-            builder.push(snapshot, Point { at_ns: snapshot.duration_ns, ..Point::default() })?;
-        }
+    fn of(id: u64, coarseness: u32, builder: Builder) -> Result<Self, Error> {
+        let times_ns = builder.times_ns().collect();
         let bytes = builder.finish(0)?;
         let header = Header::parse(&bytes).ok_or(Error::Damaged("its header"))?;
-        let times_ns = snapshots.iter().map(|snapshot| snapshot.duration_ns).collect();
         Ok(Self { id, header, bytes, times_ns, coarseness })
     }
 
@@ -217,32 +232,46 @@ struct Packer {
 
 impl Packer {
     fn run(mut self) {
-        while let Some(batch) = self.next_batch() {
+        while let Some(snapshot) = self.next() {
             let begin = Instant::now();
-            let packed = self.pack(0, &batch);
-            let mut kept = self.shared.lock();
-            kept.waiting.drain(..batch.len());
-            kept.blocks.extend(packed);
-            kept.forget_old();
-            drop(kept);
+            self.take(&snapshot);
+            drop(snapshot);
             self.thin();
-            let cost = u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX) / BATCH as u64;
+            let cost = u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX);
             let spacing = cost.saturating_mul(COST_PARTS).clamp(SPACING_NS, MAX_SPACING_NS);
             self.shared.spacing_ns.store(spacing, Ordering::Relaxed);
         }
     }
 
-    /// The oldest waiting snapshots, which stay until they are packed; `None` at the end.
-    fn next_batch(&self) -> Option<Vec<Snapshot>> {
+    /// The oldest waiting snapshot, which stays until it is packed; `None` at the end.
+    fn next(&self) -> Option<Snapshot> {
         let kept = self.shared.lock();
-        let idle = |kept: &mut Kept| !kept.stop && kept.waiting.len() < BATCH;
+        let idle = |kept: &mut Kept| !kept.stop && kept.waiting.is_empty();
         let kept = self.shared.wake.wait_while(kept, idle).unwrap_or_else(PoisonError::into_inner);
-        (!kept.stop).then(|| kept.waiting.iter().take(BATCH).cloned().collect())
+        if kept.stop { None } else { kept.waiting.front().cloned() }
     }
 
-    fn pack(&mut self, coarseness: u32, snapshots: &[Snapshot]) -> Option<Arc<Packed>> {
+    /// Puts it into the open block, and closes that when it is full.
+    fn take(&mut self, snapshot: &Snapshot) {
+        let shared = Arc::clone(&self.shared);
+        let mut open = lock(&shared.open);
+        let mut builder = open.take().or_else(|| Builder::new().ok());
+        // One that cannot be written is left out, with what its block held.
+        builder = builder.and_then(|mut builder| push(&mut builder, snapshot).is_ok().then_some(builder));
+        let full = |builder: &Builder| builder.len() >= MAX_FRAMES || builder.raw_bytes() >= MAX_RAW_BYTES;
+        let closed = builder.take_if(|builder| full(builder)).and_then(|full| self.pack(0, full));
+        let mut kept = shared.lock();
+        kept.waiting.pop_front();
+        kept.open_ns.clear();
+        kept.open_ns.extend(builder.iter().flat_map(Builder::times_ns));
+        kept.blocks.extend(closed);
+        kept.forget_old();
+        *open = builder;
+    }
+
+    fn pack(&mut self, coarseness: u32, builder: Builder) -> Option<Arc<Packed>> {
         self.next_id += 1;
-        Packed::of(self.next_id, coarseness, snapshots).ok().map(Arc::new)
+        Packed::of(self.next_id, coarseness, builder).ok().map(Arc::new)
     }
 
     /// Makes one block of two, with every second snapshot of them, until all fit.
@@ -256,9 +285,8 @@ impl Packer {
             let pair = [Arc::clone(&kept.blocks[at]), Arc::clone(&kept.blocks[at + 1])];
             drop(kept);
             let all = pair.iter().flat_map(|block| block.snapshots());
-            let half: Vec<Snapshot> = all.step_by(2).collect();
             let coarseness = pair[0].coarseness.max(pair[1].coarseness) + 1;
-            let packed = self.pack(coarseness, &half);
+            let packed = together(all.step_by(2)).ok().and_then(|half| self.pack(coarseness, half));
             let mut kept = self.shared.lock();
             kept.blocks.drain(at..at + 2);
             if let Some(packed) = packed {
@@ -266,4 +294,18 @@ impl Packer {
             }
         }
     }
+}
+
+/// A block of these.
+fn together(snapshots: impl Iterator<Item = Snapshot>) -> Result<Builder, Error> {
+    let mut builder = Builder::new()?;
+    for snapshot in snapshots {
+        push(&mut builder, &snapshot)?;
+    }
+    Ok(builder)
+}
+
+/// Adds a snapshot alone: what moved before it is kept elsewhere.
+fn push(builder: &mut Builder, snapshot: &Snapshot) -> Result<(), Error> {
+    builder.push(snapshot, Point { at_ns: snapshot.duration_ns, ..Point::default() })
 }

@@ -106,7 +106,7 @@ fn path_lines(path: &PathFigures, told: Option<Told>) -> Vec<String> {
     });
     let requested = ledger.requested_bytes;
     let ends = |sends: Option<u64>| sends.map_or_else(|| UNKNOWN.into(), exact);
-    let completions = path.completions.as_ref();
+    let completions = path.completions.as_deref();
     let ended = if path.path.has_completion() {
         [ends(completions.map(|c| c.sends)), ends(completions.map(|c| c.kernel_copied))]
     } else {

@@ -261,8 +261,8 @@ fn path(figures: &PathFigures, session: &Session) -> PathDoc {
         skip_hint_bytes: figures.skip_hint_bytes,
         copies: lists_copies.then(copies),
         refused: (ledger.is_some() && sends && session.knows("refused")).then(|| counts(&figures.refused)),
-        unsent_bytes: figures.completions.as_ref().map(|c| c.unsent_bytes),
-        completions: figures.completions.as_ref().map(completions),
+        unsent_bytes: figures.completions.as_deref().map(|c| c.unsent_bytes),
+        completions: figures.completions.as_deref().map(completions),
         in_flight: figures.in_flight.map(|InFlight { sends, bytes, pages }| InFlightDoc {
             sends,
             bytes,

@@ -116,7 +116,7 @@ fn address(socket: &SocketFigures) -> String {
     let held: String = socket
         .paths
         .iter()
-        .filter_map(|p| p.completions.as_ref()?.latency)
+        .filter_map(|p| p.completions.as_deref()?.latency)
         .map(|p| format!(", released p50 {}, p99 {}", duration(p.p50), duration(p.p99)))
         .collect();
     format!("{} -> {}{dev}{ended}{held}", socket.local, socket.remote)

@@ -28,7 +28,7 @@ pub(super) fn path_block(path: &PathFigures, duration_ns: u64) -> Vec<String> {
     lines.extend(counts("refused", path.refused.iter().map(|(reason, n)| (reason.name(), *n))));
     lines.extend(packet_line(path));
     lines.extend(counts("noted", path.notes.iter().flatten().map(|(reason, n)| (reason.name(), *n))));
-    lines.extend(path.completions.iter().flat_map(completion_lines));
+    lines.extend(path.completions.as_deref().into_iter().flat_map(completion_lines));
     lines.extend(cost_line(path));
     lines
 }
@@ -62,10 +62,10 @@ fn ledger_lines(ledger: &Ledger, path: &PathFigures) -> Vec<String> {
         let pages = open.pages.map(|pages| format!(", {pages} pages")).unwrap_or_default();
         lines.push(row("in flight", Some(open.bytes), &format!("{} sends{pages}", open.sends)));
     }
-    if let Some(unsent) = path.completions.as_ref().map(|c| c.unsent_bytes).filter(|n| *n > 0) {
+    if let Some(unsent) = path.completions.as_deref().map(|c| c.unsent_bytes).filter(|n| *n > 0) {
         lines.push(row("  unsent", Some(unsent), "zero-copied, but the connection ended before they left"));
     }
-    if let Some(c) = path.completions.as_ref().filter(|c| c.lost_ends > 0) {
+    if let Some(c) = path.completions.as_deref().filter(|c| c.lost_ends > 0) {
         let note = format!("{} sends whose end was not seen", c.lost_ends);
         lines.push(row("lost ends", Some(c.lost_end_bytes), &note));
     }

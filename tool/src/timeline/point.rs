@@ -109,7 +109,7 @@ impl PathPoint {
         let ledger = figures.ledger.unwrap_or_default();
         // A path that never asks has nothing of these, and that is known.
         let part = |bytes: Option<u64>| if figures.ledger.is_some() { bytes } else { Some(0) };
-        let ends = figures.completions.as_ref();
+        let ends = figures.completions.as_deref();
         Self {
             path: figures.path,
             calls: figures.calls,

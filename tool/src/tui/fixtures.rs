@@ -73,7 +73,7 @@ fn zerocopy_path(path: Path, bytes: u64, bytes_per_s: u64, copied: u64, in_fligh
             silent_copied_bytes: Some(0),
         }),
         send_ns_per_kib: Some(if path.has_completion() { 61 } else { 34 }),
-        completions: path.has_completion().then_some(Completions {
+        completions: path.has_completion().then_some(Box::new(Completions {
             sends,
             units: sends,
             kernel_copied,
@@ -87,7 +87,7 @@ fn zerocopy_path(path: Path, bytes: u64, bytes_per_s: u64, copied: u64, in_fligh
             read_latency: Some(read),
             app_read_latency: Some(app_read),
             ..Completions::default()
-        }),
+        })),
         in_flight: path.has_completion().then_some(InFlight {
             sends: in_flight / 65536,
             bytes: in_flight,

@@ -121,9 +121,9 @@ impl Totals {
             bytes: a.bytes + b.bytes,
             pages: a.pages.zip(b.pages).map(|(a, b)| a + b),
         });
-        add_sends(&mut self.kernel, figures.completions.as_ref().map(kernel_sends));
-        add_sends(&mut self.told, figures.completions.as_ref().and_then(told_sends));
-        let wrong = figures.completions.as_ref().and_then(|c| c.disagreements.as_ref());
+        add_sends(&mut self.kernel, figures.completions.as_deref().map(kernel_sends));
+        add_sends(&mut self.told, figures.completions.as_deref().and_then(told_sends));
+        let wrong = figures.completions.as_deref().and_then(|c| c.disagreements.as_ref());
         self.all_told &= wrong.is_some();
         for wrong in wrong.into_iter().flatten() {
             self.told_wrongly += wrong.sends;

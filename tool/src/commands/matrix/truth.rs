@@ -71,7 +71,7 @@ impl Mark {
         };
         let figures = figures.into_iter();
         let (open, lost_ends) = figures.fold((None, 0), |_, figures| {
-            let lost = figures.completions.as_ref().map_or(0, |ends| ends.lost_end_bytes);
+            let lost = figures.completions.as_deref().map_or(0, |ends| ends.lost_end_bytes);
             (figures.in_flight.map(|open| open.bytes), lost)
         });
         let in_flight = if path.has_completion() { open } else { Some(0) };

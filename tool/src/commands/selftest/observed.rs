@@ -43,7 +43,7 @@ impl Totals {
         let Some(figures) = snapshot.paths.iter().find(|figures| figures.path == path) else {
             return Self { other_calls, lost, ..Self::default() };
         };
-        let ends = figures.completions.as_ref();
+        let ends = figures.completions.as_deref();
         Self {
             bytes: figures.bytes,
             calls: figures.good_calls(),

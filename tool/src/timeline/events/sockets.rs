@@ -36,7 +36,7 @@ pub(super) fn ended(before: &Snapshot, after: &Snapshot) -> Vec<Event> {
 
 fn badly(socket: &SocketFigures) -> Option<Ended<'_>> {
     let sum = |of: fn(&Completions) -> u64| {
-        socket.paths.iter().filter_map(|path| path.completions.as_ref()).map(of).sum::<u64>()
+        socket.paths.iter().filter_map(|path| path.completions.as_deref()).map(of).sum::<u64>()
     };
     let (unsent_bytes, lost_ends) = (sum(|ends| ends.unsent_bytes), sum(|ends| ends.lost_ends));
     (unsent_bytes + lost_ends > 0).then_some(Ended { socket, unsent_bytes, lost_ends })

@@ -91,7 +91,7 @@ fn what_was_told_wrongly_is_told_once() {
     let told = |sends| {
         let wrong = WrongSends { kind: Disagreement::LinkedNotification, sends, inferred: true };
         let ends = Completions { disagreements: Some(vec![wrong]), ..Completions::default() };
-        with(vec![PathFigures { completions: Some(ends), ..path() }])
+        with(vec![PathFigures { completions: Some(Box::new(ends)), ..path() }])
     };
     let event = only(&with(vec![path()]), &told(5));
     assert_eq!((event.kind, event.id.as_str()), (EventKind::Told, "linked_false_positive"));
@@ -144,7 +144,7 @@ fn socket(id: u64, alive: bool, unsent_bytes: u64) -> Arc<SocketFigures> {
         place: Place::default(),
         gauges: None,
         alive,
-        paths: vec![PathFigures { completions: Some(ends), ..path() }],
+        paths: vec![PathFigures { completions: Some(Box::new(ends)), ..path() }],
     })
 }
 

@@ -112,7 +112,7 @@ fn unnamed(path: &PathFigures) -> u64 {
 
 /// What the application was told wrongly for the first time.
 pub(super) fn told(before: &Snapshot, after: &Snapshot) -> Vec<Event> {
-    let wrong = |path: &PathFigures| path.completions.as_ref()?.disagreements.clone();
+    let wrong = |path: &PathFigures| path.completions.as_deref()?.disagreements.clone();
     let mut events = Vec::new();
     for now in &after.paths {
         let old = same(before, now.path).and_then(wrong).unwrap_or_default();
@@ -167,7 +167,7 @@ pub(super) fn loss(before: &Snapshot, after: &Snapshot) -> Vec<Event> {
 }
 
 fn lost_ends(before: &Snapshot, now: &PathFigures) -> Option<Event> {
-    let of = |path: &PathFigures| path.completions.as_ref().map_or(0, |ends| ends.lost_ends);
+    let of = |path: &PathFigures| path.completions.as_deref().map_or(0, |ends| ends.lost_ends);
     let count = of(now).saturating_sub(same(before, now.path).map_or(0, of));
     let text =
         format!("{}: the ends of {} sends were not seen; they are given up", now.path.name(), exact(count));

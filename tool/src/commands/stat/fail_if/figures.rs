@@ -68,19 +68,19 @@ fn calls(s: &Snapshot) -> Option<u64> {
 }
 
 fn told_sends(s: &Snapshot) -> Option<u64> {
-    over_completions(s, |p| p.completions.as_ref()?.told_sends)
+    over_completions(s, |p| p.completions.as_deref()?.told_sends)
 }
 
 /// Sends whose end was seen.
 pub(super) fn ended(s: &Snapshot) -> Option<u64> {
-    over_completions(s, |p| Some(p.completions.as_ref()?.sends))
+    over_completions(s, |p| Some(p.completions.as_deref()?.sends))
 }
 
 /// From acceptance to release over all paths; `None` when a path on which sends ended has no times.
 fn held(s: &Snapshot, per_mille: u32) -> Option<u64> {
     let mut all = Hist::default();
     for path in s.paths.iter().filter(|path| path.path.has_completion()) {
-        if path.completions.as_ref()?.sends == 0 {
+        if path.completions.as_deref()?.sends == 0 {
             continue;
         }
         let mut own = s.latency.iter().filter(|l| l.path == path.path && l.kind == LatencyKind::Release);
@@ -135,7 +135,7 @@ pub(super) static FIGURES: [Figure; 16] = [
         whole: Some(("sends told of", told_sends)),
         findings: Findings::Copies,
         ..times("told_copied", &["told", "uring_told", "completion", "uring_completion"], |s| {
-            over_completions(s, |p| p.completions.as_ref()?.told_copied)
+            over_completions(s, |p| p.completions.as_deref()?.told_copied)
         })
     },
     Figure {

@@ -141,10 +141,10 @@ impl<'a> Subject<'a> {
         if ending.peek().is_none() {
             return Figure::NotApplicable;
         }
-        let released = |p: &&PathFigures| p.completions.as_ref().is_none_or(|c| c.sends > 0);
+        let released = |p: &&PathFigures| p.completions.as_deref().is_none_or(|c| c.sends > 0);
         let mut with: Vec<&PathFigures> = ending.filter(released).collect();
         if let (Some(only), true) = (with.pop(), with.is_empty()) {
-            let latency = only.completions.as_ref().and_then(|c| c.latency);
+            let latency = only.completions.as_deref().and_then(|c| c.latency);
             return latency.map_or(Figure::Unknown, |latency| Figure::Known(latency.p99));
         }
         self.merged_p99()

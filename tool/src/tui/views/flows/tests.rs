@@ -232,7 +232,7 @@ fn what_is_sent_and_received_is_never_added_up() {
 fn percentiles_of_a_group_are_of_all_its_releases_or_unknown() {
     let ends = |release: Option<Arc<SparseHist>>, sends| {
         let latency = release.as_deref().and_then(percentiles);
-        Some(Completions { sends, release, latency, ..Completions::default() })
+        Some(Box::new(Completions { sends, release, latency, ..Completions::default() }))
     };
     let mut sockets = fixtures::many(3).sockets;
     let set = |sockets: &mut Vec<Arc<SocketFigures>>, at: usize, ends| {

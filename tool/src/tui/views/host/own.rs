@@ -20,7 +20,7 @@ pub(super) fn loss(scene: Scene<'_>, width: usize) -> Section {
         section.warn(Severity::Warning, cause, &format!("{} events", exact(*n)));
     }
     for path in &scene.snapshot.paths {
-        let ends = path.completions.as_ref().map_or(0, |ends| ends.lost_ends);
+        let ends = path.completions.as_deref().map_or(0, |ends| ends.lost_ends);
         if ends > 0 {
             let text = format!("{} sends whose end was not seen", exact(ends));
             section.warn(Severity::Warning, path.path.name(), &text);

@@ -15,7 +15,7 @@ use crate::units::{UNKNOWN, count, percent};
 /// The marks of a path, one sentence each; `released` are its releases in the window, `None` when not known.
 pub(super) fn marks(scene: Scene<'_>, path: Path, released: Option<&Hist>) -> Vec<Line<'static>> {
     let figures = scene.snapshot.paths.iter().find(|figures| figures.path == path);
-    let Some(ends) = figures.and_then(|figures| figures.completions.as_ref()) else { return Vec::new() };
+    let Some(ends) = figures.and_then(|figures| figures.completions.as_deref()) else { return Vec::new() };
     let found = |id: &str| {
         let mut all = scene.shown.findings.iter();
         all.find(|finding| finding.id == id && finding.about.paths.contains(&path))

@@ -103,7 +103,7 @@ fn path(paths: &[PathFigures], width: usize) -> String {
 
 /// How long its buffers were held, 99 % of them, on the path with most releases.
 fn held(paths: &[PathFigures]) -> String {
-    let ends = || paths.iter().filter_map(|p| p.completions.as_ref());
+    let ends = || paths.iter().filter_map(|p| p.completions.as_deref());
     match ends().filter_map(|c| c.latency).max_by_key(|latency| latency.count) {
         Some(latency) => units::duration(latency.p99),
         None if ends().next().is_none() => units::NOT_APPLICABLE.into(),

@@ -79,7 +79,7 @@ fn rows(scene: Scene<'_>, visible: usize) -> Vec<Row> {
 
 /// The kernel's view, the stages between (where they were measured), the application's view.
 fn path_rows(scene: Scene<'_>, figures: &PathFigures) -> Vec<Row> {
-    let completions = figures.completions.as_ref();
+    let completions = figures.completions.as_deref();
     let kernel = completions.map(kernel_sends);
     let told = completions.and_then(told_sends);
     let known_wrong = completions.and_then(|c| c.disagreements.as_ref()).map(|kinds| !kinds.is_empty());

@@ -26,7 +26,7 @@ const COLUMNS: &[Column] = &[
 type Row = (&'static str, fn(u64) -> String, Option<SpreadFigures>);
 
 fn rows(of: &PathFigures) -> [Row; ROWS as usize] {
-    let range = of.completions.as_ref().and_then(|ends| ends.range_length);
+    let range = of.completions.as_deref().and_then(|ends| ends.range_length);
     [
         ("frags per packet", units::count_short, of.frags_per_skb),
         ("bytes per frag", units::bytes, of.bytes_per_frag),

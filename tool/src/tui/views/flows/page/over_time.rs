@@ -140,7 +140,7 @@ fn percentiles(scene: Scene<'_>, portrait: &Portrait<'_>, width: usize) -> Vec<L
     let table = Table::new(PERCENTILES, width as u16);
     let rows = portrait.ending().map(|figures| {
         let (hist, complete) = portrait.releases(figures.path);
-        let known = figures.completions.as_ref().and_then(|ends| ends.latency);
+        let known = figures.completions.as_deref().and_then(|ends| ends.latency);
         let percentile = |per_mille| if complete { hist.percentile(per_mille) } else { None };
         let values = match known {
             Some(p) => {

@@ -88,7 +88,7 @@ impl<'a> Portrait<'a> {
         let (mut merged, mut complete) = (Hist::default(), true);
         let figures = self.sockets.iter().flat_map(|socket| &socket.paths).filter(|p| p.path == path);
         for figures in figures {
-            match figures.completions.as_ref().map(|ends| (ends.sends, &ends.release)) {
+            match figures.completions.as_deref().map(|ends| (ends.sends, &ends.release)) {
                 Some((0, _)) => {}
                 Some((_, Some(release))) => release.add_to(&mut merged),
                 Some((_, None)) | None => complete = false,
