@@ -15,7 +15,7 @@ use crate::record::Recording;
 
 const DEMO: &[u8] = include_bytes!("../../recordings/demo.zcr");
 /// While everything runs.
-const MOMENT_NS: u64 = 75_000_000_000;
+const MOMENT_NS: u64 = 73_990_000_000;
 const SIZE: (u16, u16) = (120, 40);
 const BEGIN: &str = "<!-- screen: begin -->\n";
 const END: &str = "<!-- screen: end -->";
