@@ -8,7 +8,6 @@ use super::screen_args::ScreenArgs;
 use super::{Failure, Outcome};
 use crate::model::snapshot::Snapshot;
 use crate::record::Recording;
-use crate::timeline::Timeline;
 use crate::tui;
 use crate::units::parse_duration;
 
@@ -61,8 +60,7 @@ pub(super) fn show(
     speed: f64,
     options: &tui::Options,
 ) -> Result<(), Failure> {
-    let mut timeline = Timeline::new(u64::MAX);
-    recording.take_points().into_iter().for_each(|point| timeline.push(point));
+    let timeline = recording.take_timeline();
     let from_ns = u64::try_from(from.as_nanos()).unwrap_or(u64::MAX);
     let replay = tui::Replay { archive: &mut recording, timeline, from_ns, speed };
     tui::run(tui::Source::Replay(replay), &mut ScreenActions::replay(), options)?;

@@ -1,12 +1,13 @@
 //! Saving a snapshot: the report as text and as JSON, in two new files that belong to the user who asked.
 
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
 use crate::diagnose::Finding;
+use crate::host::owner;
 use crate::model::snapshot::Snapshot;
 use crate::report::{json, table};
 
@@ -45,8 +46,7 @@ fn save_as(
     json.push('\n');
     let (files, paths) = create(dir, stem)?;
     for ((mut file, path), content) in files.into_iter().zip(&paths).zip([text, json]) {
-        give_to_user(&file)
-            .and_then(|()| file.write_all(content.as_bytes()))
+        file.write_all(content.as_bytes())
             .with_context(|| format!("{} cannot be written", tidy(path).display()))?;
     }
     Ok(paths)
@@ -62,20 +62,11 @@ fn create(dir: &Path, stem: &str) -> anyhow::Result<([File; 2], [PathBuf; 2])> {
             continue;
         }
         let new = |path: &PathBuf| {
-            File::create_new(path).with_context(|| format!("{} cannot be written", tidy(path).display()))
+            owner::create_new(path).with_context(|| format!("{} cannot be written", tidy(path).display()))
         };
         return Ok(([new(&paths[0])?, new(&paths[1])?], paths));
     }
     anyhow::bail!("nothing was saved: there are {TRIES} files of this second already")
-}
-
-/// Under sudo the file belongs to the user who called it.
-fn give_to_user(file: &File) -> io::Result<()> {
-    let id = |name| std::env::var(name).ok().and_then(|id| id.parse::<u32>().ok());
-    match (nix::unistd::geteuid().is_root(), id("SUDO_UID"), id("SUDO_GID")) {
-        (true, Some(user), Some(group)) => std::os::unix::fs::fchown(file, Some(user), Some(group)),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -228,7 +228,8 @@ fn run(settings: &LoadSettings, stop: &PipeReader, news: &News) -> Result<LoadSt
     let plan = plan(settings, entry, &ends);
     let mut reporter = Reporter { news, told: entry.class == Class::Told, last: None, stood_still: false };
     let work = || run_traced(&plan, true, Some(stop.as_fd()), &mut reporter);
-    let (mut report, _) = ends.at_near_end(work)??;
+    let (mut report, traced) = ends.at_near_end(work)??;
+    let inferred = traced.is_some_and(|snapshot| snapshot.session.infers("copy"));
     let functional_only = ends.close_into(&mut report);
     if reporter.stood_still {
         return Err(LoadError::Failed(format!(
@@ -236,15 +237,15 @@ fn run(settings: &LoadSettings, stop: &PipeReader, news: &News) -> Result<LoadSt
             STILL.as_secs()
         )));
     }
-    state_of(report, entry.class, settings, functional_only)
+    state_of(report, entry.class, settings, (functional_only, inferred))
 }
 
-/// What a report comes to on the screen.
+/// What a report comes to on the screen: whether both ends are here, and whether the kernel's copies were concluded.
 fn state_of(
     report: LoadReport,
     class: Class,
     settings: &LoadSettings,
-    functional_only: bool,
+    (functional_only, inferred): (bool, bool),
 ) -> Result<LoadState, LoadError> {
     let stopped = report.ended_by == EndedBy::Signal;
     if let Some(error) = report.error {
@@ -269,7 +270,11 @@ fn state_of(
         ns: report.phases.send_ns + report.phases.settle_ns,
         gbit_s: report.gbit_s,
         cpu_s_per_gb: report.cpu.thread_s_per_gb,
-        copied: report.copied.map(|copied| LoadCopied { share: copied.share, by: copied.by }),
+        copied: report.copied.map(|copied| LoadCopied {
+            share: copied.share,
+            inferred: inferred && copied.kernel_bytes.is_some(),
+            by: copied.by,
+        }),
         p99_ns: report.completions.and_then(|told| Some(told.latency_ns.figures?.p99)),
         enobufs: report.errors.get("ENOBUFS").copied().unwrap_or(0),
         verdict,
@@ -336,7 +341,7 @@ mod tests {
         let verdict = |class, copied: Option<(u64, u64)>| {
             let report =
                 LoadReport { acked_bytes: 1, copied: Copied::of(copied, None), ..LoadReport::default() };
-            match state_of(report, class, &settings(), false).unwrap() {
+            match state_of(report, class, &settings(), (false, false)).unwrap() {
                 LoadState::Done(run) => run.verdict,
                 other => panic!("{other:?}"),
             }
@@ -350,7 +355,7 @@ mod tests {
     #[test]
     fn a_run_without_a_result_says_why() {
         let stopped = LoadReport { ended_by: EndedBy::Signal, ..LoadReport::default() };
-        let error = state_of(stopped, Class::Told, &settings(), false).unwrap_err();
+        let error = state_of(stopped, Class::Told, &settings(), (false, false)).unwrap_err();
         assert!(error.to_string().contains("stopped before it was measured"), "{error}");
     }
 }

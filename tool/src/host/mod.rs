@@ -17,6 +17,7 @@ pub mod link;
 pub mod loan;
 mod netlink;
 pub mod netns;
+pub mod owner;
 pub mod process;
 pub mod route;
 mod settings;

@@ -134,10 +134,11 @@ pub fn names() -> Vec<(u32, String)> {
     named.collect()
 }
 
-/// Runs `f` on a thread that ends with it; a panic of `f` goes on in the caller.
+/// Runs `f` on a thread that ends with it; a panic of `f` goes on in the caller. The thread keeps the caller's name, under
+/// which the kernel, and so every report, knows who sends on it.
 fn on_own_thread<T: Send>(f: impl FnOnce() -> T + Send) -> io::Result<T> {
     thread::scope(|scope| {
-        let thread = thread::Builder::new().name("netns".into()).spawn_scoped(scope, f)?;
+        let thread = thread::Builder::new().spawn_scoped(scope, f)?;
         thread.join().map_or_else(|panic| std::panic::resume_unwind(panic), Ok)
     })
 }

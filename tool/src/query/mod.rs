@@ -12,10 +12,12 @@ mod fields;
 mod figures;
 mod lex;
 mod parse;
+mod reference;
 mod values;
 
 pub use self::complete::{Completion, complete, field_at};
 pub use self::fields::{FIELDS, Field};
+pub use self::reference::{Kind, RULES, Rule, units};
 
 use std::fmt;
 use std::ops::Range;

@@ -2,13 +2,14 @@
 //! as allowed makes room for a new one.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::block::Header;
 use super::error::Error;
 use super::recording::older;
 use super::start::{self, About};
+use crate::host::owner;
 
 /// Half of it must have room for the largest block.
 pub const LEAST_BYTES: u64 = 4 << 20;
@@ -116,11 +117,16 @@ fn refuse_others(path: &Path) -> Result<(), Error> {
     ours.then_some(()).ok_or_else(|| Error::InTheWay(path.display().to_string()))
 }
 
+/// A new file belongs to the user who called sudo; one that is replaced keeps its owner. Nothing is created through a link.
 fn open(path: &Path, regular: bool) -> Result<File, Error> {
-    let options = OpenOptions::new().write(true).create(regular).truncate(regular).open(path);
-    options.map_err(|error| writing(path, error))
+    let file = match regular.then(|| owner::create_new(path)) {
+        Some(Err(error)) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        Some(Ok(file)) => Ok(file),
+        _ => OpenOptions::new().write(true).truncate(regular).open(path),
+    };
+    file.map_err(|error| writing(path, error))
 }
 
-fn writing(path: &Path, error: std::io::Error) -> Error {
+fn writing(path: &Path, error: io::Error) -> Error {
     Error::Writing(path.display().to_string(), error)
 }

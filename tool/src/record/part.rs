@@ -6,7 +6,7 @@ use super::block::{self, HEADER, Header, Kind, MARK};
 use super::error::Error;
 use super::start::{self, About};
 use crate::model::snapshot::Snapshot;
-use crate::timeline::Point;
+use crate::timeline::Timeline;
 use crate::units::{bytes, clock};
 
 /// Anything recorded bytes can be read from.
@@ -22,6 +22,8 @@ pub(super) struct Part {
     size: u64,
     pub(super) about: About,
     pub(super) blocks: Vec<Block>,
+    /// What moved between its frames, however long it is in no more points than a timeline keeps.
+    pub(super) timeline: Timeline,
     /// Frames its writer left out.
     pub(super) dropped: u64,
     /// True when it ends as a closed recording does.
@@ -34,7 +36,8 @@ pub(super) struct Part {
 pub(super) struct Block {
     header: Header,
     at: u64,
-    pub(super) points: Vec<Point>,
+    /// Times of its frames.
+    pub(super) times: Vec<u64>,
 }
 
 impl Part {
@@ -52,7 +55,8 @@ impl Part {
             notes.push("the begin of the file is damaged: what was traced, and when, is not known".into());
             About::default()
         });
-        let mut part = Self { source, size, about, blocks: Vec::new(), dropped: 0, closed: false, notes };
+        let (blocks, timeline) = (Vec::new(), Timeline::new(u64::MAX));
+        let mut part = Self { source, size, about, blocks, timeline, dropped: 0, closed: false, notes };
         let first = match damaged_begin {
             true => part.next_mark(start.end).map_err(reading)?.unwrap_or(size),
             false => start.end,
@@ -113,7 +117,11 @@ impl Part {
             Kind::Frames => {
                 let packed = read_at(&mut *self.source, body, u64::from(header.points_len))?;
                 match block::points(&header, &packed) {
-                    Ok(points) => self.blocks.push(Block { header, at, points }),
+                    Ok(points) => {
+                        let times = points.iter().map(|point| point.at_ns).collect();
+                        self.blocks.push(Block { header, at, times });
+                        points.into_iter().for_each(|point| self.timeline.push(point));
+                    }
                     Err(error) => self.notes.push(damaged(&header, at, &error)),
                 }
             }

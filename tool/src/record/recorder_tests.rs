@@ -29,7 +29,7 @@ fn what_is_offered_is_in_the_file_and_the_last_one_always() {
     assert_eq!((summary.span_ns, summary.rotated), (13 * SECOND + 5, false));
     assert_eq!(summary.bytes, std::fs::metadata(&file).unwrap().len());
     let mut recording = Recording::open(&file).unwrap();
-    assert_eq!(recording.points().len() as u64, summary.frames);
+    assert_eq!(recording.times_ns().len() as u64, summary.frames);
     assert_eq!(recording.notes().len(), usize::from(summary.dropped > 0));
     assert_eq!(text(&recording.at(u64::MAX).unwrap()), text(&last));
     assert_eq!(recording.about().command, ["zc", "--once"]);

@@ -1,5 +1,5 @@
-//! A recording, read: any moment of it, in any order. Opening reads the points of all blocks; frames are read when they
-//! are asked for. What is damaged is left out and said.
+//! A recording, read: any moment of it, in any order. Opening reads the points of all blocks into one bounded timeline;
+//! frames are read when they are asked for. What is damaged is left out and said.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -10,13 +10,13 @@ use super::error::Error;
 use super::part::{Bytes, Part};
 use super::start::About;
 use crate::model::snapshot::Snapshot;
-use crate::timeline::Point;
+use crate::timeline::Timeline;
 
 /// A recording: one file, or two when it was rotated.
 pub struct Recording {
     parts: Vec<Part>,
-    /// All points, oldest first, until they are taken.
-    points: Vec<Point>,
+    /// What moved between the frames, until it is taken.
+    timeline: Timeline,
     /// Per frame, its time.
     times: Vec<u64>,
     /// Per frame, where it is: part, block, number in the block.
@@ -54,19 +54,24 @@ impl Recording {
     }
 
     fn of(name: &str, mut parts: Vec<Part>) -> Result<Self, Error> {
-        let (mut points, mut frames) = (Vec::new(), Vec::new());
+        let (mut times, mut frames, mut timeline) = (Vec::new(), Vec::new(), Timeline::default());
         for (p, part) in parts.iter_mut().enumerate() {
             for (b, block) in part.blocks.iter_mut().enumerate() {
-                let read = std::mem::take(&mut block.points);
+                let read = std::mem::take(&mut block.times);
                 frames.extend((0..read.len()).map(|n| (p, b, n)));
-                points.extend(read);
+                times.extend(read);
+            }
+            let read = std::mem::take(&mut part.timeline);
+            if p == 0 {
+                timeline = read;
+            } else {
+                read.into_points().for_each(|point| timeline.push(point));
             }
         }
-        let times: Vec<u64> = points.iter().map(|point: &Point| point.at_ns).collect();
         if times.is_empty() || !times.is_sorted() {
             return Err(Error::Empty(name.into()));
         }
-        Ok(Self { parts, points, times, frames, held: None })
+        Ok(Self { parts, timeline, times, frames, held: None })
     }
 
     /// What is recorded.
@@ -76,16 +81,22 @@ impl Recording {
         &self.parts[self.parts.len() - 1].about
     }
 
-    /// What moved between the frames, oldest first; one for each frame.
+    /// What moved between the frames. A long recording has fewer points than frames: its memory is bounded.
     #[must_use]
-    pub fn points(&self) -> &[Point] {
-        &self.points
+    pub const fn timeline(&self) -> &Timeline {
+        &self.timeline
     }
 
-    /// The points, for a timeline of their own; frames can be read without them.
+    /// The same, to keep; frames can be read without it.
     #[must_use]
-    pub fn take_points(&mut self) -> Vec<Point> {
-        std::mem::take(&mut self.points)
+    pub fn take_timeline(&mut self) -> Timeline {
+        std::mem::take(&mut self.timeline)
+    }
+
+    /// Times of all frames, ns since tracing began, oldest first.
+    #[must_use]
+    pub fn times_ns(&self) -> &[u64] {
+        &self.times
     }
 
     /// What is wrong with the recording, a sentence each; grows when damaged frames are met.

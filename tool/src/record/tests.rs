@@ -82,7 +82,8 @@ fn any_moment_of_a_file() {
         assert_eq!(recording.after(at - 1), Some(at));
         assert_eq!(recording.before(at + 1), Some(at));
     }
-    let bytes: u64 = recording.points().iter().flat_map(|point| &point.paths).map(|path| path.bytes).sum();
+    let bytes: u64 =
+        recording.timeline().points().flat_map(|point| &point.paths).map(|path| path.bytes).sum();
     let total = |s: &Snapshot| s.paths.iter().map(|path| path.bytes).sum::<u64>();
     assert_eq!(bytes, total(snapshots.last().unwrap()) - total(&snapshots[0]));
 }
@@ -90,7 +91,7 @@ fn any_moment_of_a_file() {
 /// Opens what may be damaged. Every moment that can be read must be one that was written.
 fn all_true(bytes: Vec<u8>, written: &HashMap<u64, String>) -> Result<(usize, Vec<String>), Error> {
     let mut recording = Recording::from_bytes("test", bytes)?;
-    let times: Vec<u64> = recording.points().iter().map(|point| point.at_ns).collect();
+    let times = recording.times_ns().to_vec();
     let mut read = 0;
     for at in times {
         if let Some(snapshot) = recording.at(at) {

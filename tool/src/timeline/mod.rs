@@ -58,6 +58,11 @@ impl Timeline {
         }
     }
 
+    /// All points, oldest first, to keep.
+    pub fn into_points(self) -> impl Iterator<Item = Point> {
+        self.points.into_iter()
+    }
+
     /// All points, oldest first.
     pub fn points(&self) -> impl DoubleEndedIterator<Item = &Point> + ExactSizeIterator {
         self.points.iter()

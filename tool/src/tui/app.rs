@@ -2,7 +2,9 @@
 
 use std::cell::Cell;
 
+use super::clock::Clock;
 use super::effect::{Effect, TimeMove, Toast};
+use super::find::{Find, To};
 use super::keys::Keymap;
 use super::regions::Regions;
 use super::shown::Shown;
@@ -44,6 +46,10 @@ pub enum Intent {
     Tree,
     /// Write a filter.
     Filter,
+    /// Write what is looked for in the list.
+    Find,
+    /// Go to the next row that has it (1), or to the one before (-1).
+    FindAgain(isize),
     /// Say what the selected column or figure means.
     Explain,
     /// Freeze the screen, or let it follow again; data keeps flowing behind it.
@@ -126,8 +132,11 @@ impl Scroll {
     }
 }
 
-/// Time windows the charts can show, ns.
+/// Time windows the charts can show, s. A live screen remembers as much as the longest.
 pub(super) const WINDOWS_S: [u64; 6] = [10, 30, 60, 120, 300, 600];
+/// Longer ones, for recordings that are longer.
+const LONGER_S: [u64; 10] =
+    [1_200, 1_800, 3_600, 7_200, 14_400, 28_800, 57_600, 86_400, 3 * 86_400, 7 * 86_400];
 /// The one at the start.
 const FIRST_WINDOW: usize = 2;
 
@@ -184,6 +193,10 @@ pub struct App {
     pub(super) keys: Keymap,
     /// The mouse is ours; otherwise the terminal's.
     pub(super) mouse: bool,
+    /// A line of text is being written: keys are letters.
+    pub(super) writing: bool,
+    /// What is looked for in lists.
+    pub(super) find: Find,
     /// What `?` opened.
     pub(super) explain: Option<explain::State>,
     /// What a running recording has written.
@@ -209,6 +222,8 @@ impl App {
             picked: None,
             keys: Keymap::default(),
             mouse: true,
+            writing: false,
+            find: Find::default(),
             explain: None,
             recording: None,
             window: FIRST_WINDOW,
@@ -217,7 +232,19 @@ impl App {
 
     /// The time that charts show, ns; it ends at the cursor.
     pub(super) const fn window_ns(&self) -> u64 {
-        WINDOWS_S[self.window] * 1_000_000_000
+        let longer = self.window.saturating_sub(WINDOWS_S.len());
+        let s = if self.window < WINDOWS_S.len() { WINDOWS_S[self.window] } else { LONGER_S[longer] };
+        s * 1_000_000_000
+    }
+
+    /// Shows a longer time: at most what a live screen remembers, or as much as holds the whole recording.
+    fn zoom_out(&mut self, clock: &Clock) {
+        let next = self.window + 1;
+        let recorded = clock.newest_ns.saturating_sub(clock.oldest_ns);
+        let longer = clock.is_replay() && self.window_ns() < recorded;
+        if next < WINDOWS_S.len() || (longer && next < WINDOWS_S.len() + LONGER_S.len()) {
+            self.window = next;
+        }
     }
 
     /// The time a seek moves by, ns.
@@ -252,7 +279,14 @@ impl App {
         if self.help {
             return self.handle_help(intent, shown);
         }
-        if explain::handle(self, intent) || (self.view.entry().handle)(self, shown, intent) {
+        if explain::handle(self, intent) {
+            return;
+        }
+        // What is marked goes first: one thing at a time.
+        if intent == Intent::Close && self.find.clear() {
+            return;
+        }
+        if (self.view.entry().handle)(self, shown, intent) {
             return;
         }
         match intent {
@@ -265,8 +299,10 @@ impl App {
             Intent::Adjust(by) => self.view = self.view.step(by),
             Intent::Wheel { rows, .. } => self.handle(Intent::Scroll(rows), shown),
             Intent::ZoomIn => self.window = self.window.saturating_sub(1),
-            Intent::ZoomOut => self.window = (self.window + 1).min(WINDOWS_S.len() - 1),
+            Intent::ZoomOut => self.zoom_out(&shown.clock),
             Intent::Mouse => self.toggle_mouse(),
+            Intent::Find => self.begin_find(),
+            Intent::FindAgain(by) => self.find_again(if by > 0 { To::Next } else { To::Previous }, shown),
             Intent::Units => self.units = self.units.other(),
             Intent::CopyRow => self.say("there is no row to copy here; Y copies the whole screen"),
             other => self.effects.extend(self.effect_of(other)),
@@ -335,6 +371,7 @@ impl App {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tui::clock::Pace;
 
     fn after(intents: &[Intent]) -> App {
         let (mut app, shown) = (App::new(Theme::mono()), Shown::default());
@@ -387,5 +424,21 @@ mod tests {
         assert_eq!(after(&[Intent::PreviousView]).view, View::Events);
         assert_eq!(after(&[Intent::ZoomIn; 9]).window_ns(), 10_000_000_000);
         assert_eq!(after(&[Intent::ZoomOut; 9]).window_ns(), 600_000_000_000);
+    }
+
+    #[test]
+    fn the_window_grows_until_it_holds_the_whole_recording() {
+        let second = 1_000_000_000;
+        let longest = |recorded_s: u64| {
+            let clock = Clock { pace: Pace::Paused, newest_ns: recorded_s * second, ..Clock::default() };
+            let (mut app, mut shown) = (App::new(Theme::mono()), Shown::default());
+            shown.clock = clock;
+            (0..99).for_each(|_| app.handle(Intent::ZoomOut, &shown));
+            app.window_ns() / second
+        };
+        assert_eq!(
+            [80, 601, 3_600, 3_601, u32::MAX.into()].map(longest),
+            [600, 1_200, 3_600, 7_200, 604_800]
+        );
     }
 }

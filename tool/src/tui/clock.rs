@@ -40,6 +40,12 @@ impl Clock {
         matches!(self.pace, Pace::Frozen | Pace::Paused)
     }
 
+    /// True for a recording.
+    #[must_use]
+    pub const fn is_replay(&self) -> bool {
+        matches!(self.pace, Pace::Playing | Pace::Paused)
+    }
+
     /// In one word: `LIVE`, `FROZEN`, `REPLAY`, `PAUSED`.
     #[must_use]
     pub const fn word(&self) -> &'static str {

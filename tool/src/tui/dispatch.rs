@@ -5,7 +5,6 @@ use crossterm::event::{Event, KeyEvent, KeyEventKind, MouseButton, MouseEvent, M
 use ratatui::layout::Position;
 
 use super::app::{App, Intent};
-use super::clock::Pace;
 use super::keys::Here;
 use super::shown::Shown;
 use super::views::input::Input;
@@ -13,6 +12,12 @@ use super::views::input::Input;
 impl App {
     /// Takes in what the terminal sent; true when the screen may have to be drawn again.
     pub(super) fn event(&mut self, event: &Event, shown: &Shown) -> bool {
+        let changed = self.take(event, shown);
+        self.writing = self.line().is_some();
+        changed
+    }
+
+    fn take(&mut self, event: &Event, shown: &Shown) -> bool {
         match event {
             Event::Key(key) if key.kind == KeyEventKind::Release => false,
             Event::Key(key) => self.key(*key, shown),
@@ -25,8 +30,7 @@ impl App {
 
     /// Where keys are pressed now.
     pub(super) fn here(&self, shown: &Shown) -> Here {
-        let replay = matches!(shown.clock.pace, Pace::Playing | Pace::Paused);
-        Here { view: self.view, replay, explain: self.explain.is_some() }
+        Here { view: self.view, replay: shown.clock.is_replay(), explain: self.explain.is_some() }
     }
 
     /// The line that is being written.
@@ -44,6 +48,12 @@ impl App {
 
     fn key(&mut self, key: KeyEvent, shown: &Shown) -> bool {
         self.picked = None;
+        if self.find.line.is_open() {
+            if let Some(typed) = self.find.line.key(key) {
+                self.typed_find(typed, shown);
+            }
+            return true;
+        }
         if let Some(line) = self.line() {
             if let Some(typed) = line.key(key) {
                 self.handle(Intent::Typed(typed), shown);
@@ -59,6 +69,10 @@ impl App {
 
     /// Pasted text is text: it presses no keys.
     fn pasted(&mut self, text: &str, shown: &Shown) -> bool {
+        if self.find.line.is_open() {
+            self.find.line.paste(text).inspect(|typed| self.typed_find(*typed, shown));
+            return true;
+        }
         let typed = self.line().and_then(|line| line.paste(text));
         if let Some(typed) = typed {
             self.handle(Intent::Typed(typed), shown);

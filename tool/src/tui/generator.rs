@@ -165,6 +165,8 @@ pub struct LoadCopied {
     pub share: f64,
     /// `kernel` (seen by tracing), or else `told` (by notifications).
     pub by: String,
+    /// The kernel's copies were concluded from other events, not seen.
+    pub inferred: bool,
 }
 
 /// What a run may be called.

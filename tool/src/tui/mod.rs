@@ -4,6 +4,7 @@ mod app;
 mod clock;
 mod dispatch;
 mod effect;
+mod find;
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]

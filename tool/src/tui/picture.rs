@@ -12,23 +12,22 @@ use super::view_tests::screen;
 use super::views::View;
 use super::{App, Intent};
 use crate::record::Recording;
-use crate::timeline::Timeline;
 
 const DEMO: &[u8] = include_bytes!("../../recordings/demo.zcr");
+/// While everything runs.
+const MOMENT_NS: u64 = 73_990_000_000;
 const SIZE: (u16, u16) = (120, 40);
 const BEGIN: &str = "<!-- screen: begin -->\n";
 const END: &str = "<!-- screen: end -->";
 /// Pixels of a cell.
 const CELL: (u16, u16) = (8, 17);
 
-/// The Overview at the end of the recording.
+/// The Overview near the end of the recording.
 fn overview() -> Buffer {
     let mut recording = Recording::from_bytes("demo", DEMO).expect("the recording is whole");
-    let mut timeline = Timeline::new(u64::MAX);
-    recording.points().iter().for_each(|point| timeline.push(point.clone()));
-    let last = recording.at(u64::MAX).expect("it has a last moment");
-    let mut shown = Shown::of(last);
-    shown.timeline = timeline;
+    let moment = recording.at(MOMENT_NS).expect("it is longer");
+    let mut shown = Shown::of(moment);
+    shown.timeline = recording.take_timeline();
     let mut app = App::new(Theme::colour());
     app.handle(Intent::Show(View::Overview), &shown);
     screen(&app, &shown, SIZE).buffer().clone()

@@ -58,6 +58,16 @@ impl Regions {
         self.put(area, Target::Cover);
     }
 
+    /// Where rows of lists were drawn.
+    pub(super) fn lists(&self) -> Vec<Rect> {
+        let regions = self.0.borrow();
+        regions
+            .iter()
+            .filter(|(_, target)| matches!(target, Target::Rows { .. }))
+            .map(|(area, _)| *area)
+            .collect()
+    }
+
     /// What a click there asks.
     pub(super) fn clicked(&self, at: Position) -> Option<Intent> {
         match self.top(at, |target| !matches!(target, Target::Panel(_)))? {

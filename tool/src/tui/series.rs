@@ -42,18 +42,24 @@ struct Column {
     unknown: bool,
 }
 
+/// The length of a window in words: `60 s`, `5 min`, `8 h`.
+pub(super) fn window_name(ns: u64) -> String {
+    match ns / 1_000_000_000 {
+        s if s >= 7_200 && s.is_multiple_of(3_600) => format!("{} h", s / 3_600),
+        s if s >= 120 && s.is_multiple_of(60) => format!("{} min", s / 60),
+        s => format!("{s} s"),
+    }
+}
+
 impl<'a> Window<'a> {
     /// The last `length_ns` before the cursor.
     pub(super) const fn new(shown: &'a Shown, length_ns: u64) -> Self {
         Self { timeline: &shown.timeline, now_ns: shown.now_ns(), length_ns }
     }
 
-    /// Its length in words: `60 s`, `5 min`.
+    /// Its length in words.
     pub(super) fn name(&self) -> String {
-        match self.length_ns / 1_000_000_000 {
-            s if s >= 120 && s.is_multiple_of(60) => format!("{} min", s / 60),
-            s => format!("{s} s"),
-        }
+        window_name(self.length_ns)
     }
 
     /// True when it reaches back to where the timeline, and so tracing, began.

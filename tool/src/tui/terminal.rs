@@ -1,9 +1,11 @@
 //! The terminal: taken (raw mode, alternate screen, hidden cursor) and always given back, by `Drop` and, when
 //! something panics, before the message is printed.
 
+use std::cell::RefCell;
 use std::fmt;
-use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::mem::ManuallyDrop;
+use std::rc::Rc;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -47,7 +49,8 @@ pub(super) fn is_gone(error: &io::Error) -> bool {
 pub(super) struct Screen {
     // Never dropped: its own `Drop` prints an error when the terminal has gone, and panics when standard error has
     // gone with it. Everything it would do, `restore` does.
-    terminal: ManuallyDrop<Terminal<CrosstermBackend<BufWriter<Stdout>>>>,
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<Out>>>,
+    out: Out,
     /// True while it is handed back for a time.
     lent: bool,
     /// True while clicks are reported to us.
@@ -62,12 +65,14 @@ impl Screen {
         TAKEN.store(true, Ordering::SeqCst);
         // From here on a failure must give it back.
         let open = || {
-            let mut out = BufWriter::with_capacity(64 * 1024, io::stdout());
+            let mut out = Out::default();
             execute!(out, EnterAlternateScreen, Hide, EnableBracketedPaste)?;
-            Terminal::new(CrosstermBackend::new(out))
+            Ok((Terminal::new(CrosstermBackend::new(out.clone()))?, out))
         };
         match open() {
-            Ok(terminal) => Ok(Self { terminal: ManuallyDrop::new(terminal), lent: false, mouse: false }),
+            Ok((terminal, out)) => {
+                Ok(Self { terminal: ManuallyDrop::new(terminal), out, lent: false, mouse: false })
+            }
             Err(error) => {
                 restore();
                 Err(error)
@@ -75,15 +80,16 @@ impl Screen {
         }
     }
 
-    /// Draws one frame in one piece. `mouse`: clicks and the wheel are ours.
+    /// Draws one frame in one piece; where no cell is another one, nothing is written. `mouse`: clicks and the wheel are
+    /// ours.
     pub(super) fn draw(&mut self, mouse: bool, render: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
-        queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
         if self.mouse != mouse {
-            queue!(self.terminal.backend_mut(), Mouse(mouse))?;
+            execute!(self.terminal.backend_mut(), Mouse(mouse))?;
             self.mouse = mouse;
         }
-        self.terminal.draw(render)?;
-        execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)
+        self.out.hold();
+        let drawn = self.terminal.draw(render).map(drop);
+        self.out.release().and(drawn)
     }
 
     /// The screen as text, drawn once more.
@@ -125,6 +131,63 @@ impl Screen {
     /// True when a panic on another thread has given the terminal back behind our back.
     pub(super) fn is_lost(&self) -> bool {
         !TAKEN.load(Ordering::SeqCst)
+    }
+}
+
+/// Standard output, whose writes can be held back until a frame is whole.
+#[derive(Clone, Default)]
+struct Out(Rc<RefCell<Held>>);
+
+#[derive(Default)]
+struct Held {
+    bytes: Vec<u8>,
+    holds: bool,
+}
+
+impl Out {
+    fn hold(&self) {
+        self.0.borrow_mut().holds = true;
+    }
+
+    /// Writes the frame at once, or nothing if no cell was drawn.
+    fn release(&self) -> io::Result<()> {
+        let mut held = self.0.borrow_mut();
+        held.holds = false;
+        let frame = std::mem::take(&mut held.bytes);
+        if !draws(&frame) {
+            return Ok(());
+        }
+        queue!(held.bytes, BeginSynchronizedUpdate)?;
+        held.bytes.extend(frame);
+        queue!(held.bytes, EndSynchronizedUpdate)?;
+        held.write()
+    }
+}
+
+/// True when a cell is drawn: every run of cells begins with a move of the cursor, which ends in `H`. A frame without
+/// only resets colours and hides the cursor again.
+fn draws(frame: &[u8]) -> bool {
+    frame.contains(&b'H')
+}
+
+impl Held {
+    fn write(&mut self) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        let written = out.write_all(&self.bytes).and_then(|()| out.flush());
+        self.bytes.clear();
+        written
+    }
+}
+
+impl io::Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let mut held = self.0.borrow_mut();
+        if held.holds { Ok(()) } else { held.write() }
     }
 }
 
@@ -192,6 +255,24 @@ mod tests {
     use ratatui::style::Style;
 
     use super::*;
+
+    #[test]
+    fn a_frame_without_a_new_cell_is_not_written() {
+        let out = Out::default();
+        out.hold();
+        let backend = CrosstermBackend::new(out.clone());
+        let viewport = ratatui::Viewport::Fixed(Rect::new(0, 0, 8, 2));
+        let options = ratatui::TerminalOptions { viewport };
+        let mut terminal = Terminal::with_options(backend, options).expect("nothing is written yet");
+        let mut frame = |text: &str| {
+            let draw = |frame: &mut Frame<'_>| {
+                frame.buffer_mut().set_string(0, 0, text, Style::new());
+            };
+            terminal.draw(draw).expect("what is held is never refused");
+            draws(&std::mem::take(&mut out.0.borrow_mut().bytes))
+        };
+        assert_eq!(["a", "a", "b", "b"].map(&mut frame), [true, false, true, false]);
+    }
 
     #[test]
     fn text_of_the_screen_has_no_blanks_at_the_ends_and_each_wide_character_once() {

@@ -31,7 +31,7 @@ mod tests {
     fn the_recording_is_whole_and_has_something_to_show() {
         assert!(DEMO.len() < 200 << 10, "{}", DEMO.len());
         let mut recording = Recording::from_bytes("demo", DEMO).unwrap();
-        let times: Vec<u64> = recording.points().iter().map(|point| point.at_ns).collect();
+        let times = recording.times_ns().to_vec();
         for at in times {
             assert_eq!(recording.at(at).unwrap().duration_ns, at);
         }

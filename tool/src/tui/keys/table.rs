@@ -59,6 +59,8 @@ const fn explaining(name: &'static str, intent: Intent, keys: Keys, help: &'stat
 const SORTED: &[View] = &[View::Flows, View::Copies];
 /// Views whose rows can be filtered.
 const FILTERED: &[View] = &[View::Flows, View::Events];
+/// Views with a list to find something in.
+const FOUND: &[View] = &[View::Flows, View::Copies, View::Host, View::Events];
 /// Views whose rows have a page of their own, or a detail.
 const OPENED: &[View] = &[View::Overview, View::Flows, View::Copies, View::Pinning, View::Events];
 /// Views of several panels.
@@ -100,6 +102,9 @@ pub const ACTIONS: &[Action] = &[
     within(PANELS, "previous-panel", Intent::PreviousPanel, &["shift-tab"], "panel before"),
     within(OPENED, "open", Intent::Open, &["enter"], "open the page of the selected row"),
     within(FILTERED, "filter", Intent::Filter, &["/"], "write a filter"),
+    within(FOUND, "find", Intent::Find, &["f", "ctrl-f"], "find a text: go to the next row that has it; no row is left out"),
+    within(FOUND, "find-next", Intent::FindAgain(1), &["n"], "the next row that has it"),
+    within(FOUND, "find-previous", Intent::FindAgain(-1), &["N"], "the row before that has it"),
     explaining("search", Intent::Filter, &["/"], "search among all that can be explained"),
     within(SORTED, "sort", Intent::Sort, &["s"], "order by the next column"),
     within(SORTED, "reverse", Intent::Reverse, &["r"], "turn the order round"),
@@ -150,6 +155,7 @@ pub(in crate::tui) const HINTS: &[Hint] = &[
     hint(&["toggle"], "start/stop"),
     hint(&["search"], "search"),
     hint(&["filter"], "filter"),
+    hint(&["find"], "find"),
     hint(&["open"], "open"),
     hint(&["freeze"], "freeze"),
     hint(&["slower", "faster"], "speed"),

@@ -52,9 +52,10 @@ impl Theme {
     /// A theme at a colour depth, with or without glyphs beyond ASCII.
     #[must_use]
     pub fn new(named: Named, depth: Depth, ascii: bool) -> Self {
-        let plain = match (named, depth) {
-            (Named::Mono, _) | (_, Depth::None) => Self::mono(),
-            (named, depth) => Self::coloured(named.palette(), depth),
+        let plain = match (named, named.palette(), depth) {
+            (Named::HighContrast, ..) => Self::high_contrast(),
+            (_, None, _) | (.., Depth::None) => Self::mono(),
+            (_, Some(palette), depth) => Self::coloured(palette, depth),
         };
         Self { symbols: if ascii { &symbols::ASCII } else { &symbols::UNICODE }, ascii, ..plain }
     }
@@ -68,15 +69,11 @@ impl Theme {
     fn coloured(palette: &Palette, depth: Depth) -> Self {
         let plain = Style::new();
         let bold = plain.add_modifier(Modifier::BOLD);
-        // High contrast: bold everywhere, nothing dimmed.
-        let base = if palette.strong { bold } else { plain };
         let dim = match palette.dim {
             Some(shade) => plain.fg(shade.at(depth)),
-            None if palette.strong => plain,
             None => plain.add_modifier(Modifier::DIM),
         };
-        let fg = |shade: palette::Shade| base.fg(shade.at(depth));
-        let alarm = bold.fg(palette.bad.at(depth));
+        let fg = |shade: palette::Shade| plain.fg(shade.at(depth));
         Self {
             text: plain,
             dim,
@@ -87,13 +84,31 @@ impl Theme {
             good: fg(palette.good),
             bad: fg(palette.bad),
             warn: fg(palette.warn),
-            alarm: if palette.strong { alarm.add_modifier(Modifier::REVERSED) } else { alarm },
+            alarm: bold.fg(palette.bad.at(depth)),
             accent: fg(palette.accent),
             badge: bold.fg(palette.warn.at(depth)).add_modifier(Modifier::REVERSED),
             selected: plain.add_modifier(Modifier::REVERSED),
             symbols: &symbols::UNICODE,
             heat: palette.heat.map(|shade| plain.fg(shade.at(depth))),
             ascii: false,
+        }
+    }
+
+    /// The contrast that the terminal's own text has is the highest that can be had on a background nobody knows: so no
+    /// other colour, and nothing dimmed.
+    const fn high_contrast() -> Self {
+        let plain = Style::new();
+        let bold = plain.add_modifier(Modifier::BOLD);
+        let underlined = bold.add_modifier(Modifier::UNDERLINED);
+        Self {
+            dim: plain,
+            heading: plain,
+            border: plain,
+            bad: bold,
+            warn: underlined,
+            alarm: bold.add_modifier(Modifier::REVERSED),
+            accent: bold,
+            ..Self::mono()
         }
     }
 
@@ -220,6 +235,17 @@ mod tests {
         for theme in Named::ALL.map(|named| Theme::new(named, Depth::None, false)) {
             let styles = [theme.good, theme.bad, theme.warn, theme.alarm, theme.accent, theme.badge];
             assert!(styles.iter().chain(&theme.heat).all(|style| style.fg.is_none()));
+        }
+    }
+
+    #[test]
+    fn nothing_is_dimmed_or_coloured_in_high_contrast() {
+        for theme in DEPTHS.map(|depth| Theme::new(Named::HighContrast, depth, false)) {
+            let words = [theme.text, theme.dim, theme.heading, theme.border, theme.good, theme.bad];
+            let signs = [theme.warn, theme.alarm, theme.accent, theme.badge, theme.selected, theme.title];
+            for style in words.iter().chain(&signs).chain(&theme.heat) {
+                assert!(style.fg.is_none() && !style.add_modifier.contains(Modifier::DIM), "{style:?}");
+            }
         }
     }
 

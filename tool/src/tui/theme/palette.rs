@@ -17,7 +17,7 @@ pub enum Named {
     Dark,
     /// Chosen for light backgrounds.
     Light,
-    /// Bold and reversed, nothing dimmed.
+    /// The terminal's own colour of text alone, bold, underlined and reversed; nothing dimmed.
     HighContrast,
     /// No colours.
     Mono,
@@ -39,12 +39,13 @@ impl Named {
         }
     }
 
-    pub(super) const fn palette(self) -> &'static Palette {
+    /// Its colours; `None` where it has none.
+    pub(super) const fn palette(self) -> Option<&'static Palette> {
         match self {
-            Self::Dark => &DARK,
-            Self::Light => &LIGHT,
-            Self::HighContrast => &HIGH_CONTRAST,
-            Self::Terminal | Self::Mono => &TERMINAL,
+            Self::Terminal => Some(&TERMINAL),
+            Self::Dark => Some(&DARK),
+            Self::Light => Some(&LIGHT),
+            Self::HighContrast | Self::Mono => None,
         }
     }
 }
@@ -94,8 +95,6 @@ impl Shade {
 
 /// The colours of a theme.
 pub(super) struct Palette {
-    /// Bold, and nothing dimmed.
-    pub(super) strong: bool,
     /// `None`: the terminal's own way to dim.
     pub(super) dim: Option<Shade>,
     pub(super) good: Shade,
@@ -115,7 +114,6 @@ const fn rgb(colour: Color, r: u8, g: u8, b: u8) -> Shade {
 }
 
 const TERMINAL: Palette = Palette {
-    strong: false,
     dim: None,
     good: own(Color::Green),
     bad: own(Color::Red),
@@ -133,10 +131,7 @@ const TERMINAL: Palette = Palette {
     ],
 };
 
-const HIGH_CONTRAST: Palette = Palette { strong: true, ..TERMINAL };
-
 const DARK: Palette = Palette {
-    strong: false,
     dim: Some(rgb(Color::Gray, 148, 148, 158)),
     good: rgb(Color::LightGreen, 106, 215, 135),
     bad: rgb(Color::LightRed, 255, 107, 107),
@@ -156,9 +151,8 @@ const DARK: Palette = Palette {
 };
 
 const LIGHT: Palette = Palette {
-    strong: false,
     dim: Some(rgb(Color::DarkGray, 98, 98, 108)),
-    good: rgb(Color::Green, 0, 118, 52),
+    good: rgb(Color::Green, 0, 105, 40),
     bad: rgb(Color::Red, 190, 16, 34),
     warn: rgb(Color::Magenta, 140, 84, 0),
     accent: rgb(Color::Blue, 0, 90, 150),
@@ -197,6 +191,46 @@ fn indexed((r, g, b): (u8, u8, u8)) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Of the fixed 256, from 16 on.
+    fn of_index(index: u8) -> (u8, u8, u8) {
+        const STEPS: [u8; 6] = [0, 95, 135, 175, 215, 255];
+        let step = |n: u8| STEPS[usize::from(n % 6)];
+        match index {
+            232.. => (8 + 10 * (index - 232), 8 + 10 * (index - 232), 8 + 10 * (index - 232)),
+            _ => (step((index - 16) / 36), step((index - 16) / 6), step(index - 16)),
+        }
+    }
+
+    /// Contrast of two colours as the WCAG define it, 1 to 21.
+    fn contrast(a: (u8, u8, u8), b: (u8, u8, u8)) -> f64 {
+        let linear = |c: u8| match f64::from(c) / 255.0 {
+            c if c <= 0.040_45 => c / 12.92,
+            c => ((c + 0.055) / 1.055).powf(2.4),
+        };
+        let light = |(r, g, b)| 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b) + 0.05;
+        let (a, b) = (light(a), light(b));
+        a.max(b) / a.min(b)
+    }
+
+    /// On the backgrounds that terminals have, text of every colour is readable (WCAG AA: 4.5).
+    #[test]
+    fn every_colour_of_text_stands_out() {
+        let dark = [(0, 0, 0), (30, 30, 30), (40, 44, 52), (0, 43, 54)];
+        let light = [(255, 255, 255), (253, 246, 227), (238, 238, 238)];
+        for (palette, grounds) in [(&DARK, dark.as_slice()), (&LIGHT, &light)] {
+            let text = [palette.good, palette.bad, palette.warn, palette.accent];
+            for shade in text.into_iter().chain(palette.dim) {
+                let rgb = shade.1.expect("chosen for a background");
+                for colour in [rgb, of_index(indexed(rgb))] {
+                    for ground in grounds {
+                        let contrast = contrast(colour, *ground);
+                        assert!(contrast >= 4.5, "{colour:?} on {ground:?}: {contrast:.2}");
+                    }
+                }
+            }
+        }
+    }
 
     #[test]
     fn the_nearest_of_256() {

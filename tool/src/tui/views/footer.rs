@@ -4,8 +4,13 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::Scene;
+use super::{Scene, View};
 use crate::tui::text;
+
+/// What keys do while a line is written; all others are letters.
+const ENDS: &[(&str, &str)] = &[("enter", "keep"), ("esc", "undo")];
+/// While the line is a filter.
+const FILTER: &[(&str, &str)] = &[("tab", "complete"), ("?", "all that can be asked")];
 
 pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let theme = scene.theme;
@@ -17,7 +22,14 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     }
     let mut spans: Vec<Span<'static>> = Vec::new();
     let mut used = 0;
-    for (keys, word) in scene.app.keys.hints(scene.app.here(scene.shown), theme.symbols) {
+    let hints = match (scene.app.writing, scene.app.view) {
+        (false, _) => scene.app.keys.hints(scene.app.here(scene.shown), theme.symbols),
+        (true, view) => {
+            let more = if view == View::Flows { FILTER } else { &[] };
+            ENDS.iter().chain(more).map(|(keys, word)| ((*keys).to_owned(), *word)).collect()
+        }
+    };
+    for (keys, word) in hints {
         let needed = text::width(&keys) + 1 + text::width(word);
         let gap = if spans.is_empty() { 0 } else { 3 };
         if used + gap + needed > usize::from(area.width) {

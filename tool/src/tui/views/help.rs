@@ -6,6 +6,7 @@ use ratatui::text::Line;
 
 use super::Scene;
 use super::page::{Overlay, Page};
+use crate::tui::app::Intent;
 use crate::tui::keys::{Chord, Place};
 
 /// Words as the project uses them.
@@ -89,10 +90,13 @@ fn keys(scene: Scene<'_>, page: &mut Page<'_>) {
     for (title, list) in sections.into_iter().filter(|(_, list)| !list.is_empty()) {
         page.section(&title);
         for (keys, action) in list {
+            let help = match action.intent {
+                Intent::Show(view) => format!("{}: {}", view.entry().name, action.help),
+                _ => action.help.to_owned(),
+            };
             match action.place {
-                Place::Everywhere => page.entry(&keys, action.help),
-                place if place.holds(here) => page.entry(&keys, action.help),
-                place => page.entry(&keys, &format!("{} ({})", action.help, place.name())),
+                place if place.holds(here) => page.entry(&keys, &help),
+                place => page.entry(&keys, &format!("{help} ({})", place.name())),
             }
         }
     }

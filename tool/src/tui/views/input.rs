@@ -26,6 +26,10 @@ pub enum Typed {
     Cancelled,
     /// Tab: the word at the cursor should be completed.
     Complete,
+    /// `?` or F1: what can be written should be shown, or hidden again.
+    Help,
+    /// While that is shown: it should be scrolled by rows.
+    Scroll(isize),
 }
 
 /// A line of text with a cursor.
@@ -33,6 +37,8 @@ pub enum Typed {
 pub(in crate::tui) struct Input {
     editor: Editor,
     open: bool,
+    /// What can be written is shown beside it.
+    pub(in crate::tui) helps: bool,
     /// The text when it was opened.
     before: String,
 }
@@ -70,14 +76,21 @@ impl Input {
     /// Takes a key; `None` when it did nothing that matters to others, such as moving the cursor.
     pub(in crate::tui) fn key(&mut self, key: KeyEvent) -> Option<Typed> {
         match (key.code, key.modifiers) {
+            // No text that is looked for has a question mark.
+            (KeyCode::Char('?') | KeyCode::F(1), _) => Some(Typed::Help),
+            (KeyCode::Esc, _) if self.helps => Some(Typed::Help),
+            (KeyCode::Up, _) if self.helps => Some(Typed::Scroll(-1)),
+            (KeyCode::Down, _) if self.helps => Some(Typed::Scroll(1)),
+            (KeyCode::PageUp, _) if self.helps => Some(Typed::Scroll(-10)),
+            (KeyCode::PageDown, _) if self.helps => Some(Typed::Scroll(10)),
             (KeyCode::Enter, _) => {
-                self.open = false;
+                (self.open, self.helps) = (false, false);
                 Some(Typed::Accepted)
             }
             (KeyCode::Esc, _) | (KeyCode::Char('c'), KeyModifiers::CONTROL) => {
                 let before = std::mem::take(&mut self.before);
                 self.set(&before);
-                self.open = false;
+                (self.open, self.helps) = (false, false);
                 Some(Typed::Cancelled)
             }
             (KeyCode::Tab, _) => Some(Typed::Complete),

@@ -1,5 +1,6 @@
 //! The views: one table, one module each. Each answers one question, draws what is shown, and decides nothing else.
 
+mod balance;
 pub(super) mod copies;
 pub(super) mod events;
 pub(super) mod explain;
@@ -25,6 +26,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use input::Input;
 
 use super::app::{App, Intent};
+use super::find::{self as finding, Found, Wanted};
 use super::shown::Shown;
 use super::table::Table;
 use super::theme::{Theme, ascii};
@@ -58,12 +60,19 @@ pub(super) struct Entry {
     pub(super) handle: fn(&mut App, &Shown, Intent) -> bool,
     /// Ids of the room `explain` (or names on screen) that `?` offers, in the order on screen, the selected one first.
     pub(super) topics: fn(&App, &Shown) -> Vec<String>,
+    /// Selects the row to go to that has a text; `None` when no row has it.
+    pub(super) find: fn(&mut App, &Shown, &Wanted) -> Option<Found>,
     /// The line that is being written, or could be.
     pub(super) input: fn(&mut App) -> Option<&mut Input>,
 }
 
 /// The line of a view that has none.
 fn input(_app: &mut App) -> Option<&mut Input> {
+    None
+}
+
+/// A view without a list to find something in.
+fn find(_app: &mut App, _shown: &Shown, _wanted: &Wanted) -> Option<Found> {
     None
 }
 
@@ -90,6 +99,7 @@ macro_rules! views {
             draw: $module::draw,
             handle: $module::handle,
             topics: $module::topics,
+            find: own_or_default!($module find),
             input: own_or_default!($module input),
         }),*];
 
@@ -195,6 +205,11 @@ pub fn draw(frame: &mut Frame<'_>, app: &App, shown: &Shown) {
         if !rect.is_empty() {
             draw(scene, rect, buf);
         }
+    }
+    finding::mark(app.find.line.text(), &app.theme, app.regions.lists(), buf);
+    if app.find.line.is_open() && !area.is_empty() {
+        // Over the footer; where there is none, over the last line of all.
+        finding::draw(scene, Rect { y: area.bottom() - 1, height: 1, ..area }, buf);
     }
     if app.help {
         help::draw(scene, area, buf);

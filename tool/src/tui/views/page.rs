@@ -48,6 +48,21 @@ impl<'a> Page<'a> {
         }
     }
 
+    /// The same for labels that are longer: the texts still stand below each other.
+    pub(super) fn wide_entry(&mut self, label: &str, text: &str) {
+        const WIDE: usize = 32;
+        let theme = self.scene.theme;
+        if self.width < 2 * WIDE || width(label) >= WIDE {
+            return self.entry(label, text);
+        }
+        let mut lead = fit(label, WIDE, Align::Left);
+        for line in wrap(text, self.width - WIDE, usize::MAX) {
+            let lead = std::mem::replace(&mut lead, " ".repeat(WIDE));
+            self.lines
+                .push(Line::from(vec![Span::styled(lead, theme.accent), Span::styled(line, theme.text)]));
+        }
+    }
+
     /// Running text.
     pub(super) fn text(&mut self, text: &str, style: Style) {
         let wrapped = wrap(text, self.width.max(8), usize::MAX);

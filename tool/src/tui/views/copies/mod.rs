@@ -14,6 +14,7 @@ use zcscope_common::Reason;
 
 use super::{Scene, panel};
 use crate::tui::app::{App, Intent, Scroll};
+use crate::tui::find::{Found, Wanted};
 use crate::tui::shown::Shown;
 use crate::tui::totals::Totals;
 use rows::{By, Row, What};
@@ -160,6 +161,16 @@ pub(super) fn handle(app: &mut App, shown: &Shown, intent: Intent) -> bool {
         _ => return false,
     }
     true
+}
+
+/// Goes to the row that has a text.
+pub(super) fn find(app: &mut App, shown: &Shown, wanted: &Wanted) -> Option<Found> {
+    let state = &mut app.states.copies;
+    let rows = state.ordered(shown);
+    let has = |row: &usize| wanted.is_in([rows[*row].text().as_str()]);
+    let found = wanted.among(rows.len(), state.place(&rows), has).filter(|_| !state.open)?;
+    state.select(&rows, found.row);
+    Some(found)
 }
 
 /// What `?` offers: the reason of the selected row, then the columns.

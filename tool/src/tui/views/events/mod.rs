@@ -9,11 +9,12 @@ mod tests;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 
-use super::input::Input;
+use super::input::{Input, Typed};
 use super::{Scene, View, panel};
 use crate::diagnose::Severity;
 use crate::timeline::events::{Episode, EventKind, episodes};
 use crate::tui::app::{App, Intent, Scroll};
+use crate::tui::find::{Found, Wanted};
 use crate::tui::shown::Shown;
 
 /// Which events are listed.
@@ -166,6 +167,7 @@ pub(super) fn handle(app: &mut App, shown: &Shown, intent: Intent) -> bool {
         Intent::Group => state.least = state.least.next(),
         Intent::Filter => state.filter.open(),
         Intent::Close if !state.filter.text().is_empty() => state.filter.set(""),
+        Intent::Typed(Typed::Help) => app.say("words that events must have; Enter keeps them, Esc undoes"),
         Intent::Typed(_) => state.scroll = Scroll::default(),
         _ => return false,
     }
@@ -190,6 +192,19 @@ fn handle_page(app: &mut App, shown: &Shown, intent: Intent) -> bool {
         _ => return false,
     }
     true
+}
+
+/// Goes to the row that has a text.
+pub(super) fn find(app: &mut App, shown: &Shown, wanted: &Wanted) -> Option<Found> {
+    let rows = rows(app, shown);
+    let state = &mut app.states.events;
+    let has = |row: &usize| {
+        let event = rows[*row].latest;
+        wanted.is_in([event.text.as_str(), event.id.as_str(), event.kind.name()])
+    };
+    let found = wanted.among(rows.len(), state.at(&rows), has).filter(|_| !state.page)?;
+    state.select(&rows, found.row);
+    Some(found)
 }
 
 /// The line the filter is written on.

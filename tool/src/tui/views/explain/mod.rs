@@ -64,7 +64,7 @@ impl State {
                     (self.ids, self.at, self.scroll) = (found, 0, Scroll::default());
                 }
             }
-            Typed::Accepted => {}
+            Typed::Accepted | Typed::Help | Typed::Scroll(_) => {}
             Typed::Cancelled => {
                 (self.ids, self.at, self.scroll) = (self.before.clone(), 0, Scroll::default());
             }

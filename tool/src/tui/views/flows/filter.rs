@@ -85,7 +85,7 @@ fn hints(scene: Scene<'_>, width: usize) -> Vec<Line<'static>> {
     let word = query::field_at(input.text(), input.cursor());
     let line = match word {
         Some(field) => format!("{}: {}, as in {}", field.name, field.help, field.example),
-        None => "terms side by side must all hold; or, not, ( ) combine; Enter keeps, Esc undoes".into(),
+        None => "? all that can be asked; terms side by side must all hold; Enter keeps, Esc undoes".into(),
     };
     vec![Line::styled(text::cut(&line, width).0, theme.dim)]
 }

@@ -10,15 +10,19 @@ use super::group::{Grouping, Listing};
 use super::order::{Place, Rows};
 use super::state::State;
 use super::subject::Subject;
-use super::{Scene, filter, panel};
+use super::{Scene, filter, panel, reference};
 use crate::tui::table::Table;
 
 /// The number of the panel for clicks.
-const PANEL: usize = 0;
+pub(super) const PANEL: usize = 0;
 
 pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let state = &scene.app.states.flows;
     let (area, bar) = filter::place(scene, area);
+    filter::draw(scene, bar, buf);
+    if state.input.helps {
+        return reference::draw(scene, area, buf);
+    }
     let listing = state.listing(scene.shown);
     let rows = state.rows(scene.shown, &listing);
     let row = state.row(&rows);
@@ -32,7 +36,6 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     } else {
         table(scene, &rows, (first, visible, row), inner, buf);
     }
-    filter::draw(scene, bar, buf);
 }
 
 fn nothing(scene: Scene<'_>, state: &State) -> &'static str {

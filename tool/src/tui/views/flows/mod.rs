@@ -3,10 +3,12 @@
 
 mod columns;
 mod filter;
+mod find;
 mod group;
 mod list;
 mod order;
 mod page;
+mod reference;
 mod state;
 mod subject;
 #[cfg(test)]
@@ -21,6 +23,7 @@ use crate::model::snapshot::Snapshot;
 use crate::timeline::SPAN_NS;
 use crate::tui::app::{App, Intent};
 use crate::tui::effect::Effect;
+use crate::tui::find::{Found, Wanted};
 use crate::tui::shown::Shown;
 pub(in crate::tui) use state::State;
 
@@ -61,6 +64,12 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     }
 }
 
+/// Goes to the row that has a text.
+pub(super) fn find(app: &mut App, shown: &Shown, wanted: &Wanted) -> Option<Found> {
+    let state = &mut app.states.flows;
+    if state.page.is_some() { None } else { find::find(state, shown, wanted) }
+}
+
 /// The line of the filter.
 pub(super) fn input(app: &mut App) -> Option<&mut Input> {
     Some(&mut app.states.flows.input)
@@ -84,6 +93,8 @@ pub(super) fn handle(app: &mut App, shown: &Shown, intent: Intent) -> bool {
             Typed::Changed | Typed::Cancelled => state.typed(),
             Typed::Accepted => state.accept(),
             Typed::Complete => state.complete(),
+            Typed::Help => state.input.helps = !state.input.helps,
+            Typed::Scroll(rows) => state.reference.by(rows),
         }
         return true;
     }
@@ -96,6 +107,7 @@ pub(super) fn handle(app: &mut App, shown: &Shown, intent: Intent) -> bool {
         return true;
     }
     match intent {
+        Intent::Scroll(rows) | Intent::Wheel { rows, .. } if state.input.helps => state.reference.by(rows),
         Intent::Scroll(rows) | Intent::Wheel { rows, .. } => state.scroll(shown, rows),
         Intent::Pick { row, .. } => drop(state.pick(shown, row)),
         Intent::Open => {

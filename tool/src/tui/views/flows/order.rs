@@ -8,6 +8,7 @@ use super::columns::{About, SortKey};
 use super::group::{Group, Grouping, Key, Listing};
 use super::subject::{Member, Subject};
 use crate::model::snapshot::SocketFigures;
+use crate::tui::order;
 
 /// The order of rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,6 +90,11 @@ impl<'a> Rows<'a> {
         &self.listing.groups[at]
     }
 
+    /// A group's name on screen, and who it is.
+    pub(super) fn label(&self, at: usize) -> (String, &'a Key) {
+        (self.group(at).label(self.sockets), &self.group(at).key)
+    }
+
     fn ordered_groups(&self) -> Vec<usize> {
         let groups = &self.listing.groups;
         let labels: Vec<String> = match self.sort.by {
@@ -131,22 +137,9 @@ impl<'a> Rows<'a> {
     /// Members `first..first + count` of a group in their order, by their place in it, in time linear in their number.
     fn members(&self, group: &'a Group, first: usize, count: usize) -> Vec<usize> {
         let members = group.members.iter().enumerate();
-        let mut keys: Vec<(Ranked<'_>, usize)> = members.map(|(at, m)| (self.ranked(m), at)).collect();
-        let by = |a: &(Ranked<'_>, usize), b: &(Ranked<'_>, usize)| self.compare_ranked(&a.0, &b.0);
-        let end = (first + count).min(keys.len());
-        if first >= end {
-            return Vec::new();
-        }
-        if end < keys.len() {
-            keys.select_nth_unstable_by(end, by);
-            keys.truncate(end);
-        }
-        if first > 0 {
-            keys.select_nth_unstable_by(first, by);
-        }
-        let shown = &mut keys[first..];
-        shown.sort_unstable_by(by);
-        shown.iter().map(|(_, member)| *member).collect()
+        let keys: Vec<(Ranked<'_>, usize)> = members.map(|(at, m)| (self.ranked(m), at)).collect();
+        let shown = order::visible_by(keys, first, count, |a, b| self.compare_ranked(&a.0, &b.0));
+        shown.into_iter().map(|(_, member)| member).collect()
     }
 
     /// What stands on rows `first..first + count`.

@@ -9,6 +9,7 @@ use super::order::{RowId, Rows, Sort};
 use super::page::{Of, Page};
 use super::{columns, columns::Columns};
 use crate::query::{self, Query};
+use crate::tui::app::Scroll;
 use crate::tui::shown::Shown;
 use crate::tui::views::input::Input;
 
@@ -41,6 +42,8 @@ pub(in crate::tui) struct State {
     pub(super) query: Query,
     /// Why the text at hand is none.
     pub(super) error: Option<query::Error>,
+    /// Where the page about filters is scrolled to.
+    pub(super) reference: Scroll,
     pub(super) page: Option<Page>,
     kept: RefCell<Option<(Made, Arc<Listing>)>>,
 }
@@ -115,7 +118,8 @@ impl State {
         self.stand(&rows, self.row(&rows).saturating_add_signed(by));
     }
 
-    fn stand(&mut self, rows: &Rows<'_>, row: usize) {
+    /// Puts the cursor on a row.
+    pub(super) fn stand(&mut self, rows: &Rows<'_>, row: usize) {
         let row = row.min(rows.len().saturating_sub(1));
         self.cursor = if row == 0 { None } else { rows.id(row) };
     }

@@ -9,7 +9,7 @@ mod settings;
 mod tests;
 mod tracing;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -17,6 +17,7 @@ use ratatui::text::{Line, Span};
 
 use super::{Scene, panel};
 use crate::tui::app::{App, Intent, Scroll};
+use crate::tui::find::{Found, Wanted};
 use crate::tui::shown::Shown;
 use crate::tui::text;
 use section::Section;
@@ -28,7 +29,11 @@ pub(in crate::tui) struct State {
     /// Where sections begin, as drawn last: rows that Tab goes to.
     begins: RefCell<Vec<usize>>,
     /// The first row shown, as drawn last.
-    first: std::cell::Cell<usize>,
+    first: Cell<usize>,
+    /// Columns of the view, as drawn last.
+    width: Cell<u16>,
+    /// The row where something was found, until the list is scrolled.
+    found: Option<usize>,
 }
 
 /// Makes a section for a width.
@@ -51,17 +56,24 @@ const SECTIONS: &[(usize, Make)] = &[
 /// From this width on there are two columns.
 const TWO_COLUMNS: u16 = 150;
 
-pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
-    let columns: &[usize] = if area.width >= TWO_COLUMNS { &[0, 1] } else { &[2] };
-    let gap = if columns.len() == 2 { 3 } else { 0 };
+/// Columns between two columns of sections.
+const GAP: u16 = 3;
+
+/// The sections for a view of this width: one list, or two side by side.
+fn sections(scene: Scene<'_>, width: u16) -> Vec<Vec<Section>> {
+    let columns: &[usize] = if width >= TWO_COLUMNS { &[0, 1] } else { &[2] };
+    let gaps = GAP * (columns.len() as u16 - 1);
     // Two columns of the inner width; the frame takes four at most.
-    let width =
-        (usize::from(area.width.saturating_sub(4)) - gap.min(usize::from(area.width))) / columns.len();
+    let width = usize::from(width.saturating_sub(4 + gaps)) / columns.len();
     let of = |column: usize| {
         let made = SECTIONS.iter().filter(move |(of, _)| column == 2 || *of == column);
-        made.map(|(_, make)| make(scene, width)).collect::<Vec<_>>()
+        made.map(|(_, make)| make(scene, width)).collect()
     };
-    let sections: Vec<Vec<Section>> = columns.iter().map(|column| of(*column)).collect();
+    columns.iter().map(|column| of(*column)).collect()
+}
+
+pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
+    let sections = sections(scene, area.width);
     let heads = heads(scene, &sections, usize::from(area.width));
     let [line, area] =
         Layout::vertical([Constraint::Length(u16::from(area.height >= 8)), Constraint::Fill(1)]).areas(area);
@@ -75,10 +87,10 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let state = &scene.app.states.host;
     let first = state.scroll.clamp(rows, visible);
     state.first.set(first);
+    state.width.set(area.width);
     *state.begins.borrow_mut() = begins(&sections);
     let inner = panel::frame(scene, "Host", &panel::position(first, visible, rows), true, area, buf);
-    let parts =
-        Layout::horizontal(columns.iter().map(|_| Constraint::Fill(1))).spacing(gap as u16).split(inner);
+    let parts = Layout::horizontal(lists.iter().map(|_| Constraint::Fill(1))).spacing(GAP).split(inner);
     for (list, part) in lists.into_iter().zip(parts.iter()) {
         panel::lines(list.into_iter().skip(first), *part, buf);
     }
@@ -132,7 +144,11 @@ fn heads(scene: Scene<'_>, columns: &[Vec<Section>], width: usize) -> Line<'stat
 }
 
 pub(super) fn handle(app: &mut App, _shown: &Shown, intent: Intent) -> bool {
-    let state = &app.states.host;
+    let state = &mut app.states.host;
+    if matches!(intent, Intent::Scroll(_) | Intent::Wheel { .. } | Intent::NextPanel | Intent::PreviousPanel)
+    {
+        state.found = None;
+    }
     let first = state.first.get();
     let go = |to: Option<usize>| {
         if let Some(to) = to {
@@ -146,6 +162,23 @@ pub(super) fn handle(app: &mut App, _shown: &Shown, intent: Intent) -> bool {
         _ => return false,
     }
     true
+}
+
+/// Goes to the line that has a text.
+pub(super) fn find(app: &mut App, shown: &Shown, wanted: &Wanted) -> Option<Found> {
+    let scene = Scene { app, theme: &app.theme, shown, snapshot: &shown.snapshot, boxed: false };
+    let state = &app.states.host;
+    let columns = sections(scene, state.width.get());
+    let lists: Vec<Vec<Line<'static>>> = columns.iter().map(|column| stacked(scene, column)).collect();
+    let rows = lists.iter().map(Vec::len).max().unwrap_or(0);
+    let has = |row: &usize| {
+        lists.iter().filter_map(|list| list.get(*row)).any(|line| wanted.is_in([line.to_string().as_str()]))
+    };
+    let first = state.first.get();
+    let found = wanted.among(rows, state.found.unwrap_or(first), has)?;
+    state.scroll.by(found.row as isize - first as isize);
+    app.states.host.found = Some(found.row);
+    Some(found)
 }
 
 /// What `?` offers.

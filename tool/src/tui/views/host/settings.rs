@@ -77,14 +77,18 @@ pub(super) fn connections(scene: Scene<'_>, width: usize) -> Section {
 }
 
 fn connection(facts: &TcpFacts) -> String {
-    let mut parts = vec![facts.congestion_control.clone().unwrap_or_else(|| UNKNOWN.into())];
+    let mut parts = vec![facts.congestion_control.clone().unwrap_or_else(|| format!("control {UNKNOWN}"))];
     parts.extend(facts.upper_layer.as_ref().map(|layer| match layer.as_str() {
         "tls" => "kernel TLS".to_owned(),
         other => format!("upper layer {other}"),
     }));
-    parts.push(format!("delivers {}", rate(facts.delivery_bytes_per_s)));
+    // The kernel has a 0 for what it has not measured yet.
+    let measured = |n: u64, text: String| if n > 0 { text } else { UNKNOWN.to_owned() };
+    let delivers = facts.delivery_bytes_per_s;
+    parts.push(format!("delivers {}", measured(delivers, rate(delivers))));
     parts.extend(facts.pacing_bytes_per_s.map(|pace| format!("paced to {}", rate(pace))));
-    parts.push(format!("least round trip {}", duration(u64::from(facts.min_rtt_us) * 1_000)));
+    let trip = u64::from(facts.min_rtt_us) * 1_000;
+    parts.push(format!("least round trip {}", measured(trip, duration(trip))));
     if facts.resent_bytes > 0 {
         let share = percent(facts.resent_bytes, facts.sent_bytes);
         parts.push(format!("{} sent again ({share})", bytes(facts.resent_bytes)));

@@ -10,6 +10,7 @@ use zcscope_common::{HIST_BUCKETS, LatencyKind, bucket_of};
 
 use super::stages::Stage;
 use crate::timeline::Timeline;
+use crate::tui::series::window_name;
 use crate::tui::text::{self, Align};
 use crate::tui::theme::Theme;
 use crate::units;
@@ -74,7 +75,7 @@ impl Map {
         let cells = cells.max(1);
         let wide = (usual_interval(timeline) as usize * cells).div_ceil(window_ns.max(1) as usize).max(1);
         let count = (cells / wide).max(1);
-        let column_ns = (window_ns / count as u64).max(1);
+        let column_ns = window_ns.div_ceil(count.max(1) as u64).max(1);
         let end = to_ns.div_ceil(column_ns).saturating_mul(column_ns);
         let mut columns = vec![Column { rows: vec![0; rows], ..Column::default() }; count];
         for point in timeline.points().rev().skip_while(|point| point.at_ns > to_ns) {
@@ -137,7 +138,7 @@ impl Map {
 
     fn draw_axis(&self, theme: &Theme, to_ns: u64, area: Rect, buf: &mut Buffer) {
         let span = self.column_ns * self.columns.len() as u64;
-        let from = format!("-{}", units::duration(span).replace(".0 ", " "));
+        let from = format!("-{}", window_name(span));
         let to = units::clock(to_ns);
         let x = (area.x + LABELS).min(area.right());
         buf.set_stringn(x, area.y, &from, usize::from(area.right() - x), theme.dim);

@@ -14,6 +14,7 @@ use zcscope_common::{Hist, LatencyKind, Path};
 
 use super::{Scene, panel};
 use crate::tui::app::{App, Intent, Scroll};
+use crate::tui::series::window_name;
 use crate::tui::shown::Shown;
 use crate::units;
 use stages::Stage;
@@ -137,7 +138,7 @@ fn draw_map(frame: &Frame<'_>, area: Rect, buf: &mut Buffer) {
     let map = heat::Map::of(&scene.shown.timeline, stage, span, cells, rows);
     heat::draw(&map, theme, stage, to_ns, inner, buf);
     if map.is_empty() {
-        let window = units::duration(scene.app.window_ns()).replace(".0 ", " ");
+        let window = window_name(scene.app.window_ns());
         let middle = Rect { x: inner.x + 9.min(inner.width), ..inner }.intersection(inner);
         panel::centred(&format!("none ended in these {window}"), theme.dim, middle, buf);
     }

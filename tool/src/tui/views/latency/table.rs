@@ -11,6 +11,7 @@ use super::{Frame, Panel};
 use crate::model::distributions::percentiles;
 use crate::model::snapshot::Percentiles;
 use crate::tui::selection;
+use crate::tui::series::window_name;
 use crate::tui::table::{Column, Table, figures, names};
 use crate::units;
 
@@ -29,7 +30,7 @@ const COLUMNS: &[Column] = &[
 pub(super) fn draw(frame: &Frame<'_>, of: Panel, area: Rect, buf: &mut Buffer) {
     let scene = frame.scene;
     let state = &scene.app.states.latency;
-    let window = units::duration(scene.app.window_ns()).replace(".0 ", " ");
+    let window = window_name(scene.app.window_ns());
     let (title, note) = match of {
         Panel::Start => (format!("Since the start ({})", units::clock(scene.shown.now_ns())), ""),
         _ => (format!("Last {window}"), "min and max within 6 %"),

@@ -51,13 +51,14 @@ impl Runs {
     }
 }
 
-/// Copied part as text. Never rounded to what it is not: above 0 it is not 0 %.
+/// Copied part as text, marked where it was concluded. Never rounded to what it is not: above 0 it is not 0 %.
 pub(super) fn copied(run: &LoadRun) -> String {
+    let mark = if run.copied.as_ref().is_some_and(|copied| copied.inferred) { "~" } else { "" };
     match (&run.copied, run.verdict) {
         (_, LoadVerdict::Baseline) => NOT_APPLICABLE.into(),
         (None, _) => UNKNOWN.into(),
-        (Some(copied), _) if copied.share > 0.0 && copied.share < 0.0005 => "<0.1 %".into(),
-        (Some(copied), _) => format!("{:.1} %", copied.share * 100.0),
+        (Some(copied), _) if copied.share > 0.0 && copied.share < 0.0005 => format!("{mark}<0.1 %"),
+        (Some(copied), _) => format!("{mark}{:.1} %", copied.share * 100.0),
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) fn run() -> LoadRun {
         ns: 10_000_000_000,
         gbit_s: 25.77,
         cpu_s_per_gb: Some(0.112),
-        copied: Some(LoadCopied { share: 0.0, by: "kernel".into() }),
+        copied: Some(LoadCopied { share: 0.0, by: "kernel".into(), inferred: false }),
         p99_ns: Some(812_000),
         enobufs: 0,
         verdict: LoadVerdict::ZeroCopied,
@@ -36,7 +36,7 @@ fn copied_on_veth() -> LoadRun {
     LoadRun {
         target: "veth".into(),
         gbit_s: 31.0,
-        copied: Some(LoadCopied { share: 1.0, by: "kernel".into() }),
+        copied: Some(LoadCopied { share: 1.0, by: "kernel".into(), inferred: true }),
         verdict: LoadVerdict::Copied,
         functional_only: true,
         ..run()

@@ -87,6 +87,16 @@ pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
             draw(scene, rect, buf);
         }
     }
+    let scrolled = [
+        (layout.throughput, Panel::Throughput),
+        (layout.findings, Panel::Findings),
+        (layout.latency, Panel::Latency),
+        (layout.flows, Panel::Flows),
+    ];
+    for (rect, panel) in scrolled {
+        // Any line of it: a click takes the focus there, another one opens what is behind it.
+        scene.rows(rect, panel as usize, 0, usize::MAX);
+    }
 }
 
 pub(super) fn handle(app: &mut App, shown: &Shown, intent: Intent) -> bool {

@@ -11,6 +11,7 @@ use super::Panel;
 use crate::model::snapshot::{InFlight, PathFigures};
 use crate::timeline::Timeline;
 use crate::tui::selection;
+use crate::tui::series::window_name;
 use crate::tui::table::{Column, Table, figures, names};
 use crate::units;
 
@@ -28,7 +29,7 @@ const COLUMNS: &[Column] = &[
 
 pub(super) fn draw(scene: Scene<'_>, area: Rect, buf: &mut Buffer) {
     let state = &scene.app.states.pinning;
-    let window = units::duration(scene.app.window_ns()).replace(".0 ", " ");
+    let window = window_name(scene.app.window_ns());
     let note = format!("over time and most: last {window}");
     let inner = panel::frame(scene, "In flight", &note, state.focus == Panel::Paths, area, buf);
     let paths = super::holding(scene.snapshot);

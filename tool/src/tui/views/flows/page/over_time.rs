@@ -8,6 +8,7 @@ use super::portrait::Portrait;
 use super::track::Track;
 use super::{Scene, Section};
 use crate::timeline::Point;
+use crate::tui::series::window_name;
 use crate::tui::table::{Column, Table, figures, names};
 use crate::tui::text::{Align, fit};
 use crate::units;
@@ -119,7 +120,7 @@ fn level(value: u64, max: u64) -> usize {
 
 /// The time the columns show.
 fn axis(scene: Scene<'_>, columns: usize) -> Line<'static> {
-    let from = format!("-{}", units::duration(scene.app.window_ns()));
+    let from = format!("-{}", window_name(scene.app.window_ns()));
     let gap = columns.saturating_sub(from.len() + 3);
     let text = format!("{}{from}{}now", " ".repeat(LABEL + 1), " ".repeat(gap));
     Line::styled(text, scene.theme.dim)
