@@ -75,8 +75,10 @@ pub(crate) fn run(row: &Live, bench: &Bench) -> anyhow::Result<Verdict> {
             stage.flow(bench, &fixture, row.sink, row.sender)?
         }
         Fix::Undo => {
+            // A new connection: what the kernel counts of an old one stays with it.
+            drop(flow);
             stage.undo(row, &fixture)?;
-            flow
+            stage.flow(bench, &fixture, row.sink, row.sender)?
         }
     };
     let mut flow = flow;

@@ -197,8 +197,8 @@ pub(crate) fn proof_of(id: &str) -> Option<&'static Proof> {
 const BESIDE: &[(&str, &[&str])] = &[
     ("notices_acks_late",       &["loopback", "depth_small"]),
     ("notices_acks_at_once",    &["loopback", "depth_small"]),
-    ("notices_merged",          &["no_scatter_gather", "silent_copies"]),
-    ("notices_merged_told_first", &["no_scatter_gather", "silent_copies", "merged_range", "told_zerocopy_but_copied"]),
+    ("notices_merged",          &["no_scatter_gather", "silent_copies", "slow_reader"]),
+    ("notices_merged_told_first", &["slow_reader", "no_scatter_gather", "silent_copies", "merged_range", "told_zerocopy_but_copied"]),
     ("file_sendfile_direct",    &["silent_copies"]),
     ("socket_handed_over",      &["loopback", "local_peer"]),
     ("ends_read_late",          &["loopback"]),

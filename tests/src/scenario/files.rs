@@ -21,7 +21,7 @@ use crate::truth::Sent;
 pub(super) const ROWS: &[Row] = &[];
 
 /// Bytes of the file sent.
-const FILE: u64 = 1 << 20;
+const FILE: u64 = 2 << 20;
 /// What zcscope's maps may take in the kernel at their default sizes.
 const MOST_MAP_BYTES: u64 = 16 << 20;
 /// Tables that hold something only while a socket or a call lives.
