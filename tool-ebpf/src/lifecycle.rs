@@ -1,16 +1,33 @@
 //! Ends of sockets, and forks of traced processes.
 
-use aya_ebpf::{bindings::BPF_RB_NO_WAKEUP, helpers::bpf_ktime_get_ns};
+use aya_ebpf::{
+    bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
+    helpers::bpf_ktime_get_ns,
+};
 use zcscope_common::{FlowKey, Lost, OwnerKey, Path, SockEntry, SpillEntry, sock_flags};
 
 use crate::{
     complete,
     config::conf,
-    maps::{CALLS, ENDED, PARKED, PROCS, SOCKS, SPILL, lost},
+    maps::{CALLS, ENDED, ENDED_BYTES, PARKED, PROCS, SOCKS, SPILL, lost},
     mem::{Direct, Mem, copy_words},
     pipe,
     socket::{current_tgid, current_tid},
 };
+
+/// Bytes in the ring from which on its reader is woken: an eighth of it. Below, it comes by itself with the next
+/// reading, and sockets that end now and then cost nobody a wake-up.
+const WAKE_BYTES: u64 = ENDED_BYTES as u64 / 8;
+
+/// Puts a record of an ended socket into the ring.
+#[inline(always)]
+pub fn hand_over<T>(record: &T) {
+    let full = ENDED.query(u64::from(BPF_RB_AVAIL_DATA)) >= WAKE_BYTES;
+    let wake = if full { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP };
+    if ENDED.output::<T>(record, u64::from(wake)).is_err() {
+        lost(Lost::Ring, 1);
+    }
+}
 
 /// Hands the final counters of a socket, or of one owner's share of it, to user space. Exported like
 /// [`crate::socket::zcscope_identify`].
@@ -19,9 +36,7 @@ use crate::{
 pub extern "C" fn zcscope_publish(entry: *const SockEntry) -> u64 {
     // SAFETY: null or a map value.
     let Some(entry) = (unsafe { entry.as_ref() }) else { return 0 };
-    if ENDED.output::<SockEntry>(entry, u64::from(BPF_RB_NO_WAKEUP)).is_err() {
-        lost(Lost::Ring, 1);
-    }
+    hand_over(entry);
     let mut path = 0;
     while path < Path::COUNT as u32 {
         if entry.spill_mask & (1 << path) != 0 {
@@ -36,9 +51,7 @@ pub extern "C" fn zcscope_publish(entry: *const SockEntry) -> u64 {
 pub fn publish_spill(key: FlowKey) {
     if let Some(spill) = SPILL.get_ptr(key) {
         // SAFETY: a map value, valid while the program runs.
-        if ENDED.output::<SpillEntry>(unsafe { &*spill }, u64::from(BPF_RB_NO_WAKEUP)).is_err() {
-            lost(Lost::Ring, 1);
-        }
+        hand_over::<SpillEntry>(unsafe { &*spill });
         let _ = SPILL.remove(key);
     }
 }

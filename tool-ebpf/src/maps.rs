@@ -87,9 +87,11 @@ pub static UNATTRIBUTED: PerCpuArray<FlowCounters> = PerCpuArray::with_max_entri
 /// What was lost, per cause.
 #[map]
 pub static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(Lost::COUNT as u32, 0);
+/// Room of the ring, bytes.
+pub const ENDED_BYTES: u32 = 1 << 20;
 /// Ended sockets.
 #[map]
-pub static ENDED: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
+pub static ENDED: RingBuf = RingBuf::with_byte_size(ENDED_BYTES, 0);
 /// Two switches. 0: everything is attached; until then nothing is counted, so that no call is seen by half the
 /// programs. 1: a zero-copy send was seen; until then no skb can be one, and nobody looks.
 #[map]

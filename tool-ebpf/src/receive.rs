@@ -3,7 +3,7 @@
 //! Counted are bytes taken out of the receive queue: a peek takes none and is no call here; `MSG_TRUNC` takes bytes
 //! without copying them and counts like any other read.
 
-use aya_ebpf::bindings::{BPF_F_NO_PREALLOC, BPF_NOEXIST, BPF_RB_NO_WAKEUP};
+use aya_ebpf::bindings::{BPF_F_NO_PREALLOC, BPF_NOEXIST};
 use aya_ebpf::{
     macros::map,
     maps::{Array, HashMap},
@@ -14,7 +14,7 @@ use crate::{
     classify::class_of_recv,
     config::conf,
     lifecycle,
-    maps::{ENDED, SOCKS, active, lost, spill_slot, zero_sock},
+    maps::{SOCKS, active, lost, spill_slot, zero_sock},
     mem::{Mem, Probe, add},
     socket::{self, current_tgid, current_tid, process_wanted},
 };
@@ -235,9 +235,7 @@ pub extern "C" fn zcscope_recv_publish(entry: *const RecvEntry) -> u64 {
     if entry.id == 0 || entry.flags & sock_flags::IGNORED != 0 {
         return 0;
     }
-    if ENDED.output::<RecvEntry>(entry, u64::from(BPF_RB_NO_WAKEUP)).is_err() {
-        lost(Lost::Ring, 1);
-    }
+    lifecycle::hand_over(entry);
     let mut path = Path::Recv as u32;
     while path < Path::COUNT as u32 {
         if entry.spill_mask & (1 << path) != 0 {

@@ -1,19 +1,20 @@
-//! Takes ended sockets out of the ring, also between two readings: thousands of short connections a second would
-//! fill it before the next one.
+//! Takes ended sockets out of the ring, also between two readings: thousands that end at once would fill it before the
+//! next one. The kernel side wakes the thread when the ring begins to fill.
 
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use aya::maps::{MapData, RingBuf};
+use nix::poll::{PollFd, PollFlags, poll};
 use zcscope_common::{RecvEntry, SockEntry, SpillEntry};
 
 use super::raw;
 
-/// Time between two looks: the ring has room for more than a thousand sockets.
-const PAUSE: Duration = Duration::from_millis(20);
+/// The thread looks whether it is to end this often, ms.
+const LOOK_MS: u16 = 1_000;
 
 /// A record of the ring.
 pub(super) enum Record {
@@ -56,6 +57,8 @@ impl Ended {
     /// # Errors
     /// No thread can be started.
     pub(super) fn new(ring: RingBuf<MapData>) -> Result<Ended> {
+        // Waited on without the lock.
+        let filling = ring.as_fd().try_clone_to_owned().context("sharing the ring of ended sockets")?;
         let ring = Arc::new(Mutex::new(Ring { ring, records: Vec::new(), unreadable: 0 }));
         let stop = Arc::new(AtomicBool::new(false));
         let (shared, stopped) = (Arc::clone(&ring), Arc::clone(&stop));
@@ -64,7 +67,9 @@ impl Ended {
             .spawn(move || {
                 while !stopped.load(Ordering::Relaxed) {
                     lock(&shared).drain();
-                    thread::sleep(PAUSE);
+                    let mut wait = [PollFd::new(filling.as_fd(), PollFlags::POLLIN)];
+                    // Interrupted, or woken for nothing: it looks again.
+                    let _ = poll(&mut wait, LOOK_MS);
                 }
             })
             .context("starting the thread that reads ended sockets")?;
