@@ -49,10 +49,25 @@ pub mod sock_flags {
     pub const SENT_WITH_SYN: u32 = 8;
 }
 
-/// One socket: who owns it, where it goes, and the counters of the first path it used.
+/// One socket: who owns it, where it goes, and the counters of the first path it used. What a plain send looks at stands
+/// first: with thousands of sockets every cache line of an entry is a cold one.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SockEntry {
+    /// Address of the cached route (`sk_dst_cache`): a change means that `dev` has to be read again.
+    pub dst: u64,
+    /// Address of the socket's protocol operations (`sk_prot`) at first: TLS and sockmap change them.
+    pub prot: u64,
+    /// Process (thread group) that sends.
+    pub tgid: u32,
+    /// [`sock_flags`].
+    pub flags: u32,
+    /// Path of `home`.
+    pub home_path: u32,
+    /// Bit per [`Path`] whose counters stand in the spill map.
+    pub spill_mask: u32,
+    /// Counters of `home_path`.
+    pub home: FlowCounters,
     /// Our own number for this socket (and owner); never used twice.
     pub id: u64,
     /// The kernel's socket cookie, 0 if the kernel has not made one.
@@ -65,20 +80,8 @@ pub struct SockEntry {
     pub cgroup: u64,
     /// Address of the `net_device` the route points to, key of the device table; 0 unknown.
     pub dev: u64,
-    /// Address of the cached route (`sk_dst_cache`): a change means that `dev` has to be read again.
-    pub dst: u64,
-    /// Address of the socket's protocol operations (`sk_prot`) at first: TLS and sockmap change them.
-    pub prot: u64,
-    /// Process (thread group) that sends.
-    pub tgid: u32,
-    /// [`sock_flags`].
-    pub flags: u32,
     /// Inode number of the network namespace.
     pub netns: u32,
-    /// Path of `home`.
-    pub home_path: u32,
-    /// Bit per [`Path`] whose counters stand in the spill map.
-    pub spill_mask: u32,
     /// User of the process (effective, initial user namespace).
     pub uid: u32,
     /// Zero-copy sends accepted and not released.
@@ -89,8 +92,6 @@ pub struct SockEntry {
     pub comm: [u8; 16],
     /// Addresses and ports.
     pub addr: AddrPair,
-    /// Counters of `home_path`.
-    pub home: FlowCounters,
     /// Where completions stand on the error queue (tracepoint back end): tail skb and its first id, so that one
     /// notification is counted once.
     pub tail_skb: u64,
@@ -118,7 +119,12 @@ pub struct SockEntry {
     pub closing_ns: u64,
     /// `id` of the first owner's entry: the same for all owners of one life of the socket, and no other socket's.
     pub root: u64,
+    /// Rounds an element of the table (56 bytes before its value) up to whole cache lines.
+    pub fill: u64,
 }
+
+const _: () = assert!((56 + size_of::<SockEntry>()).is_multiple_of(64));
+const _: () = assert!(core::mem::offset_of!(SockEntry, home) == 32);
 
 /// Key of the table of owners that are not sending at the moment, of sockets that several processes share.
 #[repr(C)]
@@ -131,7 +137,7 @@ pub struct OwnerKey {
 }
 
 const _: () = assert!(
-    size_of::<SockEntry>() == 9 * 8 + 6 * 4 + size_of::<Gauges>() + 16 + 40 + size_of::<FlowCounters>() + 104
+    size_of::<SockEntry>() == 9 * 8 + 6 * 4 + size_of::<Gauges>() + 16 + 40 + size_of::<FlowCounters>() + 112
 );
 
 /// What a socket holds, as last seen on a send or at a completion.

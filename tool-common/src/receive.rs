@@ -12,6 +12,16 @@ use crate::{
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecvEntry {
+    /// Process (thread group) that receives.
+    pub tgid: u32,
+    /// [`crate::sock_flags`]; only `IGNORED` is used.
+    pub flags: u32,
+    /// Path of `home`, one that always copies: the others stand in the spill map.
+    pub home_path: u32,
+    /// Bit per [`crate::Path`] whose counters stand in the spill map.
+    pub spill_mask: u32,
+    /// Counters of `home_path`.
+    pub home: RecvFlow,
     /// The socket's number; that of its [`SockEntry`] where the same process also sends on it. 0 while being made.
     pub id: u64,
     /// The kernel's socket cookie, 0 if the kernel has not made one.
@@ -22,24 +32,14 @@ pub struct RecvEntry {
     pub cgroup: u64,
     /// Address of the `net_device` the route back points to, 0 unknown.
     pub dev: u64,
-    /// Process (thread group) that receives.
-    pub tgid: u32,
-    /// [`crate::sock_flags`]; only `IGNORED` is used.
-    pub flags: u32,
     /// Inode number of the network namespace.
     pub netns: u32,
     /// User of the process.
     pub uid: u32,
-    /// Path of `home`, one that always copies: the others stand in the spill map.
-    pub home_path: u32,
-    /// Bit per [`crate::Path`] whose counters stand in the spill map.
-    pub spill_mask: u32,
     /// Name of the process.
     pub comm: [u8; 16],
     /// Addresses and ports.
     pub addr: AddrPair,
-    /// Counters of `home_path`.
-    pub home: RecvFlow,
 }
 
 const _: () = assert!(size_of::<RecvEntry>() == 5 * 8 + 6 * 4 + 16 + 40 + size_of::<RecvFlow>());

@@ -9,13 +9,16 @@ use crate::tui;
 /// Made by `cargo xtask recording`: a guest kernel, four loads, two network cards and loopback.
 const DEMO: &[u8] = include_bytes!("../../../recordings/demo.zcr");
 
+/// Where it begins to play: all loads have begun by then. What was before can be gone back to.
+const BEGIN: Duration = Duration::from_secs(30);
+
 /// Shows it.
 ///
 /// # Errors
 /// Those of the terminal.
 pub(super) fn run(options: &tui::Options) -> Result<(), Failure> {
     let recording = Recording::from_bytes("the recording of the demo", DEMO)?;
-    replay::show(recording, "demo", Duration::ZERO, 1.0, options)
+    replay::show(recording, "demo", BEGIN, 1.0, options)
 }
 
 #[cfg(test)]
@@ -36,6 +39,8 @@ mod tests {
             assert_eq!(recording.at(at).unwrap().duration_ns, at);
         }
         assert_eq!(recording.notes(), Vec::<String>::new());
+        let begin = recording.at(u64::try_from(BEGIN.as_nanos()).unwrap()).unwrap();
+        assert!(begin.paths.len() >= 4 && !findings(&begin).is_empty(), "a newcomer sees it at work at once");
         let last = recording.at(u64::MAX).unwrap();
         let uses = |path: Path| last.paths.iter().any(|of| of.path == path && of.bytes > 0);
         assert!([Path::Copy, Path::MsgZerocopy, Path::Sendfile, Path::UringSendZc].into_iter().all(uses));
