@@ -42,6 +42,12 @@ pub(crate) fn has(behaviour: Since) -> bool {
     SINCE.iter().any(|(known, first)| *known == behaviour && release() >= *first)
 }
 
+/// True when every DMA of a device goes through a bounce buffer (a guest that was started so).
+pub(crate) fn bounces_always() -> bool {
+    let line = std::fs::read_to_string("/proc/cmdline").unwrap_or_default();
+    line.split_whitespace().any(|word| word == "swiotlb=force")
+}
+
 /// True when the program can be found.
 pub(crate) fn has_program(name: &str) -> bool {
     let path = std::env::var("PATH").unwrap_or_else(|_| "/sbin:/bin:/usr/sbin:/usr/bin".into());

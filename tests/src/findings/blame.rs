@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::table;
 use crate::expect::{Amount, Expect, Refused};
 use crate::fixture::Link;
+use crate::kernel;
 use crate::scenario::row::{Row, Setup};
 use crate::stat_json::Stat;
 use crate::truth::SendPath;
@@ -160,6 +161,9 @@ fn place(row: &Row, expect: &Expect, wanted: &mut Wanted) {
         if a_socket >= WORTH_TELLING && !all_is_refused(expect) {
             wanted.require("local_peer");
         }
+    }
+    if matches!(row.link, Link::Cable(_)) && kernel::bounces_always() {
+        wanted.allow(&["dma_bounce"]);
     }
     let off = |setup: &Setup| matches!(setup, Setup::Offload("sg off" | "tx off") | Setup::OffloadLate(_));
     let poor = row.setup.iter().any(off) || row.link == Link::Cable("virtio_net");

@@ -11,6 +11,7 @@ use super::table::{HEALTHY_CARD, LOOPBACK, VMXNET3};
 use super::{Bench, Procedure};
 use crate::expect;
 use crate::fixture::{Fixture, Link, nic};
+use crate::kernel;
 use crate::report::Verdict;
 use crate::stat_json::Stat;
 use crate::truth::Sent;
@@ -32,14 +33,8 @@ struct Device {
     bytes: u64,
 }
 
-/// Whether all DMA of this kernel bounces.
-fn is_forced() -> bool {
-    let line = std::fs::read_to_string("/proc/cmdline").unwrap_or_default();
-    line.split_whitespace().any(|word| word == "swiotlb=force")
-}
-
 fn bounce(bench: &Bench) -> anyhow::Result<Verdict> {
-    let forced = is_forced();
+    let forced = kernel::bounces_always();
     if forced && nic::of_driver("vmxnet3").len() < 2 {
         return Ok(Verdict::Skipped("there are no two vmxnet3 cards".into()));
     }
