@@ -96,6 +96,11 @@ impl Socket {
         self.figures.alive
     }
 
+    /// True when copy rows of it can come: it asked for zero-copy, or has some.
+    fn may_have_copies(&self) -> bool {
+        !self.rows.is_empty() || self.account.flows().any(|(path, _)| path.wants_zerocopy())
+    }
+
     /// Something about it changed in sample `tick`.
     pub(super) fn touch(&mut self, tick: u64) {
         self.changed = tick;
@@ -176,8 +181,12 @@ pub(super) struct Sockets {
     index: ById<u32>,
     /// Slots, most bytes first as of the last snapshot: nearly sorted the next time.
     order: Vec<u32>,
+    /// Whether a slot stands in `order`, also an empty one.
+    listed: Vec<bool>,
     /// Slots of ended sockets with the sample they ended in, oldest first.
     ended: VecDeque<(u64, u32)>,
+    /// Slots have been emptied since the last [`Sockets::tidy`].
+    emptied: bool,
 }
 
 impl Sockets {
@@ -196,10 +205,15 @@ impl Sockets {
     pub(super) fn add(&mut self, sample: &SocketSample) -> Option<&mut Socket> {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
+            self.listed.push(false);
             u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
         });
         self.index.insert(sample.id, slot);
-        self.order.push(slot);
+        if let Some(listed) = self.listed.get_mut(slot as usize)
+            && !std::mem::replace(listed, true)
+        {
+            self.order.push(slot);
+        }
         let place = self.slots.get_mut(slot as usize)?;
         Some(place.insert(Socket::new(sample)))
     }
@@ -218,23 +232,34 @@ impl Sockets {
     }
 
     /// Lets go of the detail of the oldest ended sockets beyond the limit. Those that ended just now stay until
-    /// their last copy rows have come.
+    /// their last copy rows have come, if any can come. Called for each that ends: tens of thousands may, in one sample.
     pub(super) fn fold(&mut self, tick: u64) {
-        let before = self.ended.len();
         while self.ended.len() > MAX_ENDED {
             let Some((ended, slot)) = self.ended.front().copied() else { break };
-            if ended + GRACE > tick {
+            let socket = self.slots.get(slot as usize).and_then(Option::as_ref);
+            if ended + GRACE > tick && socket.is_some_and(Socket::may_have_copies) {
                 break;
             }
             self.ended.pop_front();
+            self.emptied = true;
             if let Some(socket) = self.slots.get_mut(slot as usize).and_then(Option::take) {
                 self.index.remove(&socket.figures.id);
             }
             self.free.push(slot);
         }
-        if self.ended.len() < before {
-            let slots = &self.slots;
-            self.order.retain(|slot| slots.get(*slot as usize).is_some_and(Option::is_some));
+    }
+
+    /// Takes empty slots out of the order.
+    pub(super) fn tidy(&mut self) {
+        if std::mem::take(&mut self.emptied) {
+            let (slots, listed) = (&self.slots, &mut self.listed);
+            self.order.retain(|slot| {
+                let holds = slots.get(*slot as usize).is_some_and(Option::is_some);
+                if let Some(listed) = listed.get_mut(*slot as usize) {
+                    *listed = holds;
+                }
+                holds
+            });
         }
     }
 

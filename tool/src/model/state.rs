@@ -102,6 +102,7 @@ impl Model {
         for socket in &sample.ended {
             self.absorb_socket(socket, false);
             self.end_socket(socket.id);
+            self.sockets.fold(self.tick);
         }
         for (pid, limit) in &sample.names.memlock {
             if let Some(process) = self.processes.get_mut(pid) {
@@ -282,6 +283,7 @@ impl Model {
 
     fn forget_old(&mut self) {
         self.sockets.fold(self.tick);
+        self.sockets.tidy();
         self.processes.fold();
         self.devices.fold();
         let tick = self.tick;

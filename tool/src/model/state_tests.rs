@@ -149,6 +149,24 @@ fn detail_is_bounded_and_totals_never_shrink() {
 }
 
 #[test]
+fn detail_is_bounded_within_one_sample() {
+    let mut model = Model::new(Session::default());
+    let count = 3 * MAX_ENDED as u64;
+    for round in 0..2 {
+        let ids = round * count + 1..=(round + 1) * count;
+        let ended = ids.map(|id| socket(id, 7, Some("eth0"), vec![(Path::Copy, flow(1))])).collect();
+        model.absorb(Sample { at_ns: (round + 1) * SECOND, ended, ..Sample::default() });
+        let s = model.snapshot();
+        assert_eq!(s.sockets.len(), MAX_ENDED);
+        assert!(
+            s.sockets.iter().all(|s| s.id > (round + 1) * count - MAX_ENDED as u64),
+            "the oldest went first"
+        );
+        assert_eq!(only_path(&s.paths).bytes, (round + 1) * count, "their bytes stay");
+    }
+}
+
+#[test]
 fn copies_are_remembered_and_summed() {
     let mut model = Model::new(Session::default());
     let mut first = sample(1, vec![zc(1, 100), zc(2, 100)]);

@@ -30,7 +30,7 @@ pub(super) enum Wake {
 /// sockets at work),
 const COST_PARTS: u32 = 50;
 /// but at least this often.
-const MAX_TICK: Duration = Duration::from_secs(2);
+const MAX_TICK: Duration = Duration::from_secs(1);
 
 /// What it waits for.
 pub(super) struct Waits {
