@@ -35,7 +35,7 @@ pub struct TraceArgs {
     /// Force one tracing back end.
     #[arg(long, value_enum, default_value_t, value_name = "BACKEND")]
     pub backend: Backend,
-    /// Have the kernel measure what its programs cost, ours among them (some 30 ns more for each run).
+    /// Have the kernel measure what its programs cost, ours among them (30 to 55 ns more for each run).
     #[arg(long)]
     pub kernel_stats: bool,
     /// Read kernel types from this file instead of /sys/kernel/btf/vmlinux.

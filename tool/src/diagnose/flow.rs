@@ -49,7 +49,12 @@ pub(super) fn resent(snapshot: &Snapshot) -> Option<Finding> {
     let evidence = rows.iter().take(TOP).map(|(socket, tcp)| {
         let pages = socket.gauges.and_then(|gauges| gauges.pages_in_flight);
         let held = pages.map(|pages| format!(", {pages} pages held")).unwrap_or_default();
-        format!("{}: {} of {} sent again{held}", name(socket), bytes(tcp.resent_bytes), bytes(tcp.sent_bytes))
+        format!(
+            "{}: {} of {} sent again since it was opened{held}",
+            name(socket),
+            bytes(tcp.resent_bytes),
+            bytes(tcp.sent_bytes)
+        )
     });
     (!rows.is_empty()).then(|| Finding {
         id: Reason::SweptRetransmit.name().into(),

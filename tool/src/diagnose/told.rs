@@ -51,7 +51,7 @@ fn words(kind: Disagreement) -> Kind {
         },
         Disagreement::ToldCopiedButNot => Kind {
             id: "told_copied_but_not",
-            what: "went out without a copy and the application was told copied",
+            what: "were not copied on their way out and the application was told copied",
             why: "the flag is also set for a packet capture's clone and for a few pulled header bytes",
             fix: "do not turn zero-copy off because of the flag",
             known_quirk: false,

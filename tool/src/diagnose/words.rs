@@ -63,7 +63,7 @@ rows! {
         sees "nothing", how "flag read against copies seen, send by send; a warning from 1 % of the sends told of",
         on "all that see copies and reads", fix "do not take the flag as a proof; the reasons of the copies say what to mend",
         read "Documentation/networking/msg_zerocopy.rst, section Notification Batching";
-    "told_copied_but_not": "sends went out without a copy and the application was told copied",
+    "told_copied_but_not": "sends were not copied on their way out and the application was told copied",
         sees "SO_EE_CODE_ZEROCOPY_COPIED", how "flag read against copies seen, send by send; from 1 % of the sends \
         told of", on "all that see copies and reads", fix "do not turn zero-copy off because of the flag", read "";
     "merged_range": "sends have the flag of another send: the kernel merged their notifications",

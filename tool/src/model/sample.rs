@@ -13,7 +13,8 @@ use super::serial;
 pub struct Sample {
     /// Nanoseconds since tracing began.
     pub at_ns: u64,
-    /// Sockets that are alive, with everything counted so far.
+    /// Sockets that are alive, with everything counted so far; at least those that are not what they were in the
+    /// sample before. One that is not here, and has not ended, has not changed.
     pub sockets: Vec<SocketSample>,
     /// Sockets that ended since the last sample, with their final counters. Each id comes once.
     pub ended: Vec<SocketSample>,
@@ -37,7 +38,7 @@ pub struct Sample {
     /// Names and limits learnt since the last sample.
     pub names: Names,
     /// What the source's kernel programs took so far, while somebody asks for it.
-    pub programs: Option<Vec<ProgramSample>>,
+    pub programs: Option<ProgramCosts>,
     /// How full the source's tables are; only in a last sample.
     pub maps: Vec<MapSample>,
     /// What was lost, by cause, cumulative; only causes above zero.
@@ -207,6 +208,16 @@ pub struct MapSample {
     pub bytes: u64,
 }
 
+/// What the kernel programs took.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProgramCosts {
+    /// Those that ran.
+    pub programs: Vec<ProgramSample>,
+    /// True when a filter leaves calls out of the figures: the programs run for those too.
+    pub filtered: bool,
+}
+
 /// What one kernel program took, by the kernel's run-time statistics.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -215,7 +226,7 @@ pub struct ProgramSample {
     pub name: String,
     /// Runs since tracing began.
     pub runs: u64,
-    /// Their time, ns; what taking it costs (some 30 ns a run) is in it.
+    /// Their time, ns; what taking it costs (30 to 55 ns a run) is in it.
     pub run_ns: u64,
 }
 

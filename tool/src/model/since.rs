@@ -13,7 +13,7 @@ use std::sync::Arc;
 use zcscope_common::{LatencyKind, Path};
 
 use super::distributions::{difference, percentiles};
-use super::sample::{BounceSample, FileReads, FileSample, ProgramSample};
+use super::sample::{BounceSample, FileReads, FileSample, ProgramCosts, ProgramSample};
 use super::snapshot::{
     Completions, CopyFigures, DeviceFigures, LatencyFigures, Ledger, Lost, PathFigures, ProcessFigures,
     Snapshot, SocketFigures, WrongSends,
@@ -49,23 +49,20 @@ impl Snapshot {
             active_ns: grown(&self.active_ns, &mark.active_ns),
             latency,
             maps: self.maps.clone(),
-            programs: self
-                .programs
-                .as_ref()
-                .map(|now| programs(now, mark.programs.as_deref().unwrap_or_default())),
+            programs: self.programs.as_ref().map(|now| programs(now, mark.programs.as_ref())),
             host: Arc::clone(&self.host),
         }
     }
 }
 
-fn programs(now: &[ProgramSample], mark: &[ProgramSample]) -> Vec<ProgramSample> {
-    let before = |name: &str| mark.iter().find(|program| program.name == name).cloned().unwrap_or_default();
-    let grown = now.iter().map(|now| (now, before(&now.name))).map(|(now, mark)| ProgramSample {
-        name: now.name.clone(),
-        runs: now.runs.saturating_sub(mark.runs),
-        run_ns: now.run_ns.saturating_sub(mark.run_ns),
+fn programs(now: &ProgramCosts, mark: Option<&ProgramCosts>) -> ProgramCosts {
+    let before = |name: &str| mark?.programs.iter().find(|program| program.name == name);
+    let grown = now.programs.iter().map(|now| {
+        let (runs, run_ns) = before(&now.name).map_or((0, 0), |mark| (mark.runs, mark.run_ns));
+        let name = now.name.clone();
+        ProgramSample { name, runs: now.runs.saturating_sub(runs), run_ns: now.run_ns.saturating_sub(run_ns) }
     });
-    grown.collect()
+    ProgramCosts { programs: grown.collect(), filtered: now.filtered }
 }
 
 /// How much it grew; unknown at either end is unknown.

@@ -229,3 +229,20 @@ fn percentiles_are_of_what_ended_since() {
     };
     assert_eq!(of_socket(&with_histogram(&now), &with_histogram(&mark)), Some(latency));
 }
+
+#[test]
+fn programs_are_a_price_per_call_only_when_every_call_counts() {
+    let costs = |runs, filtered| {
+        let program = ProgramSample { name: "p".into(), runs, run_ns: runs * 100 };
+        Some(ProgramCosts { programs: vec![program], filtered })
+    };
+    let at = |calls, filtered| {
+        let copy = PathFigures { calls, ..PathFigures::nothing(Path::Copy) };
+        Snapshot { paths: vec![copy], programs: costs(2 * calls, filtered), ..Snapshot::default() }
+    };
+    assert_eq!(at(10, false).program_ns_per_call(), Some(200));
+    assert_eq!(at(10, true).program_ns_per_call(), None, "they ran for others, too");
+    assert_eq!(at(0, false).program_ns_per_call(), None);
+    let since = at(10, false).since(&at(4, false));
+    assert_eq!((since.programs.clone(), since.program_ns_per_call()), (costs(12, false), Some(200)));
+}

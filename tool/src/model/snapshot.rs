@@ -10,7 +10,7 @@ use zcscope_common::{Disagreement, Hist, LatencyKind, Path, Reason};
 
 use crate::host::facts::HostFacts;
 
-use super::sample::{BounceSample, CopyKind, FileReads, FileSample, MapSample, ProgramSample};
+use super::sample::{BounceSample, CopyKind, FileReads, FileSample, MapSample, ProgramCosts};
 use super::serial;
 use super::sparse::SparseHist;
 
@@ -50,7 +50,7 @@ pub struct Snapshot {
     /// Durations of all traffic since tracing began, per path and kind, only those known and not empty.
     pub latency: Vec<LatencyFigures>,
     /// What the kernel programs took, most time first; `None` unless it is measured (`--kernel-stats`).
-    pub programs: Option<Vec<ProgramSample>>,
+    pub programs: Option<ProgramCosts>,
     /// How full the source's tables are, as last told.
     pub maps: Vec<MapSample>,
     /// Facts of the host, as last read: filled in by whoever shows the snapshot, empty from the model.
@@ -59,10 +59,12 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Time in kernel programs per call that sent or received, ns; `None` unless it is measured and there were calls.
+    /// Time in kernel programs per call that sent or received, ns; `None` unless it is measured, there were calls, and
+    /// all of the host are in the figures: the programs run for those that a filter leaves out, too.
     #[must_use]
     pub fn program_ns_per_call(&self) -> Option<u64> {
-        let run_ns: u64 = self.programs.as_ref()?.iter().map(|program| program.run_ns).sum();
+        let costs = self.programs.as_ref().filter(|costs| !costs.filtered)?;
+        let run_ns: u64 = costs.programs.iter().map(|program| program.run_ns).sum();
         run_ns.checked_div(self.paths.iter().map(|path| path.calls).sum())
     }
 }

@@ -16,9 +16,7 @@ use super::hash::ById;
 use super::known::Known;
 use super::ledger::{self, Sums};
 use super::places::{PlaceIds, Places};
-use super::sample::{
-    BounceSample, CopySample, MapSample, ProgramSample, Sample, SocketLatency, SocketSample,
-};
+use super::sample::{BounceSample, CopySample, MapSample, ProgramCosts, Sample, SocketLatency, SocketSample};
 use super::snapshot::{
     DeviceFigures, LatencyFigures, Limit, Lost, PathFigures, ProcessFigures, Session, Snapshot,
 };
@@ -55,7 +53,7 @@ pub struct Model {
     lost: Lost,
     active_ns: BTreeMap<Path, u64>,
     maps: Vec<MapSample>,
-    programs: Option<Vec<ProgramSample>>,
+    programs: Option<ProgramCosts>,
 }
 
 impl Model {
@@ -128,8 +126,8 @@ impl Model {
         self.bounces = sample.bounces;
         self.bounces.sort_by(|a, b| (b.bytes, &a.device).cmp(&(a.bytes, &b.device)));
         self.programs = sample.programs;
-        if let Some(programs) = &mut self.programs {
-            programs.sort_by(|a, b| (b.run_ns, &a.name).cmp(&(a.run_ns, &b.name)));
+        if let Some(costs) = &mut self.programs {
+            costs.programs.sort_by(|a, b| (b.run_ns, &a.name).cmp(&(a.run_ns, &b.name)));
         }
         if !sample.maps.is_empty() {
             self.maps = sample.maps;

@@ -40,7 +40,7 @@ use self::btf::Btf;
 use self::plan::Kernel;
 pub use self::programs::Program;
 use crate::host::symbols::Symbols;
-use crate::model::sample::{MapSample, ProgramSample, Sample};
+use crate::model::sample::{MapSample, ProgramCosts, ProgramSample, Sample};
 use crate::model::snapshot::{Missing, Session};
 use crate::{host, privilege};
 
@@ -94,6 +94,21 @@ pub struct Filter {
     pub cgroup: Option<host::cgroup::Cgroup>,
 }
 
+impl Filter {
+    /// True when anything is left out.
+    fn is_set(&self) -> bool {
+        let Self { pids, children, comm, dev, port, paths, netns, cgroup } = self;
+        *children
+            || !pids.is_empty()
+            || !paths.is_empty()
+            || comm.is_some()
+            || dev.is_some()
+            || port.is_some()
+            || netns.is_some()
+            || cgroup.is_some()
+    }
+}
+
 /// How to trace.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -124,6 +139,8 @@ pub struct Probe {
     started: Instant,
     /// The kernel measures as long as this is held, however zcscope ends.
     stats: Option<OwnedFd>,
+    /// Not every call on the host is counted.
+    filtered: bool,
     /// What the programs had taken when tracing began.
     took_before: Vec<ProgramSample>,
 }
@@ -195,7 +212,8 @@ impl Probe {
         host::heap::trim();
         let stats = options.kernel_stats.then(measure_programs).transpose()?;
         let (started, took_before) = (Instant::now(), Vec::new());
-        Ok(Probe { ebpf, reader, processes, session, refusals, started, stats, took_before })
+        let filtered = options.filter.is_set();
+        Ok(Probe { ebpf, reader, processes, session, refusals, started, stats, filtered, took_before })
     }
 
     /// Host, kernel, back end, sources of every fact and what is missing.
@@ -217,7 +235,10 @@ impl Probe {
     pub fn read(&mut self) -> anyhow::Result<Sample> {
         let at_ns = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let mut sample = self.reader.read(at_ns)?;
-        sample.programs = self.stats.as_ref().map(|_| programs::since(&self.took_before, &self.ebpf));
+        sample.programs = self.stats.as_ref().map(|_| ProgramCosts {
+            programs: programs::since(&self.took_before, &self.ebpf),
+            filtered: self.filtered,
+        });
         Ok(sample)
     }
 

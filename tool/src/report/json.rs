@@ -77,7 +77,7 @@ pub struct OwnDoc {
     /// Memory it occupied then, bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rss_bytes: Option<u64>,
-    /// Time in kernel programs per call that sent or received, ns; absent unless it is measured.
+    /// Time in kernel programs per call that sent or received, ns; absent unless it is measured without a filter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program_ns_per_call: Option<u64>,
     /// Kernel programs that ran, most time first; absent unless they are measured.
@@ -369,7 +369,7 @@ fn own(snapshot: &Snapshot) -> Option<OwnDoc> {
         cpu_ns: cost.map(|cost| cost.cpu_ns),
         rss_bytes: cost.and_then(|cost| cost.rss_bytes),
         program_ns_per_call: snapshot.program_ns_per_call(),
-        programs: snapshot.programs.as_ref().map(|programs| programs.iter().map(program).collect()),
+        programs: snapshot.programs.as_ref().map(|costs| costs.programs.iter().map(program).collect()),
     };
     (own != OwnDoc::default()).then_some(own)
 }

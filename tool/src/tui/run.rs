@@ -95,7 +95,10 @@ impl<'a> Live<'a> {
                 Wake::Tick => {
                     let before = cpu_time();
                     self.tick()?;
-                    waits.ticked(cpu_time().saturating_sub(before));
+                    // A recording plays as fast as it was asked to.
+                    if self.feed.is_some() {
+                        waits.ticked(cpu_time().saturating_sub(before));
+                    }
                 }
                 Wake::Input(event) => self.input(&event)?,
                 Wake::InputFailed(error) if terminal::is_gone(&error) => return Ok(()),

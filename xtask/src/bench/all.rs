@@ -8,16 +8,8 @@ use serde_json::{Map, Value};
 use super::TASKS;
 use super::arena::{Common, dependent};
 
-/// Arguments of `bench all`.
-#[derive(Clone, Debug, clap::Args)]
-pub(crate) struct Args {
-    #[command(flatten)]
-    common: Common,
-}
-
 /// The task. A benchmark that fails does not keep the others from running; the exit status tells.
-pub(super) fn run(args: &Args) -> Result<u8> {
-    let common = &args.common;
+pub(super) fn run(common: &Common) -> Result<u8> {
     let zcscope = common.built()?;
     let (mut code, mut reports) = (0, Map::new());
     for task in TASKS {

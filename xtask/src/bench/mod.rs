@@ -50,19 +50,19 @@ pub(crate) struct Args {
 #[derive(Clone, Debug, clap::Subcommand)]
 enum Task {
     /// Kernel programs: ns per run, runs per send, what they add to a send.
-    Probes(probes::Args),
+    Probes(arena::Common),
     /// Throughput and CPU of sends without tracing, with `stat`, with `top`, with a bpftrace script.
     Overhead(overhead::Args),
     /// Frame time of every view, key to screen, idle CPU.
-    Screen(screen::Args),
+    Screen(arena::Common),
     /// Ten thousand sockets, short connections, many processes: CPU, memory, loss.
-    Scale(scale::Args),
+    Scale(arena::Common),
     /// From exec to the first frame, and to ready.
-    Start(start::Args),
+    Start(arena::Common),
     /// The load generator beside iperf3: copy, and sendfile beside iperf3 -Z.
     Peers(peers::Args),
     /// Everything, one after the other.
-    All(all::Args),
+    All(arena::Common),
 }
 
 /// The task `bench`.

@@ -54,13 +54,6 @@ const REVISIT: Duration = Duration::from_millis(1_500);
 const SETTLE: Duration = Duration::from_secs(1);
 const MIB: f64 = (1 << 20) as f64;
 
-/// Arguments of `bench scale`.
-#[derive(Clone, Debug, clap::Args)]
-pub(crate) struct Args {
-    #[command(flatten)]
-    common: Common,
-}
-
 /// All of it.
 #[derive(Clone, Debug, Serialize)]
 struct Outcome {
@@ -117,8 +110,8 @@ struct Compared {
 }
 
 /// The task.
-pub(super) fn run(args: &Args) -> Result<u8> {
-    let arena = match args.common.enter(&[tools::program("setsid", "util-linux")], [1, 1])? {
+pub(super) fn run(common: &Common) -> Result<u8> {
+    let arena = match common.enter(&[tools::program("setsid", "util-linux")], [1, 1])? {
         Ok(arena) => arena,
         Err(code) => return Ok(code),
     };
@@ -144,7 +137,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         SITUATIONS.iter().zip(&watched).map(|((name, _), watched)| situation(name, watched)).collect();
     let outcome = Outcome { rounds: arena.rounds, seconds: time.as_secs_f64(), situations, costs };
     let command = arena.command("scale", "");
-    report::publish(&args.common, "scale", &machine, &command, &outcome, &sheets(&outcome))?;
+    report::publish(&common, "scale", &machine, &command, &outcome, &sheets(&outcome))?;
     Ok(0)
 }
 

@@ -33,13 +33,6 @@ const FRAME_MS: f64 = 5.0;
 const KEY_MS: f64 = 50.0;
 const IDLE_PERCENT: f64 = 1.0;
 
-/// Arguments of `bench screen`.
-#[derive(Clone, Debug, clap::Args)]
-pub(crate) struct Args {
-    #[command(flatten)]
-    common: Common,
-}
-
 /// All of it.
 #[derive(Clone, Debug, Serialize)]
 struct Outcome {
@@ -89,8 +82,8 @@ struct Lived {
 }
 
 /// The task.
-pub(super) fn run(args: &Args) -> Result<u8> {
-    let arena = match args.common.enter(&[tools::program("setsid", "util-linux")], [2, 1])? {
+pub(super) fn run(common: &Common) -> Result<u8> {
+    let arena = match common.enter(&[tools::program("setsid", "util-linux")], [2, 1])? {
         Ok(arena) => arena,
         Err(code) => return Ok(code),
     };
@@ -118,7 +111,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         live: CROWDS.iter().zip(&lived).map(|(crowd, lived)| summary(*crowd, lived)).collect(),
     };
     let command = arena.command("screen", "");
-    report::publish(&args.common, "screen", &machine, &command, &outcome, &sheets(&outcome))?;
+    report::publish(&common, "screen", &machine, &command, &outcome, &sheets(&outcome))?;
     Ok(0)
 }
 

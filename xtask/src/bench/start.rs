@@ -16,13 +16,6 @@ use crate::tools;
 /// Budget of a first frame, ms.
 const BUDGET_MS: f64 = 300.0;
 
-/// Arguments of `bench start`.
-#[derive(Clone, Debug, clap::Args)]
-pub(crate) struct Args {
-    #[command(flatten)]
-    common: Common,
-}
-
 /// All of it, ms.
 #[derive(Clone, Debug, Serialize)]
 struct Outcome {
@@ -34,8 +27,8 @@ struct Outcome {
 }
 
 /// The task.
-pub(super) fn run(args: &Args) -> Result<u8> {
-    let arena = match args.common.enter(&[tools::program("setsid", "util-linux")], [10, 3])? {
+pub(super) fn run(common: &Common) -> Result<u8> {
+    let arena = match common.enter(&[tools::program("setsid", "util-linux")], [10, 3])? {
         Ok(arena) => arena,
         Err(code) => return Ok(code),
     };
@@ -49,7 +42,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     let outcome =
         Outcome { rounds: arena.rounds, first_frame_ms: Spread::of(frames), ready_ms: Spread::of(ready) };
     let command = arena.command("start", "");
-    report::publish(&args.common, "start", &machine, &command, &outcome, &[sheet(&outcome)])?;
+    report::publish(&common, "start", &machine, &command, &outcome, &[sheet(&outcome)])?;
     Ok(0)
 }
 

@@ -25,13 +25,6 @@ const TRAFFIC: [Traffic; 4] = [
     Traffic { path: "msg_zerocopy", size: 64 << 10 },
 ];
 
-/// Arguments of `bench probes`.
-#[derive(Clone, Debug, clap::Args)]
-pub(crate) struct Args {
-    #[command(flatten)]
-    common: Common,
-}
-
 /// All of it.
 #[derive(Clone, Debug, Serialize)]
 struct Outcome {
@@ -81,8 +74,8 @@ struct Measured {
 }
 
 /// The task.
-pub(super) fn run(args: &Args) -> Result<u8> {
-    let arena = match args.common.enter(&[], [5, 1])? {
+pub(super) fn run(common: &Common) -> Result<u8> {
+    let arena = match common.enter(&[], [5, 1])? {
         Ok(arena) => arena,
         Err(code) => return Ok(code),
     };
@@ -96,7 +89,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     let rows = TRAFFIC.iter().zip(&measured).map(|(traffic, measured)| row(*traffic, measured)).collect();
     let outcome = Outcome { rounds: arena.rounds, rows };
     let command = arena.command("probes", "");
-    report::publish(&args.common, "probes", &machine, &command, &outcome, &table::sheets(&outcome))?;
+    report::publish(&common, "probes", &machine, &command, &outcome, &table::sheets(&outcome))?;
     Ok(0)
 }
 

@@ -52,12 +52,20 @@ pub(super) fn cost(scene: Scene<'_>, width: usize) -> Section {
 
 /// What the kernel programs take of every call.
 fn programs(section: &mut Section, scene: Scene<'_>) {
-    let Some(programs) = &scene.snapshot.programs else {
+    let Some(costs) = &scene.snapshot.programs else {
         return section.dim("programs", "not measured; the option --kernel-stats has the kernel do it");
     };
-    let per_call = scene.snapshot.program_ns_per_call().map_or_else(|| UNKNOWN.to_owned(), duration);
-    section.put("programs", &format!("{per_call} per send or receive call, with what measuring them costs"));
-    for program in programs.iter().take(MOST_PROGRAMS) {
+    match scene.snapshot.program_ns_per_call() {
+        Some(ns) => {
+            let text = format!("{} per send or receive call, with what measuring them costs", duration(ns));
+            section.put("programs", &text);
+        }
+        None if costs.filtered => {
+            section.dim("programs", "per call n/a: they run for calls that the filter leaves out, too");
+        }
+        None => section.dim("programs", "no call yet"),
+    }
+    for program in costs.programs.iter().take(MOST_PROGRAMS) {
         let per_run = duration(program.run_ns.checked_div(program.runs).unwrap_or(0));
         section.dim(&program.name, &format!("{per_run} in each of {} runs", count(program.runs)));
     }
