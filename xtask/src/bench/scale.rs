@@ -137,7 +137,7 @@ pub(super) fn run(common: &Common) -> Result<u8> {
         SITUATIONS.iter().zip(&watched).map(|((name, _), watched)| situation(name, watched)).collect();
     let outcome = Outcome { rounds: arena.rounds, seconds: time.as_secs_f64(), situations, costs };
     let command = arena.command("scale", "");
-    report::publish(&common, "scale", &machine, &command, &outcome, &sheets(&outcome))?;
+    report::publish(common, "scale", &machine, &command, &outcome, &sheets(&outcome))?;
     Ok(0)
 }
 

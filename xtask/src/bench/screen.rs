@@ -111,7 +111,7 @@ pub(super) fn run(common: &Common) -> Result<u8> {
         live: CROWDS.iter().zip(&lived).map(|(crowd, lived)| summary(*crowd, lived)).collect(),
     };
     let command = arena.command("screen", "");
-    report::publish(&common, "screen", &machine, &command, &outcome, &sheets(&outcome))?;
+    report::publish(common, "screen", &machine, &command, &outcome, &sheets(&outcome))?;
     Ok(0)
 }
 

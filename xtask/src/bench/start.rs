@@ -42,7 +42,7 @@ pub(super) fn run(common: &Common) -> Result<u8> {
     let outcome =
         Outcome { rounds: arena.rounds, first_frame_ms: Spread::of(frames), ready_ms: Spread::of(ready) };
     let command = arena.command("start", "");
-    report::publish(&common, "start", &machine, &command, &outcome, &[sheet(&outcome)])?;
+    report::publish(common, "start", &machine, &command, &outcome, &[sheet(&outcome)])?;
     Ok(0)
 }
 

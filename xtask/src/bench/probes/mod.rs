@@ -89,7 +89,7 @@ pub(super) fn run(common: &Common) -> Result<u8> {
     let rows = TRAFFIC.iter().zip(&measured).map(|(traffic, measured)| row(*traffic, measured)).collect();
     let outcome = Outcome { rounds: arena.rounds, rows };
     let command = arena.command("probes", "");
-    report::publish(&common, "probes", &machine, &command, &outcome, &table::sheets(&outcome))?;
+    report::publish(common, "probes", &machine, &command, &outcome, &table::sheets(&outcome))?;
     Ok(0)
 }
 
