@@ -132,13 +132,21 @@ impl Guest {
         self
     }
 
+    /// Gets everything there is to boot with; worth doing before a long build.
+    ///
+    /// # Errors
+    /// Something is missing, or there is no such kernel.
+    pub(crate) fn prepare(&self) -> Result<kernels::Kernel> {
+        tools::need(tools::LAB)?;
+        kernels::get(&self.kernel)
+    }
+
     /// Boots, runs the command, hands on its output and returns its exit status.
     ///
     /// # Errors
     /// Something is missing to boot with, or the guest ended badly.
     pub(crate) fn run(&self, command: &[String], sink: &mut dyn Sink) -> Result<u8> {
-        tools::need(tools::LAB)?;
-        let kernel = kernels::get(&self.kernel)?;
+        let kernel = self.prepare()?;
         let dir = RunDir::new()?;
         initramfs::write(&dir.0.join("initramfs"), self, &kernel, command)?;
         boot::boot(self, &kernel, &dir.0, sink)

@@ -47,6 +47,7 @@ pub(super) fn run(args: &Args, kernel: &str) -> Result<u8> {
     tools::need(&super::PROGRAMS)?;
     let rounds = args.common.rounds(ROUNDS[0], ROUNDS[1]);
     let mut guest = Guest::new(kernel);
+    guest.prepare()?;
     (guest.memory_mib, guest.timeout) = (MEMORY_MIB, TIMEOUT);
     // One processor: with several, each one's clock would go on while another one's turn is emulated.
     (guest.cpus, guest.counts_instructions) = (1, true);
