@@ -23,19 +23,18 @@ fn outcomes(cells: &[CellReport]) -> (Outcome, Outcome) {
     (found.machine_s_per_gb, found.gbit_s)
 }
 
+/// Better from `size` on.
+fn at(size: u64, above: Option<u64>, high: Option<u64>) -> Outcome {
+    Outcome::At { size, above, high, not_separable_at: vec![], worse_at: vec![] }
+}
+
 const FALLING: [f64; 5] = [3.0, 2.0, 0.8, 0.5, 0.3];
 const CLEAN: [f64; 5] = [0.0; 5];
 
 #[test]
 fn the_smallest_better_size_is_found_with_its_interval() {
     let (cpu, rate) = outcomes(&cells(FALLING, 0.01, CLEAN, 5));
-    let at = Outcome::At {
-        size: 16 << 10,
-        low: 16 << 10,
-        high: Some(16 << 10),
-        or_less: false,
-        worse_again_at: None,
-    };
+    let at = at(16 << 10, Some(4 << 10), Some(16 << 10));
     assert_eq!(cpu, at);
     assert_eq!(rate, at);
 }
@@ -43,23 +42,13 @@ fn the_smallest_better_size_is_found_with_its_interval() {
 #[test]
 fn a_size_that_overlaps_is_in_the_interval_and_not_the_answer() {
     let (cpu, _) = outcomes(&cells([3.0, 0.98, 0.8, 0.5, 0.3], 0.02, CLEAN, 5));
-    assert_eq!(
-        cpu,
-        Outcome::At {
-            size: 16 << 10,
-            low: 4 << 10,
-            high: Some(16 << 10),
-            or_less: false,
-            worse_again_at: None
-        }
-    );
+    assert_eq!(cpu, at(16 << 10, Some(1 << 10), Some(16 << 10)));
 }
 
 #[test]
 fn better_from_the_smallest_size_on_may_begin_lower_still() {
     let (cpu, _) = outcomes(&cells([0.5; 5], 0.01, CLEAN, 5));
-    let Outcome::At { size, or_less, .. } = cpu else { panic!("{cpu:?}") };
-    assert_eq!((size, or_less), (1 << 10, true));
+    assert_eq!(cpu, at(1 << 10, None, Some(1 << 10)));
 }
 
 #[test]
@@ -72,16 +61,18 @@ fn none_up_to_the_largest_size() {
 #[test]
 fn noise_is_not_separable() {
     let (cpu, _) = outcomes(&cells([1.02, 0.99, 1.0, 0.98, 1.01], 0.2, CLEAN, 5));
-    assert_eq!(cpu, Outcome::NotSeparable { worse_at: None });
+    assert_eq!(cpu, Outcome::NotSeparable { worse_at: vec![] });
     let (cpu, _) = outcomes(&cells([3.0, 2.0, 1.0, 1.0, 0.99], 0.1, CLEAN, 5));
-    assert_eq!(cpu, Outcome::NotSeparable { worse_at: Some(4 << 10) });
+    assert_eq!(cpu, Outcome::NotSeparable { worse_at: vec![1 << 10, 4 << 10] });
+    let (cpu, _) = outcomes(&cells([1.0, 1.0, 1.0, 1.0, 3.0], 0.1, CLEAN, 5));
+    assert_eq!(cpu, Outcome::NotSeparable { worse_at: vec![256 << 10] }, "not only below");
 }
 
 #[test]
 fn worse_again_at_a_larger_size_is_said() {
     let (cpu, _) = outcomes(&cells([3.0, 0.5, 0.5, 1.0, 2.0], 0.01, CLEAN, 5));
-    let Outcome::At { size, worse_again_at, .. } = cpu else { panic!("{cpu:?}") };
-    assert_eq!((size, worse_again_at), (4 << 10, Some(256 << 10)));
+    let Outcome::At { size, not_separable_at, worse_at, .. } = cpu else { panic!("{cpu:?}") };
+    assert_eq!((size, not_separable_at, worse_at), (4 << 10, vec![64 << 10], vec![256 << 10]));
 }
 
 #[test]
@@ -95,24 +86,49 @@ fn a_copied_path_has_no_break_even_however_fast_it_is() {
 fn copied_sizes_are_left_out() {
     let found = break_even(&cells([0.1, 0.1, 2.0, 0.5, 0.5], 0.01, [1.0, 1.0, 0.0, 0.0, 0.0], 5), false, 1);
     assert_eq!(found[0].copied_sizes, [1 << 10, 4 << 10]);
-    let Outcome::At { size, .. } = found[0].machine_s_per_gb else { panic!("{found:?}") };
-    assert_eq!(size, 64 << 10);
+    assert_eq!(found[0].machine_s_per_gb, at(64 << 10, Some(16 << 10), Some(64 << 10)));
+    let found = break_even(&cells([0.1, 0.1, 0.5, 0.5, 0.5], 0.01, [1.0, 1.0, 0.0, 0.0, 0.0], 5), false, 1);
+    let above = Some(4 << 10);
+    assert_eq!(found[0].machine_s_per_gb, at(16 << 10, above, Some(16 << 10)), "no gain where it is copied");
 }
 
 #[test]
 fn refusals() {
     let good = cells(FALLING, 0.01, CLEAN, 5);
-    let cpu = |cells: &[CellReport], functional| break_even(cells, functional, 1).remove(0).machine_s_per_gb;
-    assert_eq!(cpu(&good, true), Outcome::FunctionalOnly);
-    assert_eq!(cpu(&cells(FALLING, 0.01, [1.0; 5], 5), true), Outcome::Copied, "that much may be said");
-    assert_eq!(cpu(&cells(FALLING, 0.01, CLEAN, 4), false), Outcome::TooFewRuns { needed: 5 });
+    let cpu = |cells: &[CellReport]| break_even(cells, false, 1).remove(0).machine_s_per_gb;
+    assert_eq!(cpu(&cells(FALLING, 0.01, CLEAN, 4)), Outcome::TooFewRuns { needed: 5 });
     let alone: Vec<_> = good.iter().filter(|cell| cell.key.path != BASELINE).cloned().collect();
-    assert_eq!(cpu(&alone, false), Outcome::NoBaseline);
+    assert_eq!(cpu(&alone), Outcome::NoBaseline);
     let mut unproven = good.clone();
     unproven.iter_mut().for_each(|cell| cell.verdict = Verdict::Unproven);
-    assert_eq!(cpu(&unproven, false), Outcome::Unproven);
+    assert_eq!(cpu(&unproven), Outcome::Unproven);
     unproven.iter_mut().for_each(|cell| cell.verdict = Verdict::Failed);
-    assert_eq!(cpu(&unproven, false), Outcome::Failed);
+    assert_eq!(cpu(&unproven), Outcome::Failed);
+}
+
+#[test]
+fn on_one_host_it_is_marked() {
+    let good = cells(FALLING, 0.01, CLEAN, 5);
+    let (here, there) = (break_even(&good, true, 1).remove(0), break_even(&good, false, 1).remove(0));
+    assert_eq!((here.functional_only, there.functional_only), (true, false));
+    assert_eq!(here.machine_s_per_gb, there.machine_s_per_gb);
+}
+
+#[test]
+fn what_sends_files_is_compared_with_reading_and_writing_them_too() {
+    let mut cells = cells([1.4, 1.3, 1.2, 1.2, 1.2], 0.01, CLEAN, 5);
+    cells.iter_mut().filter(|cell| cell.key.path != BASELINE).for_each(|cell| {
+        (cell.key.path, cell.class) = ("sendfile".into(), Class::Untold);
+    });
+    let dear = Behaviour { gbit_s: 5.0, machine: 2.0, scatter: 0.01, copied: 0.0 };
+    cells.extend(SIZES.map(|size| made("read_write", Class::Copies, size, dear, 5)));
+    let found = break_even(&cells, false, 1);
+    let answers: Vec<_> =
+        found.iter().map(|found| (found.baseline.as_str(), &found.machine_s_per_gb)).collect();
+    let none = Outcome::None { up_to: 256 << 10 };
+    assert_eq!(answers, [("copy", &none), ("read_write", &at(1 << 10, None, Some(1 << 10)))]);
+    let sent: Vec<_> = cells.iter().filter(|cell| cell.class == Class::Untold).cloned().collect();
+    assert_eq!(break_even(&sent, false, 1).len(), 1, "only where it was run");
 }
 
 #[test]
@@ -132,8 +148,7 @@ fn refinement_halves_the_gap_in_the_exponent_and_ends() {
     let mut found = break_even(&cells(FALLING, 0.01, CLEAN, 5), false, 1).remove(0);
     let all = cells(FALLING, 0.01, CLEAN, 5);
     assert_eq!(refine(&all, &found), Some(8 << 10));
-    found.machine_s_per_gb =
-        Outcome::At { size: 1 << 10, low: 1 << 10, high: None, or_less: true, worse_again_at: None };
+    found.machine_s_per_gb = at(1 << 10, None, None);
     assert_eq!(refine(&all, &found), None, "nothing smaller was run");
     found.machine_s_per_gb = Outcome::None { up_to: 1 };
     assert_eq!(refine(&all, &found), None);
@@ -172,7 +187,7 @@ fn refinement_closes_in_on_the_size_where_the_costs_cross() {
         .collect();
     let mut steps = 0;
     loop {
-        let wanted = refinements(&cells, false, 1);
+        let wanted = refinements(&cells, 1);
         if wanted.is_empty() {
             break;
         }
@@ -189,5 +204,4 @@ fn refinement_closes_in_on_the_size_where_the_costs_cross() {
     let Outcome::At { size, .. } = cpu else { panic!("{cpu:?}") };
     let crossing = 13.33 * 1024.0;
     assert!(size as f64 > crossing && (size as f64) < crossing * 1.15, "{size}");
-    assert!(refinements(&cells, true, 1).is_empty(), "nothing to refine where nothing may be said");
 }

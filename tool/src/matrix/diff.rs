@@ -153,6 +153,7 @@ fn incomparable(before: &MatrixReport, after: &MatrixReport) -> Option<String> {
         ("tracing", known(&a.traced), known(&b.traced)),
         ("CPUs", a.cpus.to_string(), b.cpus.to_string()),
         ("bytes per run", limit(before.cell_bytes), limit(after.cell_bytes)),
+        ("working set", before.working_set_bytes.to_string(), after.working_set_bytes.to_string()),
     ];
     let other = must_match.into_iter().find(|(_, a, b)| a != b)?;
     Some(format!("other {}: {} before, {} after", other.0, other.1, other.2))

@@ -4,13 +4,15 @@
 use super::breakeven::break_even;
 use super::plan::Key;
 use super::result::{CellReport, Class, Copied, MatrixReport, Repetition};
-use super::stats::{Estimate, MIN_REPETITIONS, WIDE};
+use super::stats::{self, Estimate, MIN_REPETITIONS, WIDE};
 use super::verdict::{Verdict, judge};
 
 /// Other load, as a part of all CPU time, from which on it is worth a warning.
 const OTHER_LOAD: f64 = 0.10;
 /// Stolen part of CPU time from which on it is worth a warning.
 const STEAL: f64 = 0.01;
+/// What CPU time of the whole machine is read in, s.
+const TICK_S: f64 = 0.01;
 
 /// The cell of these runs.
 #[must_use]
@@ -39,7 +41,8 @@ pub fn cell(key: Key, class: Class, runs: Vec<Repetition>, seed: u64) -> CellRep
         class,
         verdict: judge(class, good.len(), kernel, told),
         gbit_s: over(|run| Some(run.gbit_s)),
-        machine_s_per_gb: over(|run| run.machine_s_per_gb),
+        // Runs of as many ticks look equal, and are not.
+        machine_s_per_gb: over(|run| run.machine_s_per_gb).map(|e| e.no_narrower_than(tick_per_gb(&good))),
         thread_s_per_gb: over(|run| run.thread_s_per_gb),
         sink_s_per_gb: over(|run| run.sink_s_per_gb),
         switches_per_gb: over(|run| run.switches_per_gb),
@@ -56,6 +59,12 @@ pub fn cell(key: Key, class: Class, runs: Vec<Repetition>, seed: u64) -> CellRep
     }
 }
 
+/// One clock tick of CPU time, spread over what a run of these sends, s/GB.
+fn tick_per_gb(runs: &[&Repetition]) -> f64 {
+    let bytes: Vec<f64> = runs.iter().map(|run| run.acked_bytes as f64).collect();
+    stats::median(&bytes).filter(|bytes| *bytes > 0.0).map_or(0.0, |bytes| TICK_S / (bytes / 1e9))
+}
+
 /// Fills in what follows from the cells.
 pub fn conclude(report: &mut MatrixReport) {
     report.break_even = break_even(&report.cells, report.setting.functional_only.is_some(), report.seed);
@@ -68,7 +77,9 @@ impl MatrixReport {
         let setting = &self.setting;
         let mut banners = Vec::new();
         if let Some(why) = &setting.functional_only {
-            banners.push(format!("FUNCTIONAL ONLY: {why}; no verdict, read no gain from these figures"));
+            banners.push(format!(
+                "FUNCTIONAL ONLY: {why}; what is found holds for traffic that stays on this host"
+            ));
         }
         if let Some(why) = &self.partial {
             banners.push(format!("PARTIAL: {why}"));
@@ -148,6 +159,17 @@ mod tests {
         runs[4].kernel = None;
         let part = cell(key(), Class::Untold, runs, 1);
         assert_eq!((part.kernel, part.verdict), (None, Verdict::Unproven));
+    }
+
+    #[test]
+    fn machine_time_is_known_to_a_tick_and_no_better() {
+        let mut runs = runs(5);
+        for run in &mut runs {
+            (run.acked_bytes, run.machine_s_per_gb) = (10_000_000, Some(24.0));
+        }
+        let machine = cell(key(), Class::Told, runs, 1).machine_s_per_gb.unwrap();
+        // 10 ms over 10 MB are 1 s/GB.
+        assert_eq!((machine.median, machine.interval()), (24.0, Some((23.0, 25.0))));
     }
 
     #[test]

@@ -35,7 +35,7 @@ fn run(round: u64, class: Class, b: Behaviour) -> Repetition {
         round,
         place: 0,
         error: None,
-        acked_bytes: 1_000_000_000,
+        acked_bytes: 100_000_000_000,
         duration_ns: 2_000_000_000,
         gbit_s: b.gbit_s / factor,
         machine_s_per_gb: Some(b.machine * factor),

@@ -64,7 +64,7 @@ pub struct Setting {
     /// Address sent to; absent when every run had one of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
-    /// Why nothing here may be read as a gain of zero-copy; absent when it may.
+    /// Why nothing here says anything about a NIC; absent when it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub functional_only: Option<String>,
     /// The sending device; absent when it is not known.

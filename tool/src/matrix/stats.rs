@@ -41,6 +41,14 @@ impl Estimate {
         Some(Self { median, low: Some(low), high: Some(high), n })
     }
 
+    /// The same with an interval that reaches at least `step` to each side, which is what it was measured in. For
+    /// figures that are never negative.
+    #[must_use]
+    pub fn no_narrower_than(self, step: f64) -> Self {
+        let (low, high) = ((self.median - step).max(0.0), self.median + step);
+        Self { low: self.low.map(|end| end.min(low)), high: self.high.map(|end| end.max(high)), ..self }
+    }
+
     /// Both ends of the interval.
     #[must_use]
     pub fn interval(&self) -> Option<(f64, f64)> {

@@ -46,6 +46,9 @@ pub(crate) struct Args {
     /// Do not build and pack zcscope and zcscope-tests.
     #[arg(long)]
     bare: bool,
+    /// One processor whose clock counts instructions, 4 ns each: times do not depend on what the host does besides.
+    #[arg(long)]
+    count_instructions: bool,
     /// Memory of the guest.
     #[arg(long, default_value_t = 1024, value_name = "MIB")]
     memory: u32,
@@ -132,6 +135,12 @@ impl Guest {
         self
     }
 
+    /// One processor, and a clock that counts its instructions: with several, each one's clock would go on while another
+    /// one's turn is emulated.
+    pub(crate) fn count_instructions(&mut self) {
+        (self.cpus, self.counts_instructions) = (1, true);
+    }
+
     /// Gets everything there is to boot with; worth doing before a long build.
     ///
     /// # Errors
@@ -176,6 +185,9 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
     guest.files = args.files.iter().map(|text| file(text)).collect::<Result<_>>()?;
     guest.environment = args.environment.iter().map(|text| variable(text)).collect::<Result<_>>()?;
     guest.parameters.clone_from(&args.parameters);
+    if args.count_instructions {
+        guest.count_instructions();
+    }
     if !args.bare {
         sh::run(&mut sh::cargo(&["build", "--quiet", "-p", "zcscope", "-p", "zcscope-tests"]))?;
         guest = guest.with_programs();

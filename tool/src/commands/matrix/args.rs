@@ -16,7 +16,8 @@ use crate::units::{parse_duration, parse_size};
 /// Where to send, which cells, how often, and what to write.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct MeasureArgs {
-    /// Send paths, separated by commas, or all. Break-even needs copy among them.
+    /// Send paths, separated by commas, or all. Break-even needs copy among them; sendfile and splice are compared with
+    /// read_write, too, when that is among them.
     #[arg(long, default_value = "all", value_parser = parse_paths, value_name = "LIST")]
     pub(super) paths: Paths,
     /// Bytes per send: sizes separated by commas, or a sweep FROM..TO:xN.
@@ -53,6 +54,10 @@ pub(super) struct MeasureArgs {
     /// End a run when it has sent this much, too.
     #[arg(long, value_parser = parse_size, value_name = "SIZE")]
     pub(super) cell_bytes: Option<u64>,
+    /// Buffers, or file, that all connections together rotate through. A small one stays in the CPU's cache and flatters
+    /// copies.
+    #[arg(long, default_value = "16M", value_parser = parse_size, value_name = "SIZE")]
+    pub(super) working_set: u64,
     /// Sending before the figures of each run begin; 0 for none.
     #[arg(long, default_value = "200ms", value_parser = parse_warm_up, value_name = "TIME")]
     pub(super) warm_up: Duration,

@@ -26,9 +26,6 @@ use crate::matrix::result::Repetition;
 /// How long a sink outlives the run it was started for, should we not get to end it.
 const SINK_SLACK: Duration = Duration::from_secs(60);
 
-/// Bytes of buffers all connections together rotate through: one hot buffer would stay in the cache and flatter the copy.
-pub(super) const WORKING_SET: usize = 16 << 20;
-
 /// One cell while it is measured.
 pub(super) struct Cell {
     pub(super) entry: &'static PathEntry,
@@ -64,6 +61,8 @@ pub(super) struct Bench<'a> {
     pub(super) verify: Option<Poison>,
     pub(super) duration: Duration,
     pub(super) bytes: Option<u64>,
+    /// Bytes of buffers all connections together rotate through.
+    pub(super) working_set: u64,
     pub(super) warm_up: Duration,
     pub(super) progress: Progress,
     /// Congestion control the runs really had.
@@ -150,7 +149,7 @@ impl Bench<'_> {
             setup: Setup {
                 size: small(cell.key.size)?,
                 depth: small(cell.key.depth)?,
-                working_set: WORKING_SET / streams.max(1),
+                working_set: small(self.working_set)? / streams.max(1),
                 verify: self.verify,
                 ..Setup::default()
             },

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use super::args::{CellDuration, MeasureArgs};
-use super::bench::{Bench, Cell, WORKING_SET};
+use super::bench::{Bench, Cell};
 use super::place::Place;
 use super::progress::Progress;
 use super::truth::Truth;
@@ -129,14 +129,14 @@ impl Session<'_> {
             seen_sink: None,
             duration: each,
             bytes: args.cell_bytes,
+            working_set: args.working_set,
             warm_up: args.warm_up,
             progress: Progress::new(runs, expected),
             seen_cc: None,
         };
         let (begun, cpu) = (Instant::now(), CpuTime::read().ok());
-        let functional = setting.functional_only.is_some();
         let whole = bench.rounds(&mut cells, seed, 0, args.repeat)
-            && (!args.refine || self.refine(&mut bench, &mut cells, seed, functional));
+            && (!args.refine || self.refine(&mut bench, &mut cells, seed));
         bench.progress.clear();
         setting.steal = setting::steal_since(cpu);
         setting.cc = bench.seen_cc.take().or(setting.cc);
@@ -168,10 +168,10 @@ impl Session<'_> {
     }
 
     /// Runs sizes between those that bracket a break-even. False when it was interrupted.
-    fn refine(&self, bench: &mut Bench<'_>, cells: &mut Vec<Cell>, seed: u64, functional: bool) -> bool {
+    fn refine(&self, bench: &mut Bench<'_>, cells: &mut Vec<Cell>, seed: u64) -> bool {
         let repeat = self.args.repeat;
         for step in 1..=REFINE_STEPS {
-            let wanted = refinements(&reports(cells, seed), functional, seed);
+            let wanted = refinements(&reports(cells, seed), seed);
             if wanted.is_empty() {
                 return true;
             }
@@ -206,7 +206,7 @@ impl Session<'_> {
             cell_duration_ns: ns(timing.each),
             cell_bytes: self.args.cell_bytes,
             warm_up_ns: ns(self.args.warm_up),
-            working_set_bytes: WORKING_SET as u64,
+            working_set_bytes: self.args.working_set,
             duration_ns: ns(timing.took),
             cells,
             unavailable: Vec::new(),

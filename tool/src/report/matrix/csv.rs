@@ -1,7 +1,8 @@
-//! A matrix as CSV: one line per cell, behind facts and banners as comment lines (`#`).
+//! A matrix as CSV: one line per cell, behind facts, banners and break-even as comment lines (`#`).
 
 use std::fmt::Write as _;
 
+use super::answers::{self, Answer};
 use super::facts;
 use crate::matrix::result::{CellReport, Class, Copied, MatrixReport};
 use crate::matrix::stats::Estimate;
@@ -34,6 +35,11 @@ pub fn render(report: &MatrixReport) -> String {
     }
     for missing in &report.unavailable {
         let _ = writeln!(out, "# not available: {}: {}", missing.path, one_line(&missing.why));
+    }
+    for found in &report.break_even {
+        let group = answers::group((found.streams, found.depth));
+        let answer = Answer::of(report, found).line();
+        let _ = writeln!(out, "# break-even: {} against {}, {group}: {answer}", found.path, found.baseline);
     }
     let mut heading: Vec<String> =
         ["path", "class", "size", "streams", "depth", "verdict", "verdict_source"].map(Into::into).into();

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use super::answers::{self, Answer};
+use super::facts;
 use super::table::{interval, ranked};
-use super::{answers, facts};
 use crate::matrix::result::{CellReport, Copied, MatrixReport};
 use crate::matrix::stats::Estimate;
 use crate::units::{NOT_APPLICABLE, UNKNOWN, count_short, duration, percent, size};
@@ -91,20 +92,25 @@ fn break_even(report: &MatrixReport, out: &mut String) {
     if report.break_even.is_empty() {
         return;
     }
-    let _ = writeln!(out, "\nSmallest size that beats `copy`, with its 95 % interval:\n");
-    row(out, &["path", "streams", "depth", "by CPU-s/GB of the machine", "by Gbit/s", ""].map(str::to_owned));
-    row(out, &["---", "---:", "---:", "---", "---", "---"].map(str::to_owned));
+    let _ =
+        writeln!(out, "\nSmallest size that beats another path; in brackets where the truth lies, 95 %.\n");
+    let heading = ["path", "against", "streams", "depth", "by CPU-s/GB", "by Gbit/s", ""];
+    row(out, &heading.map(str::to_owned));
+    row(out, &["---", "---", "---:", "---:", "---", "---", "---"].map(str::to_owned));
     for found in &report.break_even {
+        let answer = Answer::of(report, found);
         let fields = [
             found.path.clone(),
+            found.baseline.clone(),
             found.streams.to_string(),
             found.depth.map_or_else(|| "by size".into(), |depth| depth.to_string()),
-            answers::outcome(&found.machine_s_per_gb),
-            answers::outcome(&found.gbit_s),
-            answers::left_out(found).unwrap_or_default(),
+            answer.cpu,
+            answer.rate,
+            answer.note.unwrap_or_default(),
         ];
         row(out, &fields);
     }
+    let _ = writeln!(out, "\n{}", answers::scope(report));
 }
 
 fn row<const N: usize>(out: &mut String, fields: &[String; N]) {

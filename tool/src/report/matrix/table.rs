@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{Screen, answers, facts, plot};
+use super::answers::{self, Answer};
+use super::{Screen, facts, plot};
 use crate::matrix::result::{CellReport, Copied, MatrixReport};
 use crate::matrix::stats::Estimate;
 use crate::matrix::verdict::COPIED_LIMIT;
@@ -23,7 +24,7 @@ pub fn render(report: &MatrixReport, screen: Screen) -> String {
     }
     lines.extend(blocks(report, screen));
     lines.extend(unavailable(report, screen));
-    lines.extend(break_even(report));
+    lines.extend(break_even(report, screen));
     lines.extend(plot::plots(report, screen));
     lines.iter().fold(String::new(), |mut out, line| {
         let _ = writeln!(out, "{}", screen.plain(line.trim_end()));
@@ -140,35 +141,39 @@ fn unavailable(report: &MatrixReport, screen: Screen) -> Vec<String> {
     [String::new(), "Not available here".into()].into_iter().chain(rows).collect()
 }
 
-fn break_even(report: &MatrixReport) -> Vec<String> {
-    if report.break_even.is_empty() {
-        return Vec::new();
-    }
-    let mut lines = vec![
-        String::new(),
-        "Smallest size that beats copy [95 % interval]".to_owned(),
-        format!("  {:<22}{:<29}{}", "", "by CPU-s/GB of the machine", "by Gbit/s"),
-    ];
+fn break_even(report: &MatrixReport, screen: Screen) -> Vec<String> {
     let groups = report.break_even.iter().any(|found| {
         let first = &report.break_even[0];
         (found.streams, found.depth) != (first.streams, first.depth)
     });
-    for found in &report.break_even {
-        let (cpu, rate) = (answers::outcome(&found.machine_s_per_gb), answers::outcome(&found.gbit_s));
-        if cpu == rate && cpu.len() > 28 {
-            lines.push(format!("  {:<22}{cpu}", found.path));
-        } else if cpu.len() > 28 {
-            lines.push(format!("  {:<22}{cpu}", found.path));
-            lines.push(format!("  {:<22}{:<29}{rate}", "", ""));
-        } else {
-            lines.push(format!("  {:<22}{cpu:<29}{rate}", found.path));
-        }
-        let notes = groups.then(|| answers::group((found.streams, found.depth)));
-        let notes: Vec<String> = notes.into_iter().chain(answers::left_out(found)).collect();
-        if !notes.is_empty() {
-            lines.push(format!("      {}", notes.join("; ")));
+    let mut lines = Vec::new();
+    for block in report.break_even.chunk_by(|a, b| a.baseline == b.baseline) {
+        let baseline = &block[0].baseline;
+        lines.push(String::new());
+        lines.push(format!("Smallest size that beats {baseline} (where the truth lies, 95 %)"));
+        for found in block {
+            lines.extend(answer(&Answer::of(report, found), &found.path, screen));
+            let group = groups.then(|| answers::group((found.streams, found.depth)));
+            lines.extend(group.map(|group| format!("      {group}")));
         }
     }
+    if !lines.is_empty() {
+        lines.extend(wrap("  ", &answers::scope(report), screen.columns));
+    }
+    lines
+}
+
+/// One path: a line per figure, or one where both say the same.
+fn answer(answer: &Answer, path: &str, screen: Screen) -> Vec<String> {
+    let Answer { cpu, rate, note } = answer;
+    let mut lines = if cpu == rate {
+        wrap(&format!("  {path:<22}"), cpu, screen.columns)
+    } else {
+        let first = wrap(&format!("  {path:<22}CPU-s/GB  "), cpu, screen.columns);
+        let second = wrap(&format!("  {:<22}Gbit/s    ", ""), rate, screen.columns);
+        [first, second].concat()
+    };
+    lines.extend(note.iter().map(|note| format!("  {:<22}{note}", "")));
     lines
 }
 
