@@ -4,6 +4,7 @@ pub(crate) mod doctor;
 pub(crate) mod engine;
 pub(crate) mod limits;
 pub(crate) mod matrix;
+pub(crate) mod matrix_even;
 pub(crate) mod paths;
 pub(crate) mod place;
 pub(crate) mod recording;
@@ -47,6 +48,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Procedure> {
         engine::ALL,
         sink::ALL,
         matrix::ALL,
+        matrix_even::ALL,
         place::ALL,
         recording::ALL,
         verified::ALL,

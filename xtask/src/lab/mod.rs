@@ -139,6 +139,7 @@ impl Guest {
     /// one's turn is emulated.
     pub(crate) fn count_instructions(&mut self) {
         (self.cpus, self.counts_instructions) = (1, true);
+        self.environment.push(("ZCSCOPE_CLOCK".into(), "instructions".into()));
     }
 
     /// Gets everything there is to boot with; worth doing before a long build.

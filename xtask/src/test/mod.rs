@@ -68,6 +68,11 @@ const STEPS: &[(&str, When, Run)] = &[
     ("scenarios: guests 6.1 and 6.12, kprobe, the core", When::NotQuick, |context, log| {
         scenarios::guests(context, log, "kprobe", &["--core"])
     }),
+    (
+        "scenarios: guest 6.12 whose clock counts instructions, fentry",
+        When::NotQuick,
+        scenarios::by_instructions,
+    ),
     ("scenarios: none left out everywhere", When::NotQuick, scenarios::all_ran),
 ];
 

@@ -80,6 +80,27 @@ pub(crate) fn guests(context: &mut Context, log: &mut Log, backend: &str, more: 
     Ok(Outcome::Done(details.join("; "), total))
 }
 
+/// What needs times that do not depend on what this machine does besides.
+const BY_INSTRUCTIONS: &str = "matrix_break_even_instructions";
+
+/// Runs that in a guest of its own.
+pub(crate) fn by_instructions(context: &mut Context, log: &mut Log) -> Result<Outcome> {
+    if !BY_INSTRUCTIONS.contains(context.scenario.as_str()) {
+        return Ok(Outcome::Done("nothing of that name".into(), Tally::default()));
+    }
+    build(log)?;
+    if let Err(error) = lab::prepare("6.12") {
+        return Ok(Outcome::Impossible(format!("{error:#}")));
+    }
+    let mut guest = Guest::new("6.12").with_programs();
+    guest.cables = vec![Nic::Vmxnet3];
+    guest.count_instructions();
+    let command =
+        ["zcscope-tests", "run", "--backend", "fentry", "--only", BY_INSTRUCTIONS].map(str::to_owned);
+    let result = status(guest.run(&command, log));
+    judge(context, log, result)
+}
+
 /// Runs the scenarios in one guest, with a cable of each kind.
 fn guest(kernel: &str, backend: &str, command: &[String]) -> (Log, Result<()>) {
     let mut log = Log::new(&format!("guest {kernel} {backend}"));
@@ -97,12 +118,15 @@ fn guest(kernel: &str, backend: &str, command: &[String]) -> (Log, Result<()>) {
     if (kernel, backend) == ("6.12", "kprobe") {
         guest.parameters.push("swiotlb=force".to_owned());
     }
-    let result = match guest.run(command, &mut log) {
-        Ok(0) => Ok(()),
-        Ok(status) => Err(anyhow::anyhow!("zcscope-tests ended with status {status}")),
-        Err(error) => Err(error),
-    };
+    let result = status(guest.run(command, &mut log));
     (log, result)
+}
+
+fn status(run: Result<u8>) -> Result<()> {
+    match run? {
+        0 => Ok(()),
+        status => bail!("zcscope-tests ended with status {status}"),
+    }
 }
 
 /// Looks at all runs before it.
