@@ -14,9 +14,19 @@ const STEAL: f64 = 0.01;
 /// What CPU time of the whole machine is read in, s.
 const TICK_S: f64 = 0.01;
 
-/// The cell of these runs.
+/// Part of all bytes by which what the application was told of the traced run may differ from what it was told of the
+/// others; beyond, something began to copy (or ended) in between.
+const TOLD_APART: f64 = 0.5;
+
+/// The cell of these runs, and of one that was traced.
 #[must_use]
-pub fn cell(key: Key, class: Class, runs: Vec<Repetition>, seed: u64) -> CellReport {
+pub fn cell(
+    key: Key,
+    class: Class,
+    runs: Vec<Repetition>,
+    proof: Option<Repetition>,
+    seed: u64,
+) -> CellReport {
     let good: Vec<&Repetition> = runs.iter().filter(|run| run.error.is_none()).collect();
     let seed = key.seed(seed);
     let over = |figure: fn(&Repetition) -> Option<f64>| {
@@ -34,8 +44,9 @@ pub fn cell(key: Key, class: Class, runs: Vec<Repetition>, seed: u64) -> CellRep
             },
         )
     };
-    let (kernel, told) = (sum(|run| run.kernel), sum(|run| run.told));
-    let mut errors: Vec<String> = runs.iter().filter_map(|run| run.error.clone()).collect();
+    let told = sum(|run| run.told);
+    let kernel = proof.as_ref().filter(|proof| speaks_for(proof, told)).and_then(|proof| proof.kernel);
+    let mut errors: Vec<String> = runs.iter().chain(&proof).filter_map(|run| run.error.clone()).collect();
     errors.dedup();
     CellReport {
         class,
@@ -54,9 +65,17 @@ pub fn cell(key: Key, class: Class, runs: Vec<Repetition>, seed: u64) -> CellRep
         told,
         kernel,
         errors,
+        proof,
         key,
         runs,
     }
+}
+
+/// Whether the others, of which that was `told`, were like the traced run.
+fn speaks_for(proof: &Repetition, told: Option<Copied>) -> bool {
+    let share = |told: Option<Copied>| told.and_then(|told| told.share());
+    let apart = share(proof.told).zip(share(told)).map_or(0.0, |(one, others)| (one - others).abs());
+    proof.error.is_none() && apart <= TOLD_APART
 }
 
 /// One clock tick of CPU time, spread over what a run of these sends, s/GB.
@@ -138,27 +157,36 @@ mod tests {
         runs[2].error = Some("gone".into());
         runs[2].gbit_s = 1000.0;
         runs[3].error = Some("gone".into());
-        let cell = cell(key(), Class::Told, runs, 1);
+        let cell = cell(key(), Class::Told, runs, None, 1);
         assert_eq!((cell.runs.len(), cell.errors.len(), cell.enobufs), (6, 1, Some(6)));
         let rate = cell.gbit_s.unwrap();
         assert_eq!((rate.n, rate.median, rate.low), (4, 10.0, None));
         assert_eq!(cell.verdict, Verdict::Unproven);
-        assert_eq!(super::cell(key(), Class::Told, Vec::new(), 1).verdict, Verdict::Failed);
+        assert_eq!(super::cell(key(), Class::Told, Vec::new(), None, 1).verdict, Verdict::Failed);
     }
 
     #[test]
-    fn a_kernel_sum_that_lacks_a_run_is_no_sum() {
+    fn the_kernel_speaks_in_the_traced_run_and_its_times_count_nowhere() {
         let copied = Copied { requested_bytes: 100, copied_bytes: 0 };
-        let mut runs = runs(5);
-        for run in &mut runs {
-            run.kernel = Some(copied);
-        }
-        let whole = cell(key(), Class::Untold, runs.clone(), 1);
-        assert_eq!(whole.kernel, Some(Copied { requested_bytes: 500, copied_bytes: 0 }));
-        assert!(whole.is_zero_copy());
-        runs[4].kernel = None;
-        let part = cell(key(), Class::Untold, runs, 1);
-        assert_eq!((part.kernel, part.verdict), (None, Verdict::Unproven));
+        let proof = Repetition { gbit_s: 1.0, kernel: Some(copied), ..Repetition::default() };
+        let whole = cell(key(), Class::Untold, runs(5), Some(proof.clone()), 1);
+        assert_eq!((whole.kernel, whole.is_zero_copy()), (Some(copied), true));
+        assert_eq!(whole.gbit_s.unwrap().interval(), Some((10.0, 10.0)));
+        let failed = Repetition { error: Some("gone".into()), ..proof };
+        let part = cell(key(), Class::Untold, runs(5), Some(failed), 1);
+        assert_eq!((part.kernel, part.verdict, part.errors.len()), (None, Verdict::Unproven, 1));
+    }
+
+    #[test]
+    fn a_traced_run_says_nothing_of_others_that_were_told_something_else() {
+        let told = |copied_bytes| Some(Copied { requested_bytes: 100, copied_bytes });
+        let proof = Repetition { kernel: told(0), told: told(0), ..Repetition::default() };
+        let with = |copied| {
+            let runs = runs(5).into_iter().map(|run| Repetition { told: told(copied), ..run }).collect();
+            cell(key(), Class::Told, runs, Some(proof.clone()), 1).verdict
+        };
+        assert!(matches!(with(40), Verdict::ZeroCopy { .. }), "a few clones were copied");
+        assert!(matches!(with(100), Verdict::Copied { .. }), "a tap was opened in between");
     }
 
     #[test]
@@ -167,7 +195,7 @@ mod tests {
         for run in &mut runs {
             (run.acked_bytes, run.machine_s_per_gb) = (10_000_000, Some(24.0));
         }
-        let machine = cell(key(), Class::Told, runs, 1).machine_s_per_gb.unwrap();
+        let machine = cell(key(), Class::Told, runs, None, 1).machine_s_per_gb.unwrap();
         // 10 ms over 10 MB are 1 s/GB.
         assert_eq!((machine.median, machine.interval()), (24.0, Some((23.0, 25.0))));
     }

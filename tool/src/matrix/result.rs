@@ -76,7 +76,8 @@ pub struct Setting {
     /// Congestion control.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cc: Option<String>,
-    /// Where the kernel's truth comes from (`fentry`, `kprobe`, `tracepoint`, `mixed`); absent when not traced.
+    /// Where the kernel's truth comes from (`fentry`, `kprobe`, `tracepoint`, `mixed`): one run of each zero-copy cell is
+    /// traced; absent when none is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub traced: Option<String>,
     /// Why it was not traced.
@@ -173,7 +174,7 @@ pub struct CellReport {
     /// Copied bytes as the application was told, over all runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub told: Option<Copied>,
-    /// Copied bytes as the kernel did, over all runs; absent when a run was not seen whole.
+    /// Copied bytes as the kernel did, in the traced run; absent when it was not seen whole, or was not like the others.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kernel: Option<Copied>,
     /// Sends refused with `ENOBUFS`, over all runs.
@@ -181,6 +182,10 @@ pub struct CellReport {
     pub enobufs: Option<u64>,
     /// What failed, each text once.
     pub errors: Vec<String>,
+    /// A run that was traced, before all others: what the kernel copies is known from it, and no other figure. Absent
+    /// where zero-copy is not asked for, or nothing was traced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Repetition>,
     /// Every run.
     pub runs: Vec<Repetition>,
 }
@@ -245,10 +250,10 @@ pub struct Repetition {
     /// What the application was told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub told: Option<Copied>,
-    /// What the kernel did.
+    /// What the kernel did; of a traced run only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kernel: Option<Copied>,
-    /// Why that is absent although the matrix was traced.
+    /// Why that is absent although the run was traced.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kernel_missing: Option<String>,
     /// Sends refused with `ENOBUFS`.

@@ -30,7 +30,16 @@ const SINK_SLACK: Duration = Duration::from_secs(60);
 pub(super) struct Cell {
     pub(super) entry: &'static PathEntry,
     pub(super) key: Key,
+    /// A traced run; in no figure, because tracing costs time.
+    pub(super) proof: Option<Repetition>,
     pub(super) runs: Vec<Repetition>,
+}
+
+impl Cell {
+    /// Whether there is something to see of it: a path that never asks for zero-copy has no ledger.
+    pub(super) fn is_provable(&self) -> bool {
+        self.entry.path.wants_zerocopy()
+    }
 }
 
 /// Marks the kernel's totals when the measuring begins, with every connection at rest.
@@ -49,6 +58,7 @@ impl Watcher for Begins<'_> {
 /// What all runs share.
 pub(super) struct Bench<'a> {
     pub(super) place: &'a Place,
+    /// While it is there, runs are traced, and slower.
     pub(super) truth: Option<Truth>,
     pub(super) stop: BorrowedFd<'a>,
     /// How our own sink receives.
@@ -72,6 +82,29 @@ pub(super) struct Bench<'a> {
 }
 
 impl Bench<'_> {
+    /// Runs every cell that asks for zero-copy once, to see what the kernel copies. False when it was interrupted.
+    pub(super) fn prove(&mut self, cells: &mut [Cell], truth: Truth) -> bool {
+        self.truth = Some(truth);
+        let warm_up = std::mem::take(&mut self.warm_up);
+        let whole = self.prove_each(cells);
+        (self.truth, self.warm_up) = (None, warm_up);
+        whole
+    }
+
+    fn prove_each(&mut self, cells: &mut [Cell]) -> bool {
+        self.progress.proof();
+        for (place, cell) in cells.iter_mut().filter(|cell| cell.is_provable()).enumerate() {
+            self.progress.run(&cell.key);
+            let run = self.run(cell, At { round: 0, place: place as u64 });
+            if self.interrupted() {
+                return false;
+            }
+            cell.proof = Some(run);
+            self.progress.ended();
+        }
+        true
+    }
+
     /// Runs `rounds` rounds over `cells`, numbered from `first`. False when it was interrupted.
     pub(super) fn rounds(&mut self, cells: &mut [Cell], seed: u64, first: u64, rounds: u64) -> bool {
         for round in first..first + rounds {
@@ -125,8 +158,6 @@ impl Bench<'_> {
         let sink = sink.filter(|_| whole).map(|sink| sink.finish(false)).transpose();
         let sink = sink.map_err(|error| error.to_string())?;
         let kernel = self.truth.as_mut().zip(before).map(|(truth, before)| truth.since(before?, path));
-        // A path that never asks for zero-copy has no ledger.
-        let kernel = kernel.filter(|_| path.wants_zerocopy());
         if self.seen_cc.is_none() {
             self.seen_cc.clone_from(&load.cc);
         }

@@ -28,6 +28,13 @@ impl Progress {
         self.expected += expected;
     }
 
+    /// The traced runs begin.
+    pub(super) fn proof(&self) {
+        if !self.terminal {
+            eprintln!("traced runs, {} of {} runs done", self.done, self.total);
+        }
+    }
+
     /// A round begins.
     pub(super) fn round(&self, round: u64, rounds: u64) {
         if !self.terminal {

@@ -102,24 +102,18 @@ impl Session<'_> {
         let names: Vec<&str> = self.entries.iter().map(|entry| entry.name).collect();
         let keys = plan::cells(&names, &args.sizes.0, &args.streams, &args.depth);
         let mut cells: Vec<Cell> = keys.into_iter().filter_map(|key| self.cell(key)).collect();
-        let runs = cells.len() as u64 * args.repeat;
+        let runs = self.runs(&cells);
         let each = match args.cell_duration {
             CellDuration::Fixed(time) => time,
             CellDuration::Auto => plan::auto_duration(runs, args.warm_up),
         };
         let expected = plan::estimate(runs, each, args.warm_up);
         self.announce(cells.len(), each, expected, seed);
-        let (truth, not_traced) = match Truth::start(args.no_trace, args.backend) {
-            Ok(truth) => (Some(truth), None),
-            Err(why) => (None, Some(why)),
-        };
         let mut setting = setting::setting(self.place, args.dev.as_deref(), args.peer.rules(false).mode);
-        setting.traced = truth.as_ref().map(Truth::backend);
-        setting.not_traced = not_traced;
         setting.other_load = setting::other_load();
         let mut bench = Bench {
             place: self.place,
-            truth,
+            truth: None,
             stop: self.interrupt.as_fd(),
             rules: args.peer.rules(false),
             device: args.dev.clone(),
@@ -135,13 +129,19 @@ impl Session<'_> {
             seen_cc: None,
         };
         let (begun, cpu) = (Instant::now(), CpuTime::read().ok());
-        let whole = bench.rounds(&mut cells, seed, 0, args.repeat)
+        let proven = self.prove(&mut bench, &mut cells);
+        let whole = proven.as_ref().map_or(true, |(_, whole)| *whole)
+            && bench.rounds(&mut cells, seed, 0, args.repeat)
             && (!args.refine || self.refine(&mut bench, &mut cells, seed));
         bench.progress.clear();
         setting.steal = setting::steal_since(cpu);
         setting.cc = bench.seen_cc.take().or(setting.cc);
         setting.sink = bench.seen_sink.take().or(setting.sink);
-        let done: usize = cells.iter().map(|cell| cell.runs.len()).sum();
+        match proven {
+            Ok((backend, _)) => setting.traced = Some(backend),
+            Err(why) => setting.not_traced = Some(why),
+        }
+        let done: usize = cells.iter().map(|cell| cell.runs.len() + usize::from(cell.proof.is_some())).sum();
         let partial =
             (!whole).then(|| format!("ended by a signal after {done} of {} runs", runs.max(done as u64)));
         self.report(&cells, setting, Timing { seed, each, took: begun.elapsed(), partial })
@@ -149,7 +149,20 @@ impl Session<'_> {
 
     fn cell(&self, key: Key) -> Option<Cell> {
         let entry = self.entries.iter().find(|entry| entry.name == key.path)?;
-        Some(Cell { entry, key, runs: Vec::new() })
+        Some(Cell { entry, key, proof: None, runs: Vec::new() })
+    }
+
+    /// How many runs these cells take: all rounds, and the traced ones.
+    fn runs(&self, cells: &[Cell]) -> u64 {
+        let provable = cells.iter().filter(|cell| !self.args.no_trace && cell.is_provable()).count();
+        cells.len() as u64 * self.args.repeat + provable as u64
+    }
+
+    /// Traces a run of every zero-copy cell, and nothing after: tracing costs zero-copy sends more than others, which
+    /// would move the break-even. The back end, and whether it was not interrupted; or why there is no trace.
+    fn prove(&self, bench: &mut Bench<'_>, cells: &mut [Cell]) -> Result<(String, bool), String> {
+        let truth = Truth::start(self.args.no_trace, self.args.backend)?;
+        Ok((truth.backend(), bench.prove(cells, truth)))
     }
 
     /// What is going to happen, before it does.
@@ -157,7 +170,8 @@ impl Session<'_> {
         let text = |time: Duration| duration(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
         let limit = if self.args.cell_bytes.is_some() { " at most" } else { "" };
         eprintln!(
-            "{cells} cells x {} runs, {}{limit} each: about {}{limit}; seed {seed}",
+            "{cells} cells x {} runs, and one traced where zero-copy is asked for, {}{limit} each: about {}{limit}; seed \
+             {seed}",
             self.args.repeat,
             text(each),
             text(expected)
@@ -176,9 +190,10 @@ impl Session<'_> {
                 return true;
             }
             let mut more: Vec<Cell> = wanted.into_iter().filter_map(|key| self.cell(key)).collect();
-            let runs = more.len() as u64 * repeat;
+            let runs = self.runs(&more);
             bench.progress.extend(runs, plan::estimate(runs, bench.duration, bench.warm_up));
-            let whole = bench.rounds(&mut more, seed, step * repeat, repeat);
+            let whole = self.prove(bench, &mut more).map_or(true, |(_, whole)| whole)
+                && bench.rounds(&mut more, seed, step * repeat, repeat);
             cells.append(&mut more);
             if !whole {
                 return false;
@@ -226,7 +241,10 @@ struct Timing {
 }
 
 fn reports(cells: &[Cell], seed: u64) -> Vec<CellReport> {
-    let report = |cell: &Cell| document::cell(cell.key.clone(), class(cell.entry), cell.runs.clone(), seed);
+    let report = |cell: &Cell| {
+        let (key, runs) = (cell.key.clone(), cell.runs.clone());
+        document::cell(key, class(cell.entry), runs, cell.proof.clone(), seed)
+    };
     cells.iter().map(report).collect()
 }
 

@@ -40,7 +40,9 @@ fn full() -> MatrixReport {
     report.setting.not_traced = Some("why".into());
     let run = &mut report.cells[1].runs[0];
     run.error = Some("the sink closed the connection".into());
-    run.kernel_missing = Some("events of this run were lost".into());
+    if let Some(proof) = &mut report.cells[1].proof {
+        proof.kernel_missing = Some("events of this run were lost".into());
+    }
     report.cells[1].errors = vec!["the sink closed the connection".into()];
     report
 }

@@ -112,12 +112,13 @@ fn remarks(cell: &CellReport, screen: Screen) -> Vec<String> {
     if let Some(text) = disagreement(cell) {
         lines.extend(wrap("      ", &text, screen.columns));
     }
-    let failed = cell.runs.iter().filter(|run| run.error.is_some()).count();
+    let runs = || cell.runs.iter().chain(&cell.proof);
+    let failed = runs().filter(|run| run.error.is_some()).count();
     for error in &cell.errors {
-        let first = format!("      {failed} of {} runs failed: ", cell.runs.len());
+        let first = format!("      {failed} of {} runs failed: ", runs().count());
         lines.extend(wrap("      ", &format!("{}{error}", first.trim_start()), screen.columns));
     }
-    let missing = cell.runs.iter().find_map(|run| run.kernel_missing.as_ref());
+    let missing = cell.proof.as_ref().and_then(|run| run.kernel_missing.as_ref());
     if let Some(why) = missing {
         lines.extend(wrap("      ", &format!("the kernel's copies are not known: {why}"), screen.columns));
     }
