@@ -265,7 +265,7 @@ fn loopback(bench: &Bench) -> anyhow::Result<Verdict> {
     Ok(verdict(wrong))
 }
 
-/// Two cards on a wire, and a clock that counts instructions: not copying is dearer at 512 bytes and cheaper at 256K.
+/// Two cards on a wire, and a clock that counts instructions: not copying is dearer at 64 bytes and cheaper at 256K.
 fn cable(bench: &Bench) -> anyhow::Result<Verdict> {
     let names = nic::of_driver("vmxnet3");
     let [first, second, ..] = names.as_slice() else {
@@ -274,8 +274,9 @@ fn cable(bench: &Bench) -> anyhow::Result<Verdict> {
     if std::env::var("ZCSCOPE_CLOCK").is_ok_and(|clock| clock == "instructions") {
         let cable = format!("{first},{second}");
         let paths = "copy,msg_zerocopy";
-        let args = ["--cable", &cable, "--sink-mode", "trunc", "--paths", paths, "--sizes", "512,256K"];
-        let args = [&args[..], &["--cell-duration", "250ms", "--warm-up", "20ms"]].concat();
+        let args = ["--cable", &cable, "--sink-mode", "trunc", "--paths", paths, "--sizes", "64,16K,256K"];
+        let times = ["--cell-duration", "200ms", "--warm-up", "20ms", "--working-set", "256K"];
+        let args = [&args[..], &times].concat();
         let (matrix, table) = measure(bench, "matrix_break_even_instructions", &args, |command| {
             process::start(command)?.finish(Duration::from_secs(300))
         })?;
@@ -284,15 +285,13 @@ fn cable(bench: &Bench) -> anyhow::Result<Verdict> {
     Ok(Verdict::Skipped("times here depend on what else the machine does".into()))
 }
 
-/// Complains where `msg_zerocopy` has no break-even between 512 bytes and 256K by both figures, and about copied bytes.
+/// Complains where `msg_zerocopy` has no break-even between 64 bytes and 256K by both figures, and about copied bytes.
 fn not_found(matrix: &Matrix) -> Vec<String> {
     let [found] = matrix.break_even.as_slice() else { return vec![format!("{:?}", matrix.break_even)] };
     let mut wrong = Vec::new();
-    let size = Some(256 << 10);
-    let expected = Outcome { size, above: Some(512), high: size, ..named("at") };
-    if found.functional_only || [&found.machine_s_per_gb, &found.gbit_s].iter().any(|told| **told != expected)
-    {
-        wrong.push(format!("{found:?}, expected {expected:?}"));
+    let between = |told: &Outcome| told.outcome == "at" && told.above.is_some() && told.high.is_some();
+    if found.functional_only || !between(&found.machine_s_per_gb) || !between(&found.gbit_s) {
+        wrong.push(format!("no break-even: {found:?}"));
     }
     for cell in matrix.cells.iter().filter(|cell| cell.path == found.path) {
         let few = |copied: Copied| copied.copied_bytes * 100 < copied.requested_bytes;

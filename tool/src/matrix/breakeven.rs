@@ -256,8 +256,8 @@ fn resampled(pairs: &[Pair], first: usize, better: Order, random: &mut Random) -
     at
 }
 
-/// The size to run next to find a break-even more exactly: between the largest size below it and it, a multiple of
-/// 4 KiB where there is one; `None` when they are near.
+/// The size to run next to find a break-even more exactly: a round one between the largest size below it and it; `None`
+/// when they are near.
 #[must_use]
 fn refine(cells: &[CellReport], found: &BreakEven) -> Option<u64> {
     const NEAR: f64 = 1.15;
@@ -273,9 +273,11 @@ fn refine(cells: &[CellReport], found: &BreakEven) -> Option<u64> {
         return None;
     }
     let middle = (below as f64 * size as f64).sqrt() as u64;
-    let aligned = middle.next_multiple_of(PAGE);
-    let middle = if aligned < size && middle > PAGE { aligned } else { middle };
-    (below < middle && middle < size).then_some(middle)
+    // Whole pages where there are any between, else quarters of a power of two.
+    let page = middle.next_multiple_of(PAGE);
+    let quarter = 1 << middle.ilog2().saturating_sub(2);
+    let between = |round: &u64| below < *round && *round < size;
+    [page, middle.next_multiple_of(quarter), middle].into_iter().find(between)
 }
 
 /// The cells to run next, path and baseline, to find every break-even more exactly; empty when all are found, or

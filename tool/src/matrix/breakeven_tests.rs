@@ -148,6 +148,14 @@ fn refinement_halves_the_gap_in_the_exponent_and_ends() {
     let mut found = break_even(&cells(FALLING, 0.01, CLEAN, 5), false, 1).remove(0);
     let all = cells(FALLING, 0.01, CLEAN, 5);
     assert_eq!(refine(&all, &found), Some(8 << 10));
+    let next = |below, size, found: &mut BreakEven| {
+        let cells: Vec<_> =
+            all.iter().filter(|cell| [below, size].contains(&cell.key.size)).cloned().collect();
+        found.machine_s_per_gb = at(size, Some(below), Some(size));
+        refine(&cells, found)
+    };
+    assert_eq!(next(16 << 10, 64 << 10, &mut found), Some(32 << 10));
+    assert_eq!(next(1 << 10, 4 << 10, &mut found), Some(2 << 10), "no page is between");
     found.machine_s_per_gb = at(1 << 10, None, None);
     assert_eq!(refine(&all, &found), None, "nothing smaller was run");
     found.machine_s_per_gb = Outcome::None { up_to: 1 };

@@ -169,9 +169,9 @@ impl Session<'_> {
     fn announce(&self, cells: usize, each: Duration, expected: Duration, seed: u64) {
         let text = |time: Duration| duration(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
         let limit = if self.args.cell_bytes.is_some() { " at most" } else { "" };
+        let traced = if self.args.no_trace { "" } else { ", and one traced where zero-copy is asked for" };
         eprintln!(
-            "{cells} cells x {} runs, and one traced where zero-copy is asked for, {}{limit} each: about {}{limit}; seed \
-             {seed}",
+            "{cells} cells x {} runs{traced}, {}{limit} each: about {}{limit}; seed {seed}",
             self.args.repeat,
             text(each),
             text(expected)

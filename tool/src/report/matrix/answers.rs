@@ -60,11 +60,11 @@ fn outcome(outcome: &Outcome, evidence: Option<String>) -> String {
     let evidence = evidence.map(|text| format!(": {text}")).unwrap_or_default();
     match outcome {
         Outcome::At { size: at, above, high, not_separable_at, worse_at } => {
-            let interval = interval(*at, *above, *high);
+            let interval = interval(*above, *high);
             let but = [("not separable at", not_separable_at), ("worse at", worse_at)];
             let but = but.into_iter().filter(|(_, sizes)| !sizes.is_empty());
             let but: String = but.map(|(what, sizes)| format!(", {what} {}", list(sizes))).collect();
-            format!("{}{interval}{evidence}{but}", size(*at))
+            format!("{} ({interval}){evidence}{but}", size(*at))
         }
         Outcome::None { up_to } => format!("none up to {}{evidence}", size(*up_to)),
         Outcome::NotSeparable { worse_at } if worse_at.is_empty() => "not separable from noise".into(),
@@ -80,13 +80,12 @@ fn outcome(outcome: &Outcome, evidence: Option<String>) -> String {
 }
 
 /// Where the truth lies: above the first size, and not above the second.
-fn interval(at: u64, above: Option<u64>, high: Option<u64>) -> String {
+fn interval(above: Option<u64>, high: Option<u64>) -> String {
     match (above, high) {
-        (Some(above), Some(high)) => format!(" ({}-{})", size(above), size(high)),
-        (None, Some(high)) if high == at => " or less".into(),
-        (None, Some(high)) => format!(" ({} or less)", size(high)),
-        (Some(above), None) => format!(" (above {})", size(above)),
-        (None, None) => " (anywhere)".into(),
+        (Some(above), Some(high)) => format!("{}-{}", size(above), size(high)),
+        (None, Some(high)) => format!("up to {}", size(high)),
+        (Some(above), None) => format!("above {}", size(above)),
+        (None, None) => "anywhere".into(),
     }
 }
 
@@ -127,12 +126,10 @@ mod tests {
 
     #[test]
     fn an_interval_tells_what_it_does_not_know() {
-        let text = |above, high| interval(64 << 10, above, high);
         let (four, sixty_four) = (Some(4 << 10), Some(64 << 10));
-        assert_eq!(text(four, sixty_four), " (4K-64K)");
-        assert_eq!(text(None, sixty_four), " or less");
-        assert_eq!(text(None, Some(256 << 10)), " (256K or less)");
-        assert_eq!(text(four, None), " (above 4K)");
+        assert_eq!(interval(four, sixty_four), "4K-64K");
+        assert_eq!(interval(None, sixty_four), "up to 64K");
+        assert_eq!(interval(four, None), "above 4K");
     }
 
     #[test]
