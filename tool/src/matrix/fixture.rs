@@ -24,7 +24,7 @@ pub(crate) fn made(path: &str, class: Class, size: u64, b: Behaviour, n: u64) ->
     let copied = Copied { requested_bytes: 1_000_000, copied_bytes: (b.copied * 1e6) as u64 };
     // Tracing makes it slower.
     let traced = run(0, class, Behaviour { machine: b.machine * 2.0, ..b });
-    let proof = (class != Class::Copies).then(|| Repetition { kernel: Some(copied), ..traced });
+    let proof = (class != Class::Copies).then_some(Repetition { kernel: Some(copied), ..traced });
     cell(key, class, runs, proof, SEED)
 }
 
