@@ -15,8 +15,9 @@ use crate::{
     config::conf,
     lifecycle,
     maps::{SOCKS, active, lost, spill_slot, zero_sock},
-    mem::{Mem, Probe, add},
+    mem::{Mem, Probe, add, address},
     socket::{self, current_tgid, current_tid, process_wanted},
+    tally::{self, Counted, zcscope_tally_free, zcscope_tally_take},
 };
 
 /// Receiving sockets by address of `struct sock`.
@@ -52,6 +53,10 @@ pub unsafe fn received(sk: *const u8, flags: u32, ret: i64) {
         return;
     }
     let devmem = conf!(off.msg_sock_devmem);
+    let plain = ret >= 0 && (devmem == 0 || flags & devmem == 0);
+    if plain && !matches!(tally::count(tally::receives(sk as u64), ret as u64, |_| true), Counted::No) {
+        return;
+    }
     let path = if devmem != 0 && flags & devmem != 0 { Path::RecvDevmem } else { class_of_recv() };
     unsafe { book(sk, path, ret) };
 }
@@ -119,6 +124,7 @@ pub unsafe fn receiver(sk: *const u8, path: Path) -> Receiver {
         // SAFETY: a map value, valid while the program runs.
         let entry = unsafe { &mut *entry };
         if entry.tgid == tgid {
+            tallied(entry, path);
             return if entry.flags & sock_flags::IGNORED != 0 {
                 Receiver::Unwanted
             } else {
@@ -127,6 +133,27 @@ pub unsafe fn receiver(sk: *const u8, path: Path) -> Receiver {
         }
     }
     unsafe { make(sk, path, tgid) }
+}
+
+/// The entry will be changed; plain reads after this one need not look at it.
+#[inline(always)]
+fn tallied(entry: &mut RecvEntry, path: Path) {
+    let Some(tally) = tally::find(tally::receives(entry.sk)) else { return };
+    tally::touch(tally);
+    let plain = entry.home_path == Path::Recv as u32 || entry.flags & sock_flags::IGNORED != 0;
+    if path as u32 == Path::Recv as u32 && plain && entry.id != 0 && conf!(filter.path_mask) == 0 {
+        tally::start(tally, entry.id, entry.tgid, &entry.flags);
+    }
+}
+
+/// Puts into the entry what its tally has counted.
+#[inline(always)]
+fn fold(entry: &mut RecvEntry, sk: u64) {
+    let (calls, bytes) = tally::fold(tally::receives(sk));
+    if calls != 0 {
+        add(&mut entry.home.calls, calls);
+        add(&mut entry.home.bytes, bytes);
+    }
 }
 
 #[inline(always)]
@@ -142,7 +169,10 @@ unsafe fn make(sk: *const u8, path: Path, tgid: u32) -> Receiver {
     };
     // SAFETY: a map value, valid while the program runs.
     let entry = unsafe { &mut *entry };
-    if !new {
+    if new {
+        zcscope_tally_take(tally::receives(address(sk)));
+    } else {
+        fold(entry, sk as u64);
         zcscope_recv_publish(entry);
     }
     // Until it is known, nothing is counted.
@@ -249,9 +279,13 @@ pub extern "C" fn zcscope_recv_publish(entry: *const RecvEntry) -> u64 {
 /// Tracepoint `tcp:tcp_destroy_sock(sk)`, all kernels.
 #[inline(always)]
 pub fn destroyed(sk: u64) {
-    if let Some(entry) = RECVS.get_ptr(sk) {
+    if let Some(entry) = RECVS.get_ptr_mut(sk) {
+        // SAFETY: a map value, valid while the program runs.
+        let entry = unsafe { &mut *entry };
+        fold(entry, sk);
         zcscope_recv_publish(entry);
         let _ = RECVS.remove(sk);
+        zcscope_tally_free(tally::receives(address(sk as *const u8)));
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
     file, lifecycle,
     maps::{DEVS, PROCS, SOCKS, UNATTRIBUTED, active, lost, next_id, sock_slot, spill_slot},
     mem::{Mem, Probe, read},
-    receive,
+    receive, tally,
 };
 
 const AF_INET6: u16 = 10;
@@ -86,6 +86,18 @@ pub unsafe fn sending<M: Mem>(sk: *const u8, path: u32) -> Owner {
     if dst != entry.dst {
         entry.dst = dst;
         zcscope_route(entry);
+    }
+    if let Some(tally) = tally::find(sk as u64) {
+        tally::touch(tally);
+        let plain = entry.home_path == Path::Copy as u32 || entry.flags == sock_flags::IGNORED;
+        if path == Path::Copy as u32
+            && plain
+            && entry.flags & !sock_flags::IGNORED == 0
+            && conf!(filter.path_mask) == 0
+        {
+            (tally.dst, tally.prot) = (entry.dst, entry.prot);
+            tally::start(tally, entry.id, tgid, &entry.flags);
+        }
     }
     if entry.flags & sock_flags::IGNORED != 0 { Owner::Unwanted } else { Owner::Known(entry) }
 }

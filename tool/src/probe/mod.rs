@@ -11,6 +11,7 @@ mod facts;
 mod files;
 #[cfg(test)]
 mod limits;
+mod live;
 mod maps;
 mod names;
 mod offsets;
@@ -23,6 +24,7 @@ mod samples;
 mod shares;
 mod skipped;
 mod sweep;
+mod tallies;
 mod totals;
 #[cfg(test)]
 mod weight_tests;
