@@ -10,10 +10,10 @@ use crate::{
     complete,
     config::conf,
     maps::{CALLS, ENDED, ENDED_BYTES, PARKED, PROCS, SOCKS, SPILL, forget_sock, lost},
-    mem::{Direct, Mem, add, copy_words},
+    mem::{Direct, Mem, copy_words},
     pipe,
     socket::{current_tgid, current_tid},
-    tally,
+    tally::zcscope_tally_fold,
 };
 
 /// Bytes in the ring from which on its reader is woken: an eighth of it. Below, it comes by itself with the next
@@ -67,7 +67,7 @@ pub extern "C" fn zcscope_hand_over(entry: *mut SockEntry) -> u64 {
     // SAFETY: null or a map value.
     let Some(entry) = (unsafe { entry.as_mut() }) else { return 0 };
     let (sk, root, tgid) = (entry.sk, entry.root, current_tgid());
-    fold(entry);
+    zcscope_tally_fold(entry);
     if entry.flags & sock_flags::IGNORED == 0 {
         let key = OwnerKey { sk, tgid: u64::from(entry.tgid) };
         // Looked up again: before Linux 6.2 the verifier takes no map value from memory a function was given.
@@ -90,16 +90,6 @@ pub extern "C" fn zcscope_hand_over(entry: *mut SockEntry) -> u64 {
     }
     entry.tgid = tgid;
     1
-}
-
-/// Puts into the entry what its tally has counted.
-#[inline(always)]
-fn fold(entry: &mut SockEntry) {
-    let (calls, bytes) = tally::fold(entry.sk);
-    if calls != 0 {
-        add(&mut entry.home.calls, calls);
-        add(&mut entry.home.bytes, bytes);
-    }
 }
 
 /// Puts an owner's own share back into the socket's entry.
@@ -141,7 +131,7 @@ pub fn destroyed(sk: u64) {
     let Some(entry) = SOCKS.get_ptr_mut(sk) else { return };
     // SAFETY: a map value, valid while the program runs.
     let entry = unsafe { &mut *entry };
-    fold(entry);
+    zcscope_tally_fold(entry);
     if entry.flags & sock_flags::IGNORED == 0 {
         if entry.read_ns != 0 {
             complete::overdue(entry, true);

@@ -14,7 +14,7 @@ use zcscope_common::{
 
 use crate::{
     forward::Arrived,
-    mem::{add, add32, address, fetch_add},
+    mem::{add, add32, fetch_add},
     tally::{zcscope_tally_free, zcscope_tally_take},
 };
 
@@ -254,15 +254,27 @@ pub fn sock_slot(sk: u64) -> Option<(*mut SockEntry, bool)> {
         lost(Lost::SocketTable, 1);
         return None;
     }
-    zcscope_tally_take(address(sk as *const u8));
+    let kept = sk;
+    zcscope_tally_take(&raw const kept);
     Some((SOCKS.get_ptr_mut(sk)?, true))
 }
 
 /// Removes a socket and its tally.
 #[inline(always)]
 pub fn forget_sock(sk: u64) {
-    let _ = SOCKS.remove(sk);
-    zcscope_tally_free(address(sk as *const u8));
+    let kept = sk;
+    zcscope_forget_sock(&raw const kept);
+}
+
+/// See [`forget_sock`]. Exported like [`crate::socket::zcscope_identify`]; global functions take no typed pointers, so
+/// the address comes in memory.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn zcscope_forget_sock(sk: *const u64) -> u64 {
+    // SAFETY: null or a number in the caller's memory.
+    let Some(sk) = (unsafe { sk.as_ref() }) else { return 0 };
+    let _ = SOCKS.remove(*sk);
+    zcscope_tally_free(*sk)
 }
 
 /// The state of a thread's current call, inserted as zeroes when new.

@@ -15,9 +15,12 @@ use crate::{
     config::conf,
     lifecycle,
     maps::{SOCKS, active, lost, spill_slot, zero_sock},
-    mem::{Mem, Probe, add, address},
+    mem::{Mem, Probe, add},
     socket::{self, current_tgid, current_tid, process_wanted},
-    tally::{self, Counted, zcscope_tally_free, zcscope_tally_take},
+    tally::{
+        self, Counted, zcscope_tally_fold_receives, zcscope_tally_free, zcscope_tally_receives,
+        zcscope_tally_take,
+    },
 };
 
 /// Receiving sockets by address of `struct sock`.
@@ -124,7 +127,7 @@ pub unsafe fn receiver(sk: *const u8, path: Path) -> Receiver {
         // SAFETY: a map value, valid while the program runs.
         let entry = unsafe { &mut *entry };
         if entry.tgid == tgid {
-            tallied(entry, path);
+            zcscope_tally_receives(entry, path as u32);
             return if entry.flags & sock_flags::IGNORED != 0 {
                 Receiver::Unwanted
             } else {
@@ -133,27 +136,6 @@ pub unsafe fn receiver(sk: *const u8, path: Path) -> Receiver {
         }
     }
     unsafe { make(sk, path, tgid) }
-}
-
-/// The entry will be changed; plain reads after this one need not look at it.
-#[inline(always)]
-fn tallied(entry: &mut RecvEntry, path: Path) {
-    let Some(tally) = tally::find(tally::receives(entry.sk)) else { return };
-    tally::touch(tally);
-    let plain = entry.home_path == Path::Recv as u32 || entry.flags & sock_flags::IGNORED != 0;
-    if path as u32 == Path::Recv as u32 && plain && entry.id != 0 && conf!(filter.path_mask) == 0 {
-        tally::start(tally, entry.id, entry.tgid, &entry.flags);
-    }
-}
-
-/// Puts into the entry what its tally has counted.
-#[inline(always)]
-fn fold(entry: &mut RecvEntry, sk: u64) {
-    let (calls, bytes) = tally::fold(tally::receives(sk));
-    if calls != 0 {
-        add(&mut entry.home.calls, calls);
-        add(&mut entry.home.bytes, bytes);
-    }
 }
 
 #[inline(always)]
@@ -170,9 +152,10 @@ unsafe fn make(sk: *const u8, path: Path, tgid: u32) -> Receiver {
     // SAFETY: a map value, valid while the program runs.
     let entry = unsafe { &mut *entry };
     if new {
-        zcscope_tally_take(tally::receives(address(sk)));
+        let key = tally::receives(sk as u64);
+        zcscope_tally_take(&raw const key);
     } else {
-        fold(entry, sk as u64);
+        zcscope_tally_fold_receives(entry);
         zcscope_recv_publish(entry);
     }
     // Until it is known, nothing is counted.
@@ -282,10 +265,10 @@ pub fn destroyed(sk: u64) {
     if let Some(entry) = RECVS.get_ptr_mut(sk) {
         // SAFETY: a map value, valid while the program runs.
         let entry = unsafe { &mut *entry };
-        fold(entry, sk);
+        zcscope_tally_fold_receives(entry);
         zcscope_recv_publish(entry);
+        zcscope_tally_free(tally::receives(entry.sk));
         let _ = RECVS.remove(sk);
-        zcscope_tally_free(tally::receives(address(sk as *const u8)));
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
     maps::{CALLS, SENDS, active, call_slot, lost, see_zerocopy},
     mem::{Direct, Mem, Probe, add, fetch_add},
     socket::{self, Owner, current_tid, known},
-    tally::{self, Counted},
+    tally::{self, Counted, zcscope_tally_stop},
     uring,
 };
 
@@ -74,9 +74,7 @@ pub unsafe fn begin<M: Mem>(sk: *const u8, msg: *const u8, class: Class) -> Opti
         Owner::Known(entry) => {
             if entry.flags & sock_flags::KEEPS_STATE == 0 {
                 entry.flags |= sock_flags::KEEPS_STATE;
-                if let Some(tally) = tally::find(entry.sk) {
-                    tally::stop(tally);
-                }
+                zcscope_tally_stop(entry.sk);
             }
             if entry.first_send == 0 && class.path as u32 == Path::MsgZerocopy as u32 {
                 let next: u32 = unsafe { M::read(sk, conf!(off.sock_zckey)) };

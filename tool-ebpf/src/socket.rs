@@ -13,7 +13,8 @@ use crate::{
     file, lifecycle,
     maps::{DEVS, PROCS, SOCKS, UNATTRIBUTED, active, lost, next_id, sock_slot, spill_slot},
     mem::{Mem, Probe, read},
-    receive, tally,
+    receive,
+    tally::zcscope_tally_sends,
 };
 
 const AF_INET6: u16 = 10;
@@ -87,18 +88,7 @@ pub unsafe fn sending<M: Mem>(sk: *const u8, path: u32) -> Owner {
         entry.dst = dst;
         zcscope_route(entry);
     }
-    if let Some(tally) = tally::find(sk as u64) {
-        tally::touch(tally);
-        let plain = entry.home_path == Path::Copy as u32 || entry.flags == sock_flags::IGNORED;
-        if path == Path::Copy as u32
-            && plain
-            && entry.flags & !sock_flags::IGNORED == 0
-            && conf!(filter.path_mask) == 0
-        {
-            (tally.dst, tally.prot) = (entry.dst, entry.prot);
-            tally::start(tally, entry.id, tgid, &entry.flags);
-        }
-    }
+    zcscope_tally_sends(entry, path);
     if entry.flags & sock_flags::IGNORED != 0 { Owner::Unwanted } else { Owner::Known(entry) }
 }
 

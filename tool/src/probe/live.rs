@@ -2,6 +2,7 @@
 //! says that it was touched, and once more at the next reading, because whoever touched it may not have been done.
 //! Sockets that only made plain calls since, and idle ones, cost a look at their tally.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
 
@@ -10,8 +11,10 @@ use aya::maps::MapData;
 use zcscope_common::{RecvEntry, SockEntry, Tally, sock_flags, tally_state};
 
 use super::raw::{self, Batch};
+use super::samples::path_of;
 use super::tallies::Tallies;
-use crate::model::hash::{ById, FastSet};
+use crate::model::hash::FastSet;
+use crate::model::sample::PlainSample;
 
 /// An entry that has a tally.
 pub(super) trait Entry: Pod + PartialEq {
@@ -23,7 +26,9 @@ pub(super) trait Entry: Pod + PartialEq {
     fn sk(&self) -> u64;
     /// [`sock_flags`].
     fn flags(&self) -> u32;
-    /// Adds what was counted elsewhere to the path of its own.
+    /// The path that has its counters here, its calls and bytes.
+    fn home(&self) -> (u32, u64, u64);
+    /// Adds what was counted elsewhere to that path.
     fn add(&mut self, calls: u64, bytes: u64);
 }
 
@@ -40,6 +45,9 @@ macro_rules! entry {
             fn flags(&self) -> u32 {
                 self.flags
             }
+            fn home(&self) -> (u32, u64, u64) {
+                (self.home_path, self.home.calls, self.home.bytes)
+            }
             fn add(&mut self, calls: u64, bytes: u64) {
                 self.home.calls += calls;
                 self.home.bytes += bytes;
@@ -50,40 +58,51 @@ macro_rules! entry {
 
 entry!(SockEntry 0, RecvEntry Tally::RECEIVES);
 
+/// What is new of a socket since the reading before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum News {
+    Nothing,
+    /// Its tally counted more.
+    Counted,
+    /// Its entry is not what it was.
+    Entry,
+}
+
 /// What is known of one socket.
 struct Known<E> {
-    tally: Tally,
-    entry: Box<E>,
-    /// Of the entry; 0 when it is not to be counted.
-    id: u64,
+    slot: u32,
+    news: News,
     /// Its entry is read at the next reading in any case.
     again: bool,
-    /// It is not what it was at the reading before.
-    changed: bool,
-    reading: u32,
+    /// Of the entry; 0 when it is not to be counted.
+    id: u64,
+    tally: Tally,
+    entry: Box<E>,
 }
 
 /// All living sockets of one direction.
 pub(super) struct Live<E: Entry> {
     map: MapData,
-    /// By slot of the tally.
-    known: ById<Known<E>>,
+    /// In the order of their slots, which is that of the tallies: both are walked as they lie in memory.
+    known: VecDeque<Known<E>>,
+    /// As of the reading before, as far as the present one has not come to it.
+    before: VecDeque<Known<E>>,
     /// Entries without a tally.
     loose: Vec<E>,
-    reading: u32,
 }
 
 impl<E: Entry> Live<E> {
     pub(super) fn new(map: MapData) -> Self {
-        Self { map, known: ById::default(), loose: Vec::new(), reading: 0 }
+        Self { map, known: VecDeque::new(), before: VecDeque::new(), loose: Vec::new() }
     }
 
     /// Begins a reading.
     pub(super) fn begin(&mut self) {
-        self.reading = self.reading.wrapping_add(1);
+        self.before.clear();
+        std::mem::swap(&mut self.known, &mut self.before);
     }
 
-    /// Looks at one tally, if it is of this direction.
+    /// Looks at one tally, if it is of this direction; they come in the order of their slots.
     ///
     /// # Errors
     /// The table of entries can no longer be read.
@@ -91,48 +110,43 @@ impl<E: Entry> Live<E> {
         if tally.key & Tally::RECEIVES != E::SIDE {
             return Ok(());
         }
-        let slot = u64::from(slot);
-        let before = self.known.get_mut(&slot).filter(|known| known.tally.key == tally.key);
-        let news = before.as_ref().is_none_or(|known| touched(&known.tally, &tally));
-        if let Some(known) = before {
-            known.reading = self.reading;
-            known.changed = counted(&known.tally) != counted(&tally);
-            known.tally = tally;
-            if !news && !known.again {
-                return Ok(());
-            }
-        }
-        let sk = tally.key - E::SIDE;
-        let Some(entry) = raw::lookup::<u64, E>(self.map.fd().as_fd(), &sk)? else {
+        while self.before.pop_front_if(|known| known.slot < slot).is_some() {}
+        let known = self.before.pop_front_if(|known| known.slot == slot && known.tally.key == tally.key);
+        let touched = known.as_ref().is_none_or(|known| touched(&known.tally, &tally));
+        let read = touched || known.as_ref().is_some_and(|known| known.again);
+        let entry =
+            if read { raw::lookup::<u64, E>(self.map.fd().as_fd(), &(tally.key - E::SIDE))? } else { None };
+        match (known, entry) {
             // Its end is in the ring.
-            self.known.remove(&slot);
-            return Ok(());
-        };
-        let id = counted_id(&entry);
-        match self.known.get_mut(&slot) {
-            Some(known) if known.tally.key == tally.key => {
-                known.changed |= *known.entry != entry;
-                *known.entry = entry;
-                (known.id, known.again) = (id, news);
+            (_, None) if read => return Ok(()),
+            (None, None) => return Ok(()),
+            (Some(mut known), entry) => {
+                known.news =
+                    if counted(&known.tally) == counted(&tally) { News::Nothing } else { News::Counted };
+                if let Some(entry) = entry.filter(|entry| *entry != *known.entry) {
+                    (known.news, known.id) = (News::Entry, counted_id(&entry));
+                    *known.entry = entry;
+                }
+                (known.again, known.tally) = (read && touched, tally);
+                self.known.push_back(known);
             }
-            _ => {
-                let (entry, reading) = (Box::new(entry), self.reading);
-                self.known.insert(slot, Known { tally, entry, id, again: true, changed: true, reading });
+            (None, Some(entry)) => {
+                let (id, entry) = (counted_id(&entry), Box::new(entry));
+                self.known.push_back(Known { slot, news: News::Entry, again: true, id, tally, entry });
             }
         }
         Ok(())
     }
 
-    /// Ends a reading: drops what is gone, and reads what has no tally.
+    /// Ends a reading: reads what has no tally.
     ///
     /// # Errors
     /// The table of entries can no longer be read.
     pub(super) fn end(&mut self, tallies: &Tallies) -> io::Result<()> {
-        let reading = self.reading;
-        self.known.retain(|_, known| known.reading == reading);
+        self.before.clear();
         self.loose.clear();
         if tallies.too_few() {
-            let tallied: FastSet<u64> = self.known.values().map(|known| known.entry.sk()).collect();
+            let tallied: FastSet<u64> = self.known.iter().map(|known| known.entry.sk()).collect();
             let mut all = Batch::<u64, E>::new();
             all.fill(self.map.fd().as_fd())?;
             self.loose.extend(all.iter().filter(|(sk, _)| !tallied.contains(sk)).map(|(_, entry)| *entry));
@@ -140,21 +154,34 @@ impl<E: Entry> Live<E> {
         Ok(())
     }
 
-    /// Numbers of the sockets that are not what they were at the reading before.
+    /// Numbers of the sockets whose entries are not what they were at the reading before.
     pub(super) fn changed(&self) -> impl Iterator<Item = u64> {
-        let known = self.known.values().filter(|known| known.changed).map(|known| known.id);
+        let known = self.known.iter().filter(|known| known.news == News::Entry).map(|known| known.id);
         known.chain(self.loose.iter().map(counted_id)).filter(|id| *id != 0)
+    }
+
+    /// What sockets counted of which nothing else is new.
+    pub(super) fn plain(&self) -> impl Iterator<Item = PlainSample> {
+        let counted = self
+            .known
+            .iter()
+            .filter(|known| known.news == News::Counted && known.id != 0 && known.tally.id == known.id);
+        counted.filter_map(|Known { id, tally, entry, .. }| {
+            let (path, calls, bytes) = entry.home();
+            let (calls, bytes) = (calls + tally.calls, bytes + tally.bytes);
+            Some(PlainSample { socket: *id, path: path_of(u64::from(path))?, calls, bytes })
+        })
     }
 
     /// Every entry, without what its tally counted.
     pub(super) fn entries(&self) -> impl Iterator<Item = &E> {
-        self.known.values().map(|known| &*known.entry).chain(&self.loose)
+        self.known.iter().map(|known| &*known.entry).chain(&self.loose)
     }
 
     /// The entries to be counted whose number is wanted, with everything they have counted.
     pub(super) fn wanted(&self, wanted: impl Fn(u64) -> bool) -> impl Iterator<Item = E> {
         let is_wanted = move |id: u64| id != 0 && wanted(id);
-        let known = self.known.values().map(|known| (known.id, &*known.entry, Some(&known.tally)));
+        let known = self.known.iter().map(|known| (known.id, &*known.entry, Some(&known.tally)));
         let loose = self.loose.iter().map(|entry| (counted_id(entry), entry, None));
         known.chain(loose).filter(move |(id, ..)| is_wanted(*id)).map(|(_, entry, tally)| whole(entry, tally))
     }
@@ -165,14 +192,14 @@ impl<E: Entry> Live<E> {
     /// The table of entries can no longer be changed.
     pub(super) fn remove(&mut self, tallies: &Tallies, over: impl Fn(&E) -> bool) -> io::Result<Vec<E>> {
         let mut removed = Vec::new();
-        for (slot, known) in &self.known {
+        for known in &self.known {
             if over(&known.entry) {
                 raw::delete(self.map.fd().as_fd(), &known.entry.sk())?;
-                tallies.free(u32::try_from(*slot).unwrap_or(Tally::SLOTS));
+                tallies.free(known.slot);
                 removed.push(whole(&*known.entry, Some(&known.tally)));
             }
         }
-        self.known.retain(|_, known| !over(&known.entry));
+        self.known.retain(|known| !over(&known.entry));
         for entry in self.loose.extract_if(.., |entry| over(entry)) {
             raw::delete(self.map.fd().as_fd(), &entry.sk())?;
             removed.push(entry);

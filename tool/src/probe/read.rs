@@ -28,7 +28,9 @@ use super::tallies::Tallies;
 use super::totals::Totals;
 use crate::host::symbols::Symbols;
 use crate::model::hash::FastSet;
-use crate::model::sample::{CopyKind, CopySample, MapSample, Sample, SocketLatency, SocketSample};
+use crate::model::sample::{
+    CopyKind, CopySample, MapSample, PlainSample, Sample, SocketLatency, SocketSample,
+};
 use crate::model::snapshot::Session;
 
 /// Readings between two looks for completion units left behind.
@@ -180,7 +182,11 @@ impl Reader {
         let is_changed = |id| moved.contains(&id) || self.changed.is_changed(id);
         let wanted = |id| is_changed(id) || self.sweeper.has(id) || self.shares.has(id);
         let ending: HashSet<u64> = ended_senders.iter().chain(&ended_receivers).map(|s| s.id).collect();
-        let (senders, receivers) = self.live_sockets(|id| ending.contains(&id) || wanted(id));
+        let whole = |id| ending.contains(&id) || wanted(id);
+        let (senders, receivers) = self.live_sockets(whole);
+        // Whoever is handed over as a whole has these counters, too.
+        let plain = self.senders.plain().chain(self.receivers.plain());
+        let plain: Vec<PlainSample> = plain.filter(|plain| !whole(plain.socket)).collect();
         let parts = Parts { senders, receivers, ended_senders, ended_receivers };
         let (mut sockets, mut ended) = self.shares.join(parts);
         self.changed.turn();
@@ -194,6 +200,7 @@ impl Reader {
         Ok(Sample {
             at_ns,
             sockets,
+            plain,
             ended,
             unattributed: self.totals.unattributed()?,
             copies,

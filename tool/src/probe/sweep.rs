@@ -174,7 +174,7 @@ mod tests {
 
     fn socket() -> SockEntry {
         let bytes = [0u8; size_of::<SockEntry>()];
-        raw::value(&bytes).unwrap()
+        crate::probe::raw::value(&bytes).unwrap()
     }
 
     fn send(age: u64, state: u64) -> SendEntry {
