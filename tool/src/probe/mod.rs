@@ -21,6 +21,7 @@ mod programs;
 mod raw;
 mod read;
 mod samples;
+mod seen;
 mod shares;
 mod skipped;
 mod sweep;
