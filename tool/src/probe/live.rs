@@ -49,7 +49,7 @@ impl<E: Entry + Pod> Live<E> {
         self.seen.end();
         self.loose.clear();
         if tallies.too_few() {
-            let tallied: FastSet<u64> = self.seen.entries().map(Entry::sk).collect();
+            let tallied: FastSet<u64> = self.seen.addresses().collect();
             let mut all = Batch::<u64, E>::new();
             all.fill(self.map.fd().as_fd())?;
             self.loose.extend(all.iter().filter(|(sk, _)| !tallied.contains(sk)).map(|(_, entry)| *entry));
@@ -67,15 +67,32 @@ impl<E: Entry + Pod> Live<E> {
         self.seen.plain()
     }
 
-    /// Every entry, without what its tally counted.
+    /// The `struct sock` of every socket.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = u64> {
+        self.seen.addresses().chain(self.loose.iter().map(Entry::sk))
+    }
+
+    /// The entries read now, without what their tallies counted: at least those of all sockets that keep state.
     pub(super) fn entries(&self) -> impl Iterator<Item = &E> {
         self.seen.entries().chain(&self.loose)
     }
 
+    /// The entry of a `struct sock` as it is now, without what its tally counted.
+    ///
+    /// # Errors
+    /// The table can no longer be read.
+    pub(super) fn entry(&self, sk: u64) -> io::Result<Option<E>> {
+        raw::lookup(self.map.fd().as_fd(), &sk)
+    }
+
     /// The entries to be counted whose number is wanted, with everything they have counted.
-    pub(super) fn wanted<'a>(&'a self, wanted: &'a impl Fn(u64) -> bool) -> impl Iterator<Item = E> {
-        let loose = self.loose.iter().filter(|entry| entry.id() != 0 && wanted(entry.id()));
-        self.seen.wanted(wanted).chain(loose.copied())
+    ///
+    /// # Errors
+    /// The table can no longer be read.
+    pub(super) fn wanted(&self, wanted: impl Fn(u64) -> bool) -> io::Result<Vec<E>> {
+        let mut entries = self.seen.wanted(&wanted, |sk| self.entry(sk))?;
+        entries.extend(self.loose.iter().filter(|entry| entry.id() != 0 && wanted(entry.id())));
+        Ok(entries)
     }
 
     /// Removes those that are over although the kernel side did not see it, and returns them.

@@ -183,7 +183,7 @@ impl Reader {
         let wanted = |id| is_changed(id) || self.sweeper.has(id) || self.shares.has(id);
         let ending: HashSet<u64> = ended_senders.iter().chain(&ended_receivers).map(|s| s.id).collect();
         let whole = |id| ending.contains(&id) || wanted(id);
-        let (senders, receivers) = self.live_sockets(whole);
+        let (senders, receivers) = self.live_sockets(whole).context("reading sockets")?;
         // Whoever is handed over as a whole has these counters, too.
         let plain = self.senders.plain().chain(self.receivers.plain());
         let plain: Vec<PlainSample> = plain.filter(|plain| !whole(plain.socket)).collect();
@@ -240,7 +240,10 @@ impl Reader {
     }
 
     /// Living sockets with a wanted id: as senders, and as receivers.
-    fn live_sockets(&self, wanted: impl Fn(u64) -> bool) -> (Vec<SocketSample>, Vec<SocketSample>) {
+    fn live_sockets(
+        &self,
+        wanted: impl Fn(u64) -> bool,
+    ) -> std::io::Result<(Vec<SocketSample>, Vec<SocketSample>)> {
         let mut spilled: HashMap<(u64, bool), Vec<(Path, FlowCounters)>> = HashMap::new();
         for (key, entry) in self.spill_batch.iter().filter(|(key, _)| wanted(key.id)) {
             if let Some(path) = path_of(key.path) {
@@ -251,19 +254,21 @@ impl Reader {
         let parked = parked.filter(|e| e.id != 0 && e.flags & sock_flags::IGNORED == 0 && wanted(e.id));
         let mut seen = HashSet::new();
         let mut senders = Vec::new();
-        for entry in self.senders.wanted(&wanted).chain(parked.copied()).filter(|e| seen.insert(e.id)) {
+        for entry in
+            self.senders.wanted(&wanted)?.into_iter().chain(parked.copied()).filter(|e| seen.insert(e.id))
+        {
             let mut socket = socket_sample(&entry, &self.devices);
             socket.flows.extend(spilled.remove(&(entry.id, false)).unwrap_or_default());
             senders.push(socket);
         }
         seen.clear();
         let mut receivers = Vec::new();
-        for entry in self.receivers.wanted(&wanted).filter(|e| seen.insert(e.id)) {
+        for entry in self.receivers.wanted(&wanted)?.into_iter().filter(|e| seen.insert(e.id)) {
             let mut socket = receiver_sample(&entry, &self.devices);
             socket.flows.extend(spilled.remove(&(entry.id, true)).unwrap_or_default());
             receivers.push(socket);
         }
-        (senders, receivers)
+        Ok((senders, receivers))
     }
 
     /// Owners that were parked when their socket ended: handed over once, and taken out. One reading later than the
@@ -272,10 +277,13 @@ impl Reader {
         if self.orphans.is_empty() && self.parked_batch.iter().next().is_none() {
             return Ok(());
         }
-        let roots: HashMap<u64, u64> = self.senders.entries().map(|entry| (entry.sk, entry.root)).collect();
-        let gone = |key: &OwnerKey, entry: &SockEntry| roots.get(&key.sk) != Some(&entry.root);
-        let orphans: Vec<(OwnerKey, SockEntry)> =
-            self.parked_batch.iter().filter(|(key, entry)| gone(key, entry)).map(|(k, e)| (*k, *e)).collect();
+        let mut orphans: Vec<(OwnerKey, SockEntry)> = Vec::new();
+        for (key, entry) in self.parked_batch.iter() {
+            let socket = self.senders.entry(key.sk).context("reading a socket")?;
+            if socket.is_none_or(|socket| socket.root != entry.root) {
+                orphans.push((*key, *entry));
+            }
+        }
         let before = std::mem::replace(&mut self.orphans, orphans.iter().map(|(_, e)| e.id).collect());
         let mut parked = BpfHash::<_, OwnerKey, SockEntry>::try_from(&mut self.parked)?;
         for (key, entry) in orphans.iter().filter(|(_, entry)| before.contains(&entry.id)) {
@@ -299,7 +307,7 @@ impl Reader {
     fn sweep_units(&mut self) -> Result<()> {
         let Map::HashMap(units) = &self.units else { bail!("map UNITS has an unexpected type") };
         self.unit_batch.fill(units.fd().as_fd()).context("reading units")?;
-        let alive: HashSet<u64> = self.senders.entries().map(|entry| entry.sk).collect();
+        let alive: HashSet<u64> = self.senders.addresses().collect();
         let stale: HashSet<u64> = self
             .unit_batch
             .iter()

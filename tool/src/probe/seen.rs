@@ -1,23 +1,27 @@
 //! What is known of the living sockets of one direction, and what is new at a reading: a socket's entry is read when
 //! its tally says that it was touched, and once more at the next reading, because whoever touched it may not have been
-//! done. Sockets that only made plain calls since, and idle ones, cost a look at their tally.
+//! done. Sockets that only made plain calls since, and idle ones, cost a look at their tally. Entries are kept for the
+//! reading that has read them: of ten thousand sockets they would take megabytes.
 
 use std::collections::VecDeque;
 use std::io;
 
 use zcscope_common::{Path, RecvEntry, SockEntry, Tally, sock_flags, tally_state};
 
+use super::raw;
 use super::samples::path_of;
 use crate::model::sample::PlainSample;
 
 /// An entry that has a tally.
-pub(super) trait Entry: Copy + PartialEq {
+pub(super) trait Entry: Copy {
     /// What is added to the address of the socket in the tally's key.
     const SIDE: u64;
     /// Its number, 0 when it is not to be counted: the filter does not want it, or it is being made.
     fn id(&self) -> u64;
     /// Its `struct sock`.
     fn sk(&self) -> u64;
+    /// A number that differs when anything in it does.
+    fn fingerprint(&self) -> u64;
     /// The path that has its counters here, its calls and bytes.
     fn home(&self) -> (Option<Path>, u64, u64);
     /// Adds what was counted elsewhere to that path.
@@ -34,6 +38,9 @@ macro_rules! entry {
             fn sk(&self) -> u64 {
                 self.sk
             }
+            fn fingerprint(&self) -> u64 {
+                raw::fingerprint(self)
+            }
             fn home(&self) -> (Option<Path>, u64, u64) {
                 (path_of(u64::from(self.home_path)), self.home.calls, self.home.bytes)
             }
@@ -47,6 +54,9 @@ macro_rules! entry {
 
 entry!(SockEntry 0, RecvEntry Tally::RECEIVES);
 
+/// Entries there is room for in any case.
+const KEPT: usize = 256;
+
 /// What is new of a socket since the reading before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum News {
@@ -58,36 +68,43 @@ enum News {
 }
 
 /// What is known of one socket.
-#[derive(Debug)]
-struct Known<E> {
+#[derive(Clone, Copy, Debug)]
+struct Known {
     slot: u32,
     news: News,
     /// Its entry is read at the next reading in any case.
     again: bool,
     tally: Tally,
-    /// Of the entry.
+    /// Of the entry as last read: its number, its own path, all of it.
     id: u64,
-    entry: Box<E>,
+    home: (Option<Path>, u64, u64),
+    fingerprint: u64,
+    /// Where it stands among those read now.
+    read: Option<usize>,
 }
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Seen<E> {
     /// In the order of their slots, which is that of the tallies: both are walked as they lie in memory.
-    known: VecDeque<Known<E>>,
+    known: VecDeque<Known>,
     /// As of the reading before, as far as the present one has not come to it.
-    before: VecDeque<Known<E>>,
+    before: VecDeque<Known>,
+    /// The entries read now: of all sockets that were touched, and of those whose calls do not end in their tally.
+    read: Vec<E>,
 }
 
 impl<E: Entry> Seen<E> {
     pub(super) fn new() -> Self {
-        Self { known: VecDeque::new(), before: VecDeque::new() }
+        Self { known: VecDeque::new(), before: VecDeque::new(), read: Vec::new() }
     }
 
     /// Begins a reading.
     pub(super) fn begin(&mut self) {
         self.before.clear();
         std::mem::swap(&mut self.known, &mut self.before);
+        self.read.clear();
+        self.read.shrink_to(KEPT);
     }
 
     /// Looks at one tally, if it is of this direction; they come in the order of their slots. `read` gets the entry of
@@ -107,14 +124,27 @@ impl<E: Entry> Seen<E> {
         while self.before.pop_front_if(|known| known.slot < slot).is_some() {}
         let known = self.before.pop_front_if(|known| known.slot == slot && known.tally.key == tally.key);
         let touched = known.as_ref().is_none_or(|known| is_touched(&known.tally, &tally));
-        let now = match known {
-            Some(known) if !touched && !known.again => {
-                Some(Known { news: counted_since(&known, &tally), tally, ..known })
-            }
-            // Without an entry its end is in the ring.
-            known => read(tally.key - E::SIDE)?.map(|entry| with_entry(known, slot, tally, touched, entry)),
-        };
-        self.known.extend(now);
+        if let Some(known) = known.filter(|known| !touched && !known.again) {
+            self.known.push_back(Known { news: counted_since(&known, &tally), tally, read: None, ..known });
+            return Ok(());
+        }
+        // Without an entry its end is in the ring.
+        let Some(entry) = read(tally.key - E::SIDE)? else { return Ok(()) };
+        let (fingerprint, at) = (entry.fingerprint(), self.read.len());
+        let same = known.filter(|known| known.fingerprint == fingerprint);
+        let news = same.map_or(News::Entry, |known| counted_since(&known, &tally));
+        let (id, home) = (entry.id(), entry.home());
+        self.known.push_back(Known {
+            slot,
+            news,
+            again: touched,
+            tally,
+            id,
+            home,
+            fingerprint,
+            read: Some(at),
+        });
+        self.read.push(entry);
         Ok(())
     }
 
@@ -133,53 +163,59 @@ impl<E: Entry> Seen<E> {
     pub(super) fn plain(&self) -> impl Iterator<Item = PlainSample> {
         let counted = self.known.iter().filter(|known| known.news == News::Counted && known.id != 0);
         counted.filter(|known| known.tally.id == known.id).filter_map(|known| {
-            let (path, calls, bytes) = known.entry.home();
+            let (path, calls, bytes) = known.home;
             let (calls, bytes) = (calls + known.tally.calls, bytes + known.tally.bytes);
             Some(PlainSample { socket: known.id, path: path?, calls, bytes })
         })
     }
 
-    /// Every entry, without what its tally counted.
+    /// The `struct sock` of every socket.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = u64> {
+        self.known.iter().map(|known| known.tally.key - E::SIDE)
+    }
+
+    /// The entries read now, without what their tallies counted: at least those of all sockets that keep state.
     pub(super) fn entries(&self) -> impl Iterator<Item = &E> {
-        self.known.iter().map(|known| &*known.entry)
+        self.read.iter()
     }
 
-    /// The entries to be counted whose number is wanted, with everything they have counted.
-    pub(super) fn wanted(&self, wanted: impl Fn(u64) -> bool) -> impl Iterator<Item = E> {
-        self.known.iter().filter(move |known| known.id != 0 && wanted(known.id)).map(whole)
+    /// The entries to be counted whose number is wanted, with everything they have counted. `read` gets those that were
+    /// not read now.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub(super) fn wanted(
+        &self,
+        wanted: impl Fn(u64) -> bool,
+        mut read: impl FnMut(u64) -> io::Result<Option<E>>,
+    ) -> io::Result<Vec<E>> {
+        let mut entries = Vec::new();
+        for known in self.known.iter().filter(|known| known.id != 0 && wanted(known.id)) {
+            let entry = match known.read.and_then(|at| self.read.get(at)) {
+                Some(entry) => Some(*entry),
+                None => read(known.tally.key - E::SIDE)?,
+            };
+            entries.extend(entry.map(|entry| whole(entry, &known.tally)));
+        }
+        Ok(entries)
     }
 
-    /// Takes out those that are over, with everything they have counted and their slots.
+    /// Takes out those of the entries read now that are over, with everything they have counted and their slots.
     pub(super) fn remove(&mut self, over: impl Fn(&E) -> bool) -> Vec<(u32, E)> {
-        let removed = self.known.iter().filter(|known| over(&known.entry));
-        let removed = removed.map(|known| (known.slot, whole(known))).collect();
-        self.known.retain(|known| !over(&known.entry));
+        let mut removed = Vec::new();
+        self.known.retain(|known| match known.read.and_then(|at| self.read.get(at)) {
+            Some(entry) if over(entry) => {
+                removed.push((known.slot, whole(*entry, &known.tally)));
+                false
+            }
+            _ => true,
+        });
         removed
     }
 }
 
-/// What is known after an entry was read.
-fn with_entry<E: Entry>(
-    known: Option<Known<E>>,
-    slot: u32,
-    tally: Tally,
-    touched: bool,
-    entry: E,
-) -> Known<E> {
-    let id = entry.id();
-    match known {
-        None => Known { slot, news: News::Entry, again: true, tally, id, entry: Box::new(entry) },
-        Some(mut known) => {
-            let same = *known.entry == entry;
-            known.news = if same { counted_since(&known, &tally) } else { News::Entry };
-            *known.entry = entry;
-            Known { again: touched, tally, id, ..known }
-        }
-    }
-}
-
 /// What is new, as far as the tally tells.
-fn counted_since<E>(known: &Known<E>, tally: &Tally) -> News {
+fn counted_since(known: &Known, tally: &Tally) -> News {
     let same = (known.tally.calls, known.tally.bytes) == (tally.calls, tally.bytes);
     if same { News::Nothing } else { News::Counted }
 }
@@ -192,10 +228,9 @@ fn is_touched(before: &Tally, now: &Tally) -> bool {
 }
 
 /// An entry and its tally together.
-fn whole<E: Entry>(known: &Known<E>) -> E {
-    let mut entry = *known.entry;
-    if known.tally.id == entry.id() {
-        entry.add(known.tally.calls, known.tally.bytes);
+fn whole<E: Entry>(mut entry: E, tally: &Tally) -> E {
+    if tally.id == entry.id() {
+        entry.add(tally.calls, tally.bytes);
     }
     entry
 }
@@ -222,6 +257,9 @@ mod tests {
         }
         fn sk(&self) -> u64 {
             64
+        }
+        fn fingerprint(&self) -> u64 {
+            self.id << 32 | self.calls << 16 | self.errors
         }
         fn home(&self) -> (Option<Path>, u64, u64) {
             (Some(Path::Copy), self.calls, self.bytes)
@@ -265,7 +303,7 @@ mod tests {
         let mut seen = Seen::new();
         assert_eq!(read(&mut seen, &[(3, TALLY)], Some(ENTRY)), [64]);
         assert_eq!(seen.changed().collect::<Vec<_>>(), [7]);
-        let whole = seen.wanted(|id| id == 7).next().unwrap();
+        let whole = seen.wanted(|id| id == 7, |_| Ok(None)).unwrap()[0];
         assert_eq!((whole.calls, whole.bytes), (11, 1100), "the entry and its tally together");
         assert_eq!(
             read(&mut seen, &[(3, TALLY)], Some(ENTRY)),
@@ -279,6 +317,8 @@ mod tests {
         assert_eq!(seen.changed().count(), 0);
         let plain = PlainSample { socket: 7, path: Path::Copy, calls: 13, bytes: 1300 };
         assert_eq!(seen.plain().collect::<Vec<_>>(), [plain]);
+        let whole = seen.wanted(|_| true, |_| Ok(Some(ENTRY))).unwrap()[0];
+        assert_eq!((whole.calls, whole.bytes), (13, 1300), "read because it is wanted");
     }
 
     #[test]
@@ -307,18 +347,18 @@ mod tests {
         let mut seen = Seen::new();
         let behind = Tally { key: 128, id: 8, ..TALLY };
         read(&mut seen, &[(3, TALLY), (9, behind)], Some(ENTRY));
-        assert_eq!(seen.entries().count(), 2);
+        assert_eq!(seen.addresses().count(), 2);
         read(&mut seen, &[(9, behind)], Some(ENTRY));
-        assert_eq!(seen.entries().count(), 1, "its slot is free");
+        assert_eq!(seen.addresses().count(), 1, "its slot is free");
         read(&mut seen, &[(9, Tally { touched: 1, ..behind })], None);
-        assert_eq!(seen.entries().count(), 0, "its entry is gone");
+        assert_eq!(seen.addresses().count(), 0, "its entry is gone");
         (0..3).for_each(|_| drop(read(&mut seen, &[(3, TALLY)], Some(ENTRY))));
         let another = Tally { id: 9, calls: 0, bytes: 0, ..TALLY };
         assert_eq!(read(&mut seen, &[(3, another)], Some(ENTRY)), [64], "another owner");
-        let whole = seen.wanted(|_| true).next().unwrap();
+        let whole = seen.wanted(|_| true, |_| Ok(None)).unwrap()[0];
         assert_eq!(whole.calls, 1, "a tally of another owner is not added");
         let (slot, removed) = seen.remove(|entry| entry.id == 7).remove(0);
-        assert_eq!((slot, removed.id, seen.entries().count()), (3, 7, 0));
+        assert_eq!((slot, removed.id, seen.addresses().count()), (3, 7, 0));
     }
 
     #[test]
@@ -326,6 +366,6 @@ mod tests {
         let mut seen = Seen::new();
         let receiving = Tally { key: 64 + Tally::RECEIVES, ..TALLY };
         assert_eq!(read(&mut seen, &[(3, receiving)], Some(ENTRY)), [0_u64; 0]);
-        assert_eq!(seen.entries().count(), 0);
+        assert_eq!(seen.addresses().count(), 0);
     }
 }
