@@ -390,9 +390,9 @@ impl Model {
         let spread = |known: bool, kind| {
             self.spreads.get(&(path, kind)).filter(|_| known).and_then(|spread| spread_figures(spread))
         };
-        figures.frags_per_skb = spread(known.frags_of(path), SpreadKind::FragsPerSkb);
-        figures.bytes_per_frag = spread(known.frags_of(path), SpreadKind::BytesPerFrag);
-        figures.send_ns = latency(LatencyKind::SendCall);
+        figures.frags_per_skb = spread(known.frags_of(path), SpreadKind::FragsPerSkb).map(Box::new);
+        figures.bytes_per_frag = spread(known.frags_of(path), SpreadKind::BytesPerFrag).map(Box::new);
+        figures.send_ns = latency(LatencyKind::SendCall).map(Box::new);
         if let Some(c) = &mut figures.completions {
             c.latency = latency(LatencyKind::Release);
             c.delayed_acks = hist(LatencyKind::Release).map(delayed_acks);

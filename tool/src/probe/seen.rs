@@ -86,23 +86,23 @@ struct Known {
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Seen<E> {
-    /// In the order of their slots, which is that of the tallies: both are walked as they lie in memory.
+    /// In the order of their slots, which is that of the tallies: both are walked as they lie in memory. What the present
+    /// reading has not come to yet stands before what it has seen.
     known: VecDeque<Known>,
-    /// As of the reading before, as far as the present one has not come to it.
-    before: VecDeque<Known>,
+    /// How many it has not come to.
+    ahead: usize,
     /// The entries read now: of all sockets that were touched, and of those whose calls do not end in their tally.
     read: Vec<E>,
 }
 
 impl<E: Entry> Seen<E> {
     pub(super) fn new() -> Self {
-        Self { known: VecDeque::new(), before: VecDeque::new(), read: Vec::new() }
+        Self { known: VecDeque::new(), ahead: 0, read: Vec::new() }
     }
 
     /// Begins a reading.
     pub(super) fn begin(&mut self) {
-        self.before.clear();
-        std::mem::swap(&mut self.known, &mut self.before);
+        self.ahead = self.known.len();
         self.read.clear();
         self.read.shrink_to(KEPT);
     }
@@ -121,8 +121,8 @@ impl<E: Entry> Seen<E> {
         if tally.key & Tally::RECEIVES != E::SIDE {
             return Ok(());
         }
-        while self.before.pop_front_if(|known| known.slot < slot).is_some() {}
-        let known = self.before.pop_front_if(|known| known.slot == slot && known.tally.key == tally.key);
+        while self.next_if(|known| known.slot < slot).is_some() {}
+        let known = self.next_if(|known| known.slot == slot && known.tally.key == tally.key);
         let touched = known.as_ref().is_none_or(|known| is_touched(&known.tally, &tally));
         if let Some(known) = known.filter(|known| !touched && !known.again) {
             self.known.push_back(Known { news: counted_since(&known, &tally), tally, read: None, ..known });
@@ -150,7 +150,15 @@ impl<E: Entry> Seen<E> {
 
     /// Ends a reading.
     pub(super) fn end(&mut self) {
-        self.before.clear();
+        self.known.drain(..self.ahead);
+        self.ahead = 0;
+    }
+
+    /// Takes out the next one of the reading before, if it is so.
+    fn next_if(&mut self, is: impl Fn(&Known) -> bool) -> Option<Known> {
+        let next = if self.ahead == 0 { None } else { self.known.pop_front_if(|known| is(known)) };
+        self.ahead -= usize::from(next.is_some());
+        next
     }
 
     /// Numbers of the sockets whose entries are not what they were at the reading before.
