@@ -130,9 +130,6 @@ pub struct Offsets {
     pub uarg_zerocopy: u32,
     pub uarg_zerocopy_shift: u32,
     pub exterr_origin: u32,
-    pub exterr_code: u32,
-    pub exterr_info: u32,
-    pub exterr_data: u32,
     pub dev_name: u32,
     pub dev_flags: u32,
     pub dev_features: u32,
@@ -240,6 +237,8 @@ pub struct Offsets {
     pub folio_nr_pages: u32,
     pub msghdr_iter_bvec: u32,
     pub device_name: u32,
+    /// Padding.
+    pub pad: u32,
 }
 
 impl Offsets {

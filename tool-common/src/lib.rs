@@ -14,6 +14,7 @@ mod ids;
 mod loss;
 mod receive;
 mod spread;
+mod tally;
 mod uring;
 
 pub use bounce::BounceEntry;
@@ -31,6 +32,7 @@ pub use ids::{Path, Reason, Site};
 pub use loss::{LOST_CAUSES, Lost};
 pub use receive::{RecvCall, RecvEntry, RecvFlow, RxCause};
 pub use spread::{SPREAD_BUCKETS, Spread, SpreadKind, spread_bucket, spread_slot, spread_top};
+pub use tally::{Tally, tally_state};
 pub use uring::{UringSend, uring_flags};
 
 #[cfg(feature = "user")]

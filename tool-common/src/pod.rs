@@ -4,7 +4,7 @@
 use crate::{
     BounceEntry, Config, CopyKey, CopyTotals, DevInfo, FileEntry, FileKey, FlowCounters, FlowKey, ForwardKey,
     Hist, OwnerKey, ReadEntry, RecvEntry, SendEntry, SendKey, SockEntry, SocketHist, SpillEntry, Spread,
-    Unit,
+    Tally, Unit,
 };
 
 macro_rules! pod {
@@ -36,5 +36,6 @@ pod!(
     SocketHist,
     SpillEntry,
     Spread,
+    Tally,
     Unit
 );

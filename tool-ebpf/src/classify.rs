@@ -235,8 +235,13 @@ pub unsafe fn opens_connection() -> bool {
 /// Whether the current thread has ever used io_uring, or works for it.
 #[inline(always)]
 pub unsafe fn uses_uring() -> bool {
+    unsafe { has_ring(bpf_get_current_task_btf() as *const u8) }
+}
+
+/// The same of this thread, `task`.
+#[inline(always)]
+pub unsafe fn has_ring(task: *const u8) -> bool {
     unsafe {
-        let task = bpf_get_current_task_btf() as *const u8;
         let flags: u32 = Direct::read(task, conf!(off.task_flags));
         flags & (PF_IO_WORKER | PF_USER_WORKER | PF_KTHREAD) != 0
             || (conf!(off.task_io_uring) != Offsets::ABSENT

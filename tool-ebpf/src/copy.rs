@@ -81,6 +81,13 @@ pub unsafe fn victim<M: Mem>(skb: *const u8, shared: &skb::Shared) -> Option<Vic
     None
 }
 
+/// The unit of a skb that has one; only of sockets that are counted.
+#[inline(always)]
+pub unsafe fn unit(shared: &skb::Shared) -> Option<&'static mut Unit> {
+    let has_unit = shared.flags & ZEROCOPY_ENABLE != 0 && shared.uarg != 0;
+    if has_unit { unsafe { unit_of(shared.uarg) } } else { None }
+}
+
 /// File pages of this socket.
 #[inline(always)]
 fn of_socket(sk: u64) -> Option<Victim> {
@@ -93,14 +100,16 @@ fn of_socket(sk: u64) -> Option<Victim> {
 /// copy, from the socket that its notification skb names.
 #[inline(always)]
 pub unsafe fn unit_of(uarg: u64) -> Option<&'static mut Unit> {
-    if UNITS.get_ptr(uarg).is_none() {
-        let sk = unsafe { skb::sock_of_uarg(uarg) };
-        known(sk)?;
-        let unit = Unit { sk, path: zcscope_common::Path::MsgZerocopy as u32, ..Unit::default() };
-        // Not to overwrite: another CPU may make it at the same time and count on it already.
-        if UNITS.insert(uarg, unit, u64::from(BPF_NOEXIST)).is_err() && UNITS.get_ptr(uarg).is_none() {
-            lost(Lost::UnitTable, 1);
-        }
+    if let Some(unit) = UNITS.get_ptr_mut(uarg) {
+        // SAFETY: a map value, valid while the program runs.
+        return Some(unsafe { &mut *unit });
+    }
+    let sk = unsafe { skb::sock_of_uarg(uarg) };
+    known(sk)?;
+    let unit = Unit { sk, path: zcscope_common::Path::MsgZerocopy as u32, ..Unit::default() };
+    // Not to overwrite: another CPU may make it at the same time and count on it already.
+    if UNITS.insert(uarg, unit, u64::from(BPF_NOEXIST)).is_err() && UNITS.get_ptr(uarg).is_none() {
+        lost(Lost::UnitTable, 1);
     }
     // SAFETY: a map value, valid while the program runs.
     UNITS.get_ptr_mut(uarg).map(|unit| unsafe { &mut *unit })

@@ -6,12 +6,13 @@
 //! preferred nor left out.
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
-use zcscope_common::{FlowCounters, LatencyKind};
+use zcscope_common::{FlowCounters, LatencyKind, Path};
 
 use crate::{
     maps::record_duration,
     mem::{add, swap},
-    socket::current_tid,
+    socket::{current_tid, known},
+    tally,
 };
 
 /// A socket times the call after every so many.
@@ -66,6 +67,27 @@ pub fn left(sk: *const u8, flow: &mut FlowCounters, path: u32, calls: u64, bytes
     }
     if calls & (EVERY - 1) == 1 {
         take(sk);
+    }
+}
+
+/// The same of a call that its socket's tally has counted.
+#[inline(always)]
+pub fn left_plain(sk: *const u8, calls: u64, bytes: i64) {
+    if clock!(sk) == sk as u64 {
+        timed_plain(sk, bytes);
+    } else if calls & (EVERY - 1) == 1 {
+        take(sk);
+    }
+}
+
+/// Few calls are timed: only they look at the entry.
+#[inline(never)]
+fn timed_plain(sk: *const u8, bytes: i64) {
+    if let Some(entry) = known(sk as u64) {
+        if let Some(tally) = tally::find(sk as u64) {
+            tally::touch(tally);
+        }
+        zcscope_timed(&mut entry.home, Path::Copy as u32, bytes);
     }
 }
 

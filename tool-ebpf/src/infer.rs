@@ -24,12 +24,12 @@ const MAX_TAPS: usize = 4;
 pub unsafe fn queued(skb: *const u8) {
     unsafe {
         let Some(shared) = skb::shared::<Direct>(skb) else { return };
-        let dev: u64 = Probe::read(skb, conf!(off.skb_dev));
-        let features = features_for(skb, dev as *const u8);
+        let features = features_for(skb);
         let no_sg = features & NETIF_F_SG == 0;
         if !no_sg && features & NETIF_F_ANY_CSUM != 0 {
             return;
         }
+        let dev: u64 = Probe::read(skb, conf!(off.skb_dev));
         let Some(victim) = copy::victim::<Direct>(skb, &shared) else { return };
         if victim.unit.is_none() && victim.entry.dev == dev {
             // File pages for the device of the route: counted when they were sent.
@@ -82,14 +82,15 @@ pub unsafe fn pages_sent(entry: &SockEntry, flow: &mut FlowCounters, path: u32, 
 
 /// What the device can do for this packet: for a tunnel's packet (vxlan, ...) often less.
 #[inline(always)]
-unsafe fn features_for(skb: *const u8, dev: *const u8) -> u64 {
+unsafe fn features_for(skb: *const u8) -> u64 {
     unsafe {
-        let features: u64 = Probe::read(dev, conf!(off.dev_features));
-        let bits: u8 = Probe::read(skb, conf!(off.skb_encapsulation));
+        let dev: *const u8 = Direct::read(skb, conf!(off.skb_dev));
+        let features: u64 = Direct::read(dev, conf!(off.dev_features));
+        let bits: u8 = Direct::read(skb, conf!(off.skb_encapsulation));
         if (bits >> (conf!(off.skb_encapsulation_shift) & 7)) & 1 == 0 {
             return features;
         }
-        features & Probe::read::<u64>(dev, conf!(off.dev_hw_enc_features))
+        features & Direct::read::<u64>(dev, conf!(off.dev_hw_enc_features))
     }
 }
 
@@ -109,8 +110,7 @@ pub unsafe fn transmitted(skb: *const u8, dev: *const u8) {
         if !passed_on && !tapped && !tun {
             return;
         }
-        let Some(victim) = copy::victim::<Direct>(skb, &shared) else { return };
-        let Some(unit) = victim.unit else { return };
+        let Some(unit) = copy::unit(&shared) else { return };
         let bytes = u64::from(Direct::read::<u32>(skb, conf!(off.skb_data_len)));
         if passed_on {
             unit.forwarded = 1;
@@ -120,7 +120,9 @@ pub unsafe fn transmitted(skb: *const u8, dev: *const u8) {
         }
         // The same device as the argument, as a plain number.
         let dev: u64 = Probe::read(skb, conf!(off.skb_dev));
-        socket::zcscope_remember(dev);
+        if unit.rx_dev != dev && unit.tap_dev != dev {
+            socket::zcscope_remember(dev);
+        }
         if tun {
             add(&mut unit.rx_bytes, bytes);
             unit.rx_how = rx_how::TUN;
@@ -137,7 +139,7 @@ pub unsafe fn transmitted(skb: *const u8, dev: *const u8) {
 /// Whether the frame was addressed to another host than the one that received it.
 #[inline(always)]
 unsafe fn for_other(skb: *const u8) -> bool {
-    let bits: u8 = unsafe { Probe::read(skb, conf!(off.skb_pkt_type)) };
+    let bits: u8 = unsafe { Direct::read(skb, conf!(off.skb_pkt_type)) };
     (bits >> (conf!(off.skb_pkt_type_shift) & 7)) & 7 == PACKET_OTHERHOST
 }
 
@@ -145,11 +147,11 @@ unsafe fn for_other(skb: *const u8) -> bool {
 #[inline(always)]
 unsafe fn is_tun(dev: *const u8) -> bool {
     unsafe {
-        let ops: u64 = Probe::read(dev, conf!(off.dev_rtnl_link_ops));
-        if ops == 0 {
+        let ops: *const u8 = Direct::read(dev, conf!(off.dev_rtnl_link_ops));
+        if ops.is_null() {
             return false;
         }
-        let kind: u64 = Probe::read(ops as *const u8, conf!(off.link_ops_kind));
+        let kind: u64 = Direct::read(ops, conf!(off.link_ops_kind));
         read::<[u8; 4]>(kind as *const u8) == *b"tun\0"
     }
 }
@@ -216,18 +218,17 @@ pub unsafe fn received(skb: *const u8) {
         if for_other && !tapped(dev as *const u8, Direction::Incoming) {
             return;
         }
-        let Some(victim) = copy::victim::<Direct>(skb, &shared) else { return };
-        let bytes = u64::from(Direct::read::<u32>(skb, conf!(off.skb_data_len)));
-        socket::zcscope_remember(dev);
-        if let Some(unit) = victim.unit {
-            add(&mut unit.rx_bytes, bytes);
-            unit.rx_how = match (for_other, generic_xdp(dev as *const u8)) {
-                (true, _) => rx_how::TAP,
-                (false, true) => rx_how::XDP,
-                (false, false) => rx_how::LOCAL,
-            };
+        let Some(unit) = copy::unit(&shared) else { return };
+        add(&mut unit.rx_bytes, u64::from(Direct::read::<u32>(skb, conf!(off.skb_data_len))));
+        if unit.rx_dev != dev {
+            socket::zcscope_remember(dev);
             unit.rx_dev = dev;
         }
+        unit.rx_how = match (for_other, generic_xdp(dev as *const u8)) {
+            (true, _) => rx_how::TAP,
+            (false, true) => rx_how::XDP,
+            (false, false) => rx_how::LOCAL,
+        };
     }
 }
 

@@ -9,10 +9,11 @@ use zcscope_common::{FlowKey, Lost, OwnerKey, Path, SockEntry, SpillEntry, sock_
 use crate::{
     complete,
     config::conf,
-    maps::{CALLS, ENDED, ENDED_BYTES, PARKED, PROCS, SOCKS, SPILL, lost},
+    maps::{CALLS, ENDED, ENDED_BYTES, PARKED, PROCS, SOCKS, SPILL, forget_sock, lost},
     mem::{Direct, Mem, copy_words},
     pipe,
     socket::{current_tgid, current_tid},
+    tally::zcscope_tally_fold,
 };
 
 /// Bytes in the ring from which on its reader is woken: an eighth of it. Below, it comes by itself with the next
@@ -66,6 +67,7 @@ pub extern "C" fn zcscope_hand_over(entry: *mut SockEntry) -> u64 {
     // SAFETY: null or a map value.
     let Some(entry) = (unsafe { entry.as_mut() }) else { return 0 };
     let (sk, root, tgid) = (entry.sk, entry.root, current_tgid());
+    zcscope_tally_fold(entry);
     if entry.flags & sock_flags::IGNORED == 0 {
         let key = OwnerKey { sk, tgid: u64::from(entry.tgid) };
         // Looked up again: before Linux 6.2 the verifier takes no map value from memory a function was given.
@@ -129,6 +131,7 @@ pub fn destroyed(sk: u64) {
     let Some(entry) = SOCKS.get_ptr_mut(sk) else { return };
     // SAFETY: a map value, valid while the program runs.
     let entry = unsafe { &mut *entry };
+    zcscope_tally_fold(entry);
     if entry.flags & sock_flags::IGNORED == 0 {
         if entry.read_ns != 0 {
             complete::overdue(entry, true);
@@ -142,7 +145,7 @@ pub fn destroyed(sk: u64) {
         }
         zcscope_publish(entry);
     }
-    let _ = SOCKS.remove(sk);
+    forget_sock(sk);
 }
 
 /// Tracepoint `sched:sched_process_fork(parent, child)`: children of traced processes are traced.

@@ -6,7 +6,7 @@
 #![no_std]
 #![no_main]
 // The toolchains that build this crate are pinned; see mem.rs for what needs it.
-#![feature(core_intrinsics)]
+#![feature(asm_experimental_arch, core_intrinsics)]
 #![allow(internal_features)]
 
 mod attach;
@@ -31,6 +31,7 @@ mod receive;
 mod send;
 mod skb;
 mod socket;
+mod tally;
 mod uring;
 
 #[cfg(not(test))]

@@ -15,11 +15,12 @@ use zcscope_common::{
 use crate::{
     forward::Arrived,
     mem::{add, add32, fetch_add},
+    tally::{zcscope_tally_free, zcscope_tally_take},
 };
 
-/// Sockets by address of `struct sock`.
+/// Sockets by address of `struct sock`. Each has its tally, see `tally`.
 #[map]
-pub static SOCKS: HashMap<u64, SockEntry> = HashMap::with_max_entries(10_240, 0);
+pub static SOCKS: HashMap<u64, SockEntry> = HashMap::with_max_entries(10_240, BPF_F_NO_PREALLOC);
 /// Second and later paths of sockets.
 #[map]
 pub static SPILL: HashMap<FlowKey, SpillEntry> = HashMap::with_max_entries(2_048, 0);
@@ -253,7 +254,27 @@ pub fn sock_slot(sk: u64) -> Option<(*mut SockEntry, bool)> {
         lost(Lost::SocketTable, 1);
         return None;
     }
+    let kept = sk;
+    zcscope_tally_take(&raw const kept);
     Some((SOCKS.get_ptr_mut(sk)?, true))
+}
+
+/// Removes a socket and its tally.
+#[inline(always)]
+pub fn forget_sock(sk: u64) {
+    let kept = sk;
+    zcscope_forget_sock(&raw const kept);
+}
+
+/// See [`forget_sock`]. Exported like [`crate::socket::zcscope_identify`]; global functions take no typed pointers, so
+/// the address comes in memory.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn zcscope_forget_sock(sk: *const u64) -> u64 {
+    // SAFETY: null or a number in the caller's memory.
+    let Some(sk) = (unsafe { sk.as_ref() }) else { return 0 };
+    let _ = SOCKS.remove(*sk);
+    zcscope_tally_free(*sk)
 }
 
 /// The state of a thread's current call, inserted as zeroes when new.

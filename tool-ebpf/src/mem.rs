@@ -1,6 +1,7 @@
 //! How kernel memory is read: typed loads through BTF pointers in tracing programs, a helper elsewhere.
 
-use core::intrinsics::{AtomicOrdering, atomic_xadd, atomic_xchg};
+use core::arch::asm;
+use core::intrinsics::{AtomicOrdering, atomic_and, atomic_or, atomic_xadd, atomic_xchg};
 use core::mem::MaybeUninit;
 
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
@@ -55,6 +56,16 @@ pub fn address(pointer: *const u8) -> u64 {
     let kept = pointer;
     // SAFETY: reads the variable above; by the helper, because a load would still be a pointer.
     unsafe { read((&raw const kept).cast()) }
+}
+
+/// The low half of a number that may be a typed pointer: the one bit of arithmetic the verifier allows on those is a
+/// 32-bit move, which the compiler would merge with what follows.
+#[inline(always)]
+pub fn low_half(number: u64) -> u32 {
+    let low: u32;
+    // SAFETY: moves one register into another.
+    unsafe { asm!("{0} = {1}", lateout(wreg) low, in(wreg) number as u32, options(pure, nomem, nostack)) };
+    low
 }
 
 /// Copies a large structure of whole words, a word at a time: left alone, the compiler loads them all before it stores
@@ -112,4 +123,18 @@ pub fn fetch_add(value: &mut u64, n: u64) -> u64 {
 #[inline(always)]
 pub unsafe fn swap(value: *mut u64, new: u64) -> u64 {
     unsafe { atomic_xchg::<u64, { AtomicOrdering::SeqCst }>(value, new) }
+}
+
+/// Sets bits that other CPUs may change at the same time; returns the value before. A full barrier.
+#[inline(always)]
+pub fn fetch_or(value: &mut u64, bits: u64) -> u64 {
+    // SAFETY: a valid, aligned u64.
+    unsafe { atomic_or::<u64, u64, { AtomicOrdering::SeqCst }>(value, bits) }
+}
+
+/// Keeps only these bits of a value that other CPUs may change at the same time; returns the value before.
+#[inline(always)]
+pub fn fetch_and(value: &mut u64, bits: u64) -> u64 {
+    // SAFETY: a valid, aligned u64.
+    unsafe { atomic_and::<u64, u64, { AtomicOrdering::SeqCst }>(value, bits) }
 }

@@ -17,6 +17,10 @@ use crate::{
     maps::{SOCKS, active, lost, spill_slot, zero_sock},
     mem::{Mem, Probe, add},
     socket::{self, current_tgid, current_tid, process_wanted},
+    tally::{
+        self, Counted, zcscope_tally_fold_receives, zcscope_tally_free, zcscope_tally_receives,
+        zcscope_tally_take,
+    },
 };
 
 /// Receiving sockets by address of `struct sock`.
@@ -52,6 +56,10 @@ pub unsafe fn received(sk: *const u8, flags: u32, ret: i64) {
         return;
     }
     let devmem = conf!(off.msg_sock_devmem);
+    let plain = ret >= 0 && (devmem == 0 || flags & devmem == 0);
+    if plain && !matches!(tally::count(tally::receives(sk as u64), ret as u64, |_| true), Counted::No) {
+        return;
+    }
     let path = if devmem != 0 && flags & devmem != 0 { Path::RecvDevmem } else { class_of_recv() };
     unsafe { book(sk, path, ret) };
 }
@@ -119,6 +127,7 @@ pub unsafe fn receiver(sk: *const u8, path: Path) -> Receiver {
         // SAFETY: a map value, valid while the program runs.
         let entry = unsafe { &mut *entry };
         if entry.tgid == tgid {
+            zcscope_tally_receives(entry, path as u32);
             return if entry.flags & sock_flags::IGNORED != 0 {
                 Receiver::Unwanted
             } else {
@@ -142,7 +151,11 @@ unsafe fn make(sk: *const u8, path: Path, tgid: u32) -> Receiver {
     };
     // SAFETY: a map value, valid while the program runs.
     let entry = unsafe { &mut *entry };
-    if !new {
+    if new {
+        let key = tally::receives(sk as u64);
+        zcscope_tally_take(&raw const key);
+    } else {
+        zcscope_tally_fold_receives(entry);
         zcscope_recv_publish(entry);
     }
     // Until it is known, nothing is counted.
@@ -249,8 +262,12 @@ pub extern "C" fn zcscope_recv_publish(entry: *const RecvEntry) -> u64 {
 /// Tracepoint `tcp:tcp_destroy_sock(sk)`, all kernels.
 #[inline(always)]
 pub fn destroyed(sk: u64) {
-    if let Some(entry) = RECVS.get_ptr(sk) {
+    if let Some(entry) = RECVS.get_ptr_mut(sk) {
+        // SAFETY: a map value, valid while the program runs.
+        let entry = unsafe { &mut *entry };
+        zcscope_tally_fold_receives(entry);
         zcscope_recv_publish(entry);
+        zcscope_tally_free(tally::receives(entry.sk));
         let _ = RECVS.remove(sk);
     }
 }

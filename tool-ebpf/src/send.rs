@@ -10,14 +10,14 @@ use crate::{
     attach,
     classify::{
         Class, MSG_SPLICE_PAGES, MSG_ZEROCOPY, class_by_syscall, class_of_copy, classify, opens_connection,
-        uses_uring,
     },
     complete::accepted,
     config::conf,
     copy, cost, file, gauge, infer,
-    maps::{CALLS, SENDS, SOCKS, active, call_slot, lost, see_zerocopy},
+    maps::{CALLS, SENDS, active, call_slot, lost, see_zerocopy},
     mem::{Direct, Mem, Probe, add, fetch_add},
     socket::{self, Owner, current_tid, known},
+    tally::{self, Counted, zcscope_tally_stop},
     uring,
 };
 
@@ -72,7 +72,10 @@ pub unsafe fn begin<M: Mem>(sk: *const u8, msg: *const u8, class: Class) -> Opti
         Owner::Unwanted => 0,
         Owner::NoRoom => 1,
         Owner::Known(entry) => {
-            entry.flags |= sock_flags::KEEPS_STATE;
+            if entry.flags & sock_flags::KEEPS_STATE == 0 {
+                entry.flags |= sock_flags::KEEPS_STATE;
+                zcscope_tally_stop(entry.sk);
+            }
             if entry.first_send == 0 && class.path as u32 == Path::MsgZerocopy as u32 {
                 let next: u32 = unsafe { M::read(sk, conf!(off.sock_zckey)) };
                 // The tracepoint fires when the call has taken its id.
@@ -110,7 +113,7 @@ pub unsafe fn leave_fexit(sk: *const u8, msg: *const u8, ret: i64) {
     unsafe {
         if msg_flags::<Direct>(msg) & (MSG_ZEROCOPY | MSG_SPLICE_PAGES) != 0 {
             leave_call::<Direct>(Some(sk), ret);
-        } else {
+        } else if ret <= 0 || !plain_again::<Direct>(sk, ret as u64) {
             end_plain::<Direct>(sk, class_of_copy(), ret);
         }
     }
@@ -157,7 +160,11 @@ pub unsafe fn enter_tracepoint(sk: *const u8, msg: *const u8) {
 pub unsafe fn leave_call<M: Mem>(sk: Option<*const u8>, ret: i64) {
     let Some(state) = known_call(current_tid()) else { return };
     if state.sk != 0 && state.layered == 0 {
-        unsafe { end::<M>(sk.unwrap_or(state.sk as *const u8), state, ret) };
+        let sk = sk.unwrap_or(state.sk as *const u8);
+        let plain = state.path == Path::Copy as u32 && ret > 0;
+        if !plain || !unsafe { plain_again::<M>(sk, ret as u64) } {
+            unsafe { end::<M>(sk, state, ret) };
+        }
         state.sk = 0;
     }
 }
@@ -167,7 +174,7 @@ pub unsafe fn leave_call<M: Mem>(sk: Option<*const u8>, ret: i64) {
 pub unsafe fn leave_tracepoint(sk: *const u8, ret: i64) {
     unsafe {
         // Without that tracepoint every call leaves no state, and its arguments must be looked at.
-        if conf!(mode.send_has_tp) != 0 && ret > 0 && plain_again(sk, ret as u64) {
+        if conf!(mode.send_has_tp) != 0 && ret > 0 && plain_again::<Direct>(sk, ret as u64) {
             return;
         }
         if let Some(state) = known_call(current_tid())
@@ -218,25 +225,18 @@ fn sent_with_syn(sk: *const u8, bytes: u64) {
 }
 
 /// Books a plain send on a socket that never did anything else, for the same process over the same route; false
-/// when it is not one. By far the most sends end here, so it costs one look-up.
+/// when it is not one. By far the most sends end here, so it costs no look-up.
 #[inline(always)]
-unsafe fn plain_again(sk: *const u8, bytes: u64) -> bool {
-    let Some(entry) = SOCKS.get_ptr_mut(sk as u64) else { return false };
-    // SAFETY: a map value, valid while the program runs; `sk` and the task are typed pointers.
-    unsafe {
-        let entry = &mut *entry;
-        let same = entry.flags == 0
-            && entry.home_path == Path::Copy as u32
-            && entry.tgid == socket::current_tgid()
-            && entry.dst == Direct::read::<u64>(sk, conf!(off.sock_dst_cache))
-            && entry.prot == Direct::read::<u64>(sk, conf!(off.sock_common_prot));
-        if !same || uses_uring() || conf!(filter.path_mask) != 0 {
-            return false;
-        }
-        let calls = entry.home.calls;
-        add(&mut entry.home.calls, 1);
-        add(&mut entry.home.bytes, bytes);
-        cost::left(sk, &mut entry.home, Path::Copy as u32, calls, bytes as i64);
+unsafe fn plain_again<M: Mem>(sk: *const u8, bytes: u64) -> bool {
+    // SAFETY: `sk` is a pointer `M` reads through.
+    let counted = tally::count(sk as u64, bytes, |tally| unsafe {
+        tally.dst == M::read::<u64>(sk, conf!(off.sock_dst_cache))
+            && tally.prot == M::read::<u64>(sk, conf!(off.sock_common_prot))
+    });
+    match counted {
+        Counted::No => return false,
+        Counted::Unwanted => {}
+        Counted::After(calls) => cost::left_plain(sk, calls, bytes as i64),
     }
     true
 }

@@ -14,6 +14,7 @@ use crate::{
     maps::{DEVS, PROCS, SOCKS, UNATTRIBUTED, active, lost, next_id, sock_slot, spill_slot},
     mem::{Mem, Probe, read},
     receive,
+    tally::zcscope_tally_sends,
 };
 
 const AF_INET6: u16 = 10;
@@ -87,6 +88,7 @@ pub unsafe fn sending<M: Mem>(sk: *const u8, path: u32) -> Owner {
         entry.dst = dst;
         zcscope_route(entry);
     }
+    zcscope_tally_sends(entry, path);
     if entry.flags & sock_flags::IGNORED != 0 { Owner::Unwanted } else { Owner::Known(entry) }
 }
 

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     config::conf,
     gauge, lifecycle,
-    maps::{SENDS, SOCKS, record_duration, record_socket},
+    maps::{SENDS, forget_sock, record_duration, record_socket},
     mem::{Mem, Probe, add, fetch_add},
     socket::{self, known},
 };
@@ -67,7 +67,7 @@ pub fn landed(entry: &mut SockEntry, sends: u64, pages: u64) {
     if before == sends && entry.flags & sock_flags::CLOSING != 0 {
         forget_unread(entry);
         lifecycle::zcscope_publish(entry);
-        let _ = SOCKS.remove(entry.sk);
+        forget_sock(entry.sk);
     }
 }
 

@@ -63,7 +63,9 @@ pub(super) fn frag_limit(path: &PathFigures) -> Option<Finding> {
         format!("{splits} splits in {} calls", path.calls),
         format!("{} per frag on average", bytes(attached / frags)),
     ];
-    evidence.extend(path.frags_per_skb.map(|f| format!("frags per packet: p50 {}, max {}", f.p50, f.max)));
+    evidence.extend(
+        path.frags_per_skb.as_ref().map(|f| format!("frags per packet: p50 {}, max {}", f.p50, f.max)),
+    );
     Some(finding(path, Reason::FragLimit, Severity::Warning, evidence))
 }
 

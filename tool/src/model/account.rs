@@ -105,6 +105,14 @@ impl Account {
         account.sums.replace(old, new);
     }
 
+    /// Plain calls were made on a path in sample `tick`.
+    pub(super) fn plain(&mut self, tick: u64, path: Path, calls: u64, bytes: u64) {
+        let account = self.path_mut(path);
+        account.mark.touch(tick, account.sums.c.bytes);
+        account.sums.c.calls += calls;
+        account.sums.c.bytes += bytes;
+    }
+
     /// Copy events grew in sample `tick`.
     pub(super) fn copied(&mut self, tick: u64, growth: Growth) {
         self.path_mut(growth.path);

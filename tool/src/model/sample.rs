@@ -16,6 +16,9 @@ pub struct Sample {
     /// Sockets that are alive, with everything counted so far; at least those that are not what they were in the
     /// sample before. One that is not here, and has not ended, has not changed.
     pub sockets: Vec<SocketSample>,
+    /// What living sockets counted on a path of which only calls and bytes grew: sockets that were in an earlier sample
+    /// and of which nothing else is new.
+    pub plain: Vec<PlainSample>,
     /// Sockets that ended since the last sample, with their final counters. Each id comes once.
     pub ended: Vec<SocketSample>,
     /// What could not be attributed to a socket (tables full), per path. Totals per path include it.
@@ -72,6 +75,19 @@ pub struct SocketSample {
     pub gauges: Gauges,
     /// Counters per path used, receive paths included.
     pub flows: Vec<(Path, FlowCounters)>,
+}
+
+/// What a socket counted on one path that always copies, cumulative.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlainSample {
+    /// `SocketSample::id`.
+    pub socket: u64,
+    /// Path.
+    pub path: Path,
+    /// Calls.
+    pub calls: u64,
+    /// Bytes.
+    pub bytes: u64,
 }
 
 /// Copy events of one kind on one socket.

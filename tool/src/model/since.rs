@@ -83,8 +83,8 @@ fn grown_list<K: PartialEq + Copy>(now: &[(K, u64)], before: &[(K, u64)]) -> Vec
 }
 
 /// A distribution that cannot be subtracted: known only when there was none at the mark.
-fn begun<T: Copy>(now: Option<T>, before: Option<T>) -> Option<T> {
-    if before.is_some() { None } else { now }
+fn begun<T: Clone>(now: Option<&T>, before: Option<&T>) -> Option<T> {
+    if before.is_some() { None } else { now.cloned() }
 }
 
 fn lost(now: &Lost, mark: &Lost) -> Lost {
@@ -132,8 +132,8 @@ fn path_since(now: &PathFigures, mark: &PathFigures) -> PathFigures {
         attached_bytes: grew(now.attached_bytes, mark.attached_bytes),
         frags: grew(now.frags, mark.frags),
         pages: grew(now.pages, mark.pages),
-        frags_per_skb: begun(now.frags_per_skb, mark.frags_per_skb),
-        bytes_per_frag: begun(now.bytes_per_frag, mark.bytes_per_frag),
+        frags_per_skb: begun(now.frags_per_skb.as_ref(), mark.frags_per_skb.as_ref()),
+        bytes_per_frag: begun(now.bytes_per_frag.as_ref(), mark.bytes_per_frag.as_ref()),
         notes: now.notes.as_ref().map(|now| grown_list(now, mark.notes.as_deref().unwrap_or_default())),
         skip_hint_bytes: grew(now.skip_hint_bytes, mark.skip_hint_bytes),
         ledger: ledger(now, mark),
@@ -141,8 +141,8 @@ fn path_since(now: &PathFigures, mark: &PathFigures) -> PathFigures {
         refused: grown_list(&now.refused, &mark.refused),
         completions,
         in_flight: now.in_flight,
-        send_ns: begun(now.send_ns, mark.send_ns),
-        send_ns_per_kib: begun(now.send_ns_per_kib, mark.send_ns_per_kib),
+        send_ns: begun(now.send_ns.as_ref(), mark.send_ns.as_ref()),
+        send_ns_per_kib: begun(now.send_ns_per_kib.as_ref(), mark.send_ns_per_kib.as_ref()),
     }
 }
 
@@ -213,13 +213,15 @@ fn ends(now: &Completions, mark: &Completions) -> Completions {
         lost_end_bytes: now.lost_end_bytes.saturating_sub(mark.lost_end_bytes),
         unsent_bytes: now.unsent_bytes.saturating_sub(mark.unsent_bytes),
         disagreements,
-        range_length: begun(now.range_length, mark.range_length),
-        latency: release.as_ref().map_or_else(|| begun(now.latency, mark.latency), percentiles),
+        range_length: begun(now.range_length.as_ref(), mark.range_length.as_ref()),
+        latency: release
+            .as_ref()
+            .map_or_else(|| begun(now.latency.as_ref(), mark.latency.as_ref()), percentiles),
         release: release.map(|hist| Arc::new(SparseHist::of(&hist))),
         delayed_acks,
-        queue_latency: begun(now.queue_latency, mark.queue_latency),
-        read_latency: begun(now.read_latency, mark.read_latency),
-        app_read_latency: begun(now.app_read_latency, mark.app_read_latency),
+        queue_latency: begun(now.queue_latency.as_ref(), mark.queue_latency.as_ref()),
+        read_latency: begun(now.read_latency.as_ref(), mark.read_latency.as_ref()),
+        app_read_latency: begun(now.app_read_latency.as_ref(), mark.app_read_latency.as_ref()),
     }
 }
 
@@ -243,7 +245,7 @@ fn put_percentiles(path: &mut PathFigures, latency: &[LatencyFigures]) {
         let figures = latency.iter().find(|figures| (figures.path, figures.kind) == (path.path, kind));
         figures.and_then(|figures| percentiles(&figures.hist))
     };
-    path.send_ns = of(LatencyKind::SendCall).or(path.send_ns);
+    path.send_ns = of(LatencyKind::SendCall).map(Box::new).or(path.send_ns.take());
     let [release, queue, read, app_read] =
         [LatencyKind::Release, LatencyKind::Queue, LatencyKind::Read, LatencyKind::AppRead].map(of);
     if let Some(ends) = &mut path.completions {

@@ -157,9 +157,9 @@ pub struct PathFigures {
     /// Pages those frags refer to.
     pub pages: Option<u64>,
     /// Frags of an skb when a send call left it; only over all traffic.
-    pub frags_per_skb: Option<SpreadFigures>,
+    pub frags_per_skb: Option<Box<SpreadFigures>>,
     /// Bytes per frag; only over all traffic.
-    pub bytes_per_frag: Option<SpreadFigures>,
+    pub bytes_per_frag: Option<Box<SpreadFigures>>,
     /// What is no copy and worth telling (`frag_limit`, `mixed_socket`), only those above zero; `None` when it cannot
     /// be seen.
     #[serde(default, with = "serial::reasons::known")]
@@ -178,7 +178,7 @@ pub struct PathFigures {
     /// Sends not released yet; `None` on paths without completions or where they cannot be seen.
     pub in_flight: Option<InFlight>,
     /// Time inside the send call; only over all traffic, `None` when not measured.
-    pub send_ns: Option<Percentiles>,
+    pub send_ns: Option<Box<Percentiles>>,
     /// Time inside the send call per 1,024 bytes, ns, of the calls measured.
     pub send_ns_per_kib: Option<u64>,
 }

@@ -16,7 +16,9 @@ use super::hash::ById;
 use super::known::Known;
 use super::ledger::{self, Sums};
 use super::places::{PlaceIds, Places};
-use super::sample::{BounceSample, CopySample, MapSample, ProgramCosts, Sample, SocketLatency, SocketSample};
+use super::sample::{
+    BounceSample, CopySample, MapSample, PlainSample, ProgramCosts, Sample, SocketLatency, SocketSample,
+};
 use super::snapshot::{
     DeviceFigures, LatencyFigures, Limit, Lost, PathFigures, ProcessFigures, Session, Snapshot,
 };
@@ -97,6 +99,9 @@ impl Model {
         for socket in &sample.sockets {
             self.absorb_socket(socket, true);
         }
+        for plain in &sample.plain {
+            self.absorb_plain(plain);
+        }
         for socket in &sample.ended {
             self.absorb_socket(socket, false);
             self.end_socket(socket.id);
@@ -171,6 +176,17 @@ impl Model {
         }
         if let Some(seen) = SocketGauges::of(sample) {
             absorb_gauges(socket, processes, &seen, alive, *tick);
+        }
+    }
+
+    fn absorb_plain(&mut self, sample: &PlainSample) {
+        let Self { sockets, processes, devices, total, tick, .. } = self;
+        let Some(socket) = sockets.get_mut(sample.socket).filter(|socket| socket.alive()) else { return };
+        let before = socket.account.sums(sample.path).map_or((0, 0), |sums| (sums.c.calls, sums.c.bytes));
+        let grown = (sample.calls.saturating_sub(before.0), sample.bytes.saturating_sub(before.1));
+        if grown != (0, 0) {
+            let spread = |account: &mut Account| account.plain(*tick, sample.path, grown.0, grown.1);
+            for_each_account(*tick, socket, processes, devices, total, spread);
         }
     }
 
@@ -374,9 +390,9 @@ impl Model {
         let spread = |known: bool, kind| {
             self.spreads.get(&(path, kind)).filter(|_| known).and_then(|spread| spread_figures(spread))
         };
-        figures.frags_per_skb = spread(known.frags_of(path), SpreadKind::FragsPerSkb);
-        figures.bytes_per_frag = spread(known.frags_of(path), SpreadKind::BytesPerFrag);
-        figures.send_ns = latency(LatencyKind::SendCall);
+        figures.frags_per_skb = spread(known.frags_of(path), SpreadKind::FragsPerSkb).map(Box::new);
+        figures.bytes_per_frag = spread(known.frags_of(path), SpreadKind::BytesPerFrag).map(Box::new);
+        figures.send_ns = latency(LatencyKind::SendCall).map(Box::new);
         if let Some(c) = &mut figures.completions {
             c.latency = latency(LatencyKind::Release);
             c.delayed_acks = hist(LatencyKind::Release).map(delayed_acks);

@@ -373,14 +373,14 @@ fn distributions_stand_in_the_totals_and_vanish_with_their_fact() {
         only_path(&s.paths).clone()
     };
     let all = figures(&[]);
-    assert_eq!(all.frags_per_skb.unwrap().p50, 17);
-    assert_eq!(all.send_ns.unwrap().count, 1);
+    assert_eq!(all.frags_per_skb.as_ref().unwrap().p50, 17);
+    assert_eq!(all.send_ns.as_ref().unwrap().count, 1);
     let c = all.completions.unwrap();
     assert!(c.range_length.is_some() && c.queue_latency.is_some() && c.read_latency.is_some());
     assert!(c.app_read_latency.is_some());
     assert_eq!(c.delayed_acks.map(|d| d.sends), Some(0));
     let few = figures(&["frags", "send_time", "queue_latency", "told"]);
-    assert_eq!((few.frags_per_skb, few.send_ns, few.pages, few.frags), (None, None, None, None));
+    assert_eq!((&few.frags_per_skb, &few.send_ns, few.pages, few.frags), (&None, &None, None, None));
     let c = few.completions.unwrap();
     assert_eq!(
         (c.range_length, c.queue_latency, c.read_latency, c.app_read_latency),

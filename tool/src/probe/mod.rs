@@ -11,6 +11,7 @@ mod facts;
 mod files;
 #[cfg(test)]
 mod limits;
+mod live;
 mod maps;
 mod names;
 mod offsets;
@@ -20,9 +21,11 @@ mod programs;
 mod raw;
 mod read;
 mod samples;
+mod seen;
 mod shares;
 mod skipped;
 mod sweep;
+mod tallies;
 mod totals;
 #[cfg(test)]
 mod weight_tests;

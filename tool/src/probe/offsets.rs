@@ -81,9 +81,6 @@ const ROWS: &[Row] = rows! {
     uarg_zerocopy = "ubuf_info_msgzc" "zerocopy";
     uarg_zerocopy_shift = "ubuf_info_msgzc" "zerocopy" shift;
     exterr_origin = "sock_exterr_skb" "ee.ee_origin";
-    exterr_code = "sock_exterr_skb" "ee.ee_code";
-    exterr_info = "sock_exterr_skb" "ee.ee_info";
-    exterr_data = "sock_exterr_skb" "ee.ee_data";
     dev_name = "net_device" "name";
     dev_flags = "net_device" "flags";
     dev_features = "net_device" "features";
@@ -206,6 +203,7 @@ pub(super) fn resolve(btf: &Btf) -> Result<Offsets, String> {
         };
         (row.set)(&mut offsets, value);
     }
+    one_word(&offsets)?;
     resolve_receive(btf, &mut offsets)?;
     // Renamed in Linux 6.15.
     if let (Offsets::ABSENT, Some(field)) = (offsets.folio_nr_pages, btf.field("folio", "_nr_pages")) {
@@ -220,6 +218,15 @@ pub(super) fn resolve(btf: &Btf) -> Result<Offsets, String> {
         .map(|(skb, info)| skb + info)
         .ok_or("struct sk_buff is not described")?;
     Ok(offsets)
+}
+
+/// What the programs read of `skb_shared_info` at once.
+fn one_word(offsets: &Offsets) -> Result<(), String> {
+    let last = offsets.shinfo_flags.max(offsets.shinfo_nr_frags).max(offsets.shinfo_gso_size + 1);
+    if last < 8 {
+        return Ok(());
+    }
+    Err("the first word of struct skb_shared_info holds other members than in Linux 5.12 to 6.18".to_owned())
 }
 
 /// A frag is a structure of its own since Linux 6.9, and was a `bio_vec` before.

@@ -3,10 +3,13 @@
 
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::sync::atomic::AtomicU64;
 
 use aya::Pod;
 use foldhash::quality::FixedState;
+use memmap2::{MmapOptions, MmapRaw};
 
 /// `BPF_MAP_LOOKUP_BATCH` of bpf(2), Linux >= 5.6.
 const BPF_MAP_LOOKUP_BATCH: libc::c_long = 24;
@@ -96,6 +99,7 @@ struct ElementAttr {
     map_fd: u32,
     pad: u32,
     key: u64,
+    /// Or its value.
     next_key: u64,
     flags: u64,
 }
@@ -145,6 +149,65 @@ fn batch_syscall(attr: &mut BatchAttr) -> io::Result<bool> {
         // ENOENT: no more elements; what is in `count` is still valid.
         error if error.raw_os_error() == Some(libc::ENOENT) => Ok(true),
         error => Err(error),
+    }
+}
+
+/// `BPF_MAP_LOOKUP_ELEM` of bpf(2).
+const BPF_MAP_LOOKUP_ELEM: libc::c_long = 1;
+
+/// Reads the element at this key; `None` when there is none.
+///
+/// # Errors
+/// The system call failed.
+pub(super) fn lookup<K: Pod, V: Pod>(map: BorrowedFd<'_>, key: &K) -> io::Result<Option<V>> {
+    let mut value = MaybeUninit::<V>::uninit();
+    let attr = ElementAttr {
+        map_fd: map.as_raw_fd().cast_unsigned(),
+        pad: 0,
+        key: std::ptr::from_ref(key) as u64,
+        next_key: value.as_mut_ptr() as u64,
+        flags: 0,
+    };
+    // SAFETY: `attr` is a valid bpf_attr for this command; the caller's types are the map's.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            BPF_MAP_LOOKUP_ELEM,
+            &raw const attr,
+            size_of::<ElementAttr>() as libc::c_long,
+        )
+    };
+    if result == 0 {
+        // SAFETY: the kernel has written all of it; plain data, valid for every bit pattern.
+        return Ok(Some(unsafe { value.assume_init() }));
+    }
+    match io::Error::last_os_error() {
+        error if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
+        error => Err(error),
+    }
+}
+
+/// An array map in memory, as the words it consists of: what programs write is there at once, without a call.
+pub(super) struct Words {
+    memory: MmapRaw,
+    len: usize,
+}
+
+impl Words {
+    /// Maps the first `len` words of an array map that may be (`BPF_F_MMAPABLE`).
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub(super) fn map(array: BorrowedFd<'_>, len: usize) -> io::Result<Words> {
+        let memory = MmapOptions::new().len(len * size_of::<u64>()).map_raw(array.as_raw_fd())?;
+        Ok(Words { memory, len })
+    }
+
+    /// A word, when there is one of this number.
+    pub(super) fn get(&self, n: usize) -> Option<&AtomicU64> {
+        // SAFETY: inside the memory, which is mapped as long as this is borrowed, aligned to pages, and shared with
+        // programs that treat its words as atomic, too.
+        (n < self.len).then(|| unsafe { &*self.memory.as_mut_ptr().cast::<AtomicU64>().add(n) })
     }
 }
 

@@ -16,6 +16,7 @@ use super::changed::Changed;
 use super::classify;
 use super::ended::{Ended, Record};
 use super::files::Files;
+use super::live::Live;
 use super::maps::Maps;
 use super::names::Namer;
 use super::raw::Batch;
@@ -23,9 +24,13 @@ use super::samples::{path_of, receiver_sample, socket_sample, text};
 use super::shares::{Parts, Shares};
 use super::skipped::Programs;
 use super::sweep::Sweeper;
+use super::tallies::Tallies;
 use super::totals::Totals;
 use crate::host::symbols::Symbols;
-use crate::model::sample::{CopyKind, CopySample, MapSample, Sample, SocketLatency, SocketSample};
+use crate::model::hash::FastSet;
+use crate::model::sample::{
+    CopyKind, CopySample, MapSample, PlainSample, Sample, SocketLatency, SocketSample,
+};
 use crate::model::snapshot::Session;
 
 /// Readings between two looks for completion units left behind.
@@ -33,9 +38,10 @@ const SWEEP: u64 = 16;
 
 /// All maps of the kernel side, and what is remembered between reads.
 pub(super) struct Reader {
-    socks: MapData,
+    tallies: Tallies,
+    senders: Live<SockEntry>,
+    receivers: Live<RecvEntry>,
     spill: Map,
-    recvs: MapData,
     copies: Map,
     devs: MapData,
     forwards: MapData,
@@ -43,9 +49,7 @@ pub(super) struct Reader {
     socket_latency: Map,
     ended: Ended,
     symbols: Option<Symbols>,
-    sock_batch: Batch<u64, SockEntry>,
     spill_batch: Batch<FlowKey, SpillEntry>,
-    recv_batch: Batch<u64, RecvEntry>,
     copy_batch: Batch<CopyKey, CopyTotals>,
     dev_batch: Batch<u64, DevInfo>,
     forward_batch: Batch<ForwardKey, u64>,
@@ -93,15 +97,21 @@ impl Reader {
             Map::HashMap(data) | Map::LruHashMap(data) => Ok(data),
             _ => bail!("map {name} has an unexpected type"),
         };
+        let array = |map: Map| match map {
+            Map::Array(data) => Ok(data),
+            _ => bail!("the maps of tallies have an unexpected type"),
+        };
         let mut take =
             |name: &str| ebpf.take_map(name).with_context(|| format!("the object has no map {name}"));
         let files = Files::new(data(take("FILES")?, "FILES")?, data(take("READERS")?, "READERS")?, session);
         let bounces = Bounces::new(data(take("BOUNCES")?, "BOUNCES")?);
         let (parked, units) = (take("PARKED")?, take("UNITS")?);
         Ok(Reader {
-            socks: data(take("SOCKS")?, "SOCKS")?,
+            tallies: Tallies::map(array(take("TALLIES")?)?, array(take("TALLIES_USED")?)?)
+                .context("mapping the tallies")?,
+            senders: Live::new(data(take("SOCKS")?, "SOCKS")?),
+            receivers: Live::new(data(take("RECVS")?, "RECVS")?),
             spill: take("SPILL")?,
-            recvs: data(take("RECVS")?, "RECVS")?,
             copies: take("COPIES")?,
             devs: data(take("DEVS")?, "DEVS")?,
             forwards: data(take("FORWARDS")?, "FORWARDS")?,
@@ -109,9 +119,7 @@ impl Reader {
             sweeper: Sweeper::new(take("SENDS")?),
             ended: Ended::new(RingBuf::try_from(take("ENDED")?)?)?,
             symbols,
-            sock_batch: Batch::new(),
             spill_batch: Batch::new(),
-            recv_batch: Batch::new(),
             copy_batch: Batch::new(),
             dev_batch: Batch::new(),
             forward_batch: Batch::new(),
@@ -148,8 +156,7 @@ impl Reader {
         // Sockets before the ring: one that ends in between is in both, and its end wins.
         let Map::HashMap(spill) = &self.spill else { bail!("map SPILL has an unexpected type") };
         self.spill_batch.fill(spill.fd().as_fd()).context("reading flows")?;
-        self.sock_batch.fill(self.socks.fd().as_fd()).context("reading sockets")?;
-        self.recv_batch.fill(self.recvs.fd().as_fd()).context("reading receivers")?;
+        self.read_sockets().context("reading sockets")?;
         let Map::HashMap(parked) = &self.parked else { bail!("map PARKED has an unexpected type") };
         self.parked_batch.fill(parked.fd().as_fd()).context("reading owners")?;
         let (records, unreadable) = self.ended.take();
@@ -168,12 +175,18 @@ impl Reader {
 
         let (mut ended_senders, ended_receivers) = self.ended_sockets(records);
         self.end_orphans(&mut ended_senders)?;
-        let stale = self.sweeper.sweep(at_ns, &mut self.socks, &self.sock_batch)?;
+        let stale = self.sweeper.sweep(at_ns, &mut self.senders, &self.tallies)?;
         ended_senders.extend(stale.iter().map(|entry| socket_sample(entry, &self.devices)));
         self.note_parts();
-        let wanted = |id| self.changed.is_changed(id) || self.sweeper.has(id) || self.shares.has(id);
+        let moved: FastSet<u64> = self.senders.changed().chain(self.receivers.changed()).collect();
+        let is_changed = |id| moved.contains(&id) || self.changed.is_changed(id);
+        let wanted = |id| is_changed(id) || self.sweeper.has(id) || self.shares.has(id);
         let ending: HashSet<u64> = ended_senders.iter().chain(&ended_receivers).map(|s| s.id).collect();
-        let (senders, receivers) = self.live_sockets(|id| ending.contains(&id) || wanted(id));
+        let whole = |id| ending.contains(&id) || wanted(id);
+        let (senders, receivers) = self.live_sockets(whole).context("reading sockets")?;
+        // Whoever is handed over as a whole has these counters, too.
+        let plain = self.senders.plain().chain(self.receivers.plain());
+        let plain: Vec<PlainSample> = plain.filter(|plain| !whole(plain.socket)).collect();
         let parts = Parts { senders, receivers, ended_senders, ended_receivers };
         let (mut sockets, mut ended) = self.shares.join(parts);
         self.changed.turn();
@@ -187,6 +200,7 @@ impl Reader {
         Ok(Sample {
             at_ns,
             sockets,
+            plain,
             ended,
             unattributed: self.totals.unattributed()?,
             copies,
@@ -203,45 +217,58 @@ impl Reader {
         })
     }
 
-    /// Notes every part of every socket that is counted.
+    /// Reads what is new of living sockets.
+    fn read_sockets(&mut self) -> std::io::Result<()> {
+        let Self { tallies, senders, receivers, .. } = self;
+        senders.begin();
+        receivers.begin();
+        for (slot, tally) in tallies.iter() {
+            senders.look(slot, tally)?;
+            receivers.look(slot, tally)?;
+        }
+        senders.end(tallies)?;
+        receivers.end(tallies)
+    }
+
+    /// Notes the parts of sockets that stand in other tables.
     fn note_parts(&mut self) {
-        let Self { changed, spill_batch, sock_batch, recv_batch, parked_batch, .. } = self;
+        let Self { changed, spill_batch, parked_batch, .. } = self;
         let is_counted = |id: u64, flags: u32| id != 0 && flags & sock_flags::IGNORED == 0;
         let parked = parked_batch.iter().map(|(_, entry)| entry);
-        let senders = sock_batch.iter().map(|(_, entry)| entry).chain(parked);
-        senders.filter(|e| is_counted(e.id, e.flags)).for_each(|entry| changed.note(entry.id, entry));
-        let receivers = recv_batch.iter().map(|(_, entry)| entry);
-        receivers.filter(|e| is_counted(e.id, e.flags)).for_each(|entry| changed.note(entry.id, entry));
+        parked.filter(|e| is_counted(e.id, e.flags)).for_each(|entry| changed.note(entry.id, entry));
         spill_batch.iter().for_each(|(key, entry)| changed.note(key.id, entry));
     }
 
     /// Living sockets with a wanted id: as senders, and as receivers.
-    fn live_sockets(&self, wanted: impl Fn(u64) -> bool) -> (Vec<SocketSample>, Vec<SocketSample>) {
+    fn live_sockets(
+        &self,
+        wanted: impl Fn(u64) -> bool,
+    ) -> std::io::Result<(Vec<SocketSample>, Vec<SocketSample>)> {
         let mut spilled: HashMap<(u64, bool), Vec<(Path, FlowCounters)>> = HashMap::new();
         for (key, entry) in self.spill_batch.iter().filter(|(key, _)| wanted(key.id)) {
             if let Some(path) = path_of(key.path) {
                 spilled.entry((key.id, path.receives())).or_default().push((path, entry.flow));
             }
         }
-        let mut seen = HashSet::new();
-        let mut counted = |id: u64, flags: u32, is: bool| {
-            id != 0 && flags & sock_flags::IGNORED == 0 && wanted(id) && seen.insert((id, is))
-        };
-        let mut senders = Vec::new();
         let parked = self.parked_batch.iter().map(|(_, entry)| entry);
-        let entries = self.sock_batch.iter().map(|(_, entry)| entry).chain(parked);
-        for entry in entries.filter(|e| counted(e.id, e.flags, false)) {
-            let mut socket = socket_sample(entry, &self.devices);
+        let parked = parked.filter(|e| e.id != 0 && e.flags & sock_flags::IGNORED == 0 && wanted(e.id));
+        let mut seen = HashSet::new();
+        let mut senders = Vec::new();
+        for entry in
+            self.senders.wanted(&wanted)?.into_iter().chain(parked.copied()).filter(|e| seen.insert(e.id))
+        {
+            let mut socket = socket_sample(&entry, &self.devices);
             socket.flows.extend(spilled.remove(&(entry.id, false)).unwrap_or_default());
             senders.push(socket);
         }
+        seen.clear();
         let mut receivers = Vec::new();
-        for (_, entry) in self.recv_batch.iter().filter(|(_, e)| counted(e.id, e.flags, true)) {
-            let mut socket = receiver_sample(entry, &self.devices);
+        for entry in self.receivers.wanted(&wanted)?.into_iter().filter(|e| seen.insert(e.id)) {
+            let mut socket = receiver_sample(&entry, &self.devices);
             socket.flows.extend(spilled.remove(&(entry.id, true)).unwrap_or_default());
             receivers.push(socket);
         }
-        (senders, receivers)
+        Ok((senders, receivers))
     }
 
     /// Owners that were parked when their socket ended: handed over once, and taken out. One reading later than the
@@ -250,10 +277,13 @@ impl Reader {
         if self.orphans.is_empty() && self.parked_batch.iter().next().is_none() {
             return Ok(());
         }
-        let roots: HashMap<u64, u64> = self.sock_batch.iter().map(|(sk, entry)| (*sk, entry.root)).collect();
-        let gone = |key: &OwnerKey, entry: &SockEntry| roots.get(&key.sk) != Some(&entry.root);
-        let orphans: Vec<(OwnerKey, SockEntry)> =
-            self.parked_batch.iter().filter(|(key, entry)| gone(key, entry)).map(|(k, e)| (*k, *e)).collect();
+        let mut orphans: Vec<(OwnerKey, SockEntry)> = Vec::new();
+        for (key, entry) in self.parked_batch.iter() {
+            let socket = self.senders.entry(key.sk).context("reading a socket")?;
+            if socket.is_none_or(|socket| socket.root != entry.root) {
+                orphans.push((*key, *entry));
+            }
+        }
         let before = std::mem::replace(&mut self.orphans, orphans.iter().map(|(_, e)| e.id).collect());
         let mut parked = BpfHash::<_, OwnerKey, SockEntry>::try_from(&mut self.parked)?;
         for (key, entry) in orphans.iter().filter(|(_, entry)| before.contains(&entry.id)) {
@@ -277,7 +307,7 @@ impl Reader {
     fn sweep_units(&mut self) -> Result<()> {
         let Map::HashMap(units) = &self.units else { bail!("map UNITS has an unexpected type") };
         self.unit_batch.fill(units.fd().as_fd()).context("reading units")?;
-        let alive: HashSet<u64> = self.sock_batch.iter().map(|(sk, _)| *sk).collect();
+        let alive: HashSet<u64> = self.senders.addresses().collect();
         let stale: HashSet<u64> = self
             .unit_batch
             .iter()

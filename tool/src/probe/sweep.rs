@@ -10,11 +10,13 @@ use std::collections::{HashMap, HashSet};
 use std::os::fd::AsFd;
 
 use anyhow::{Context, Result, bail};
-use aya::maps::{HashMap as BpfHash, Map, MapData};
+use aya::maps::{HashMap as BpfHash, Map};
 use nix::time::{ClockId, clock_gettime};
 use zcscope_common::{Path, SendEntry, SendKey, SockEntry, send_state, sock_flags};
 
-use super::raw::{self, Batch};
+use super::live::Live;
+use super::raw::Batch;
+use super::tallies::Tallies;
 use crate::model::sample::SocketSample;
 
 const SECOND: u64 = 1_000_000_000;
@@ -73,8 +75,8 @@ impl Sweeper {
     pub(super) fn sweep(
         &mut self,
         at_ns: u64,
-        socks: &mut MapData,
-        sockets: &Batch<u64, SockEntry>,
+        sockets: &mut Live<SockEntry>,
+        tallies: &Tallies,
     ) -> Result<Vec<SockEntry>> {
         if at_ns.saturating_sub(self.last_ns) < EVERY {
             return Ok(Vec::new());
@@ -83,7 +85,7 @@ impl Sweeper {
         let now = monotonic_ns()?;
         let Map::HashMap(sends) = &self.sends else { bail!("map SENDS has an unexpected type") };
         self.batch.fill(sends.fd().as_fd()).context("reading sends")?;
-        let by_address: HashMap<u64, &SockEntry> = sockets.iter().map(|(sk, entry)| (*sk, entry)).collect();
+        let by_address: HashMap<u64, &SockEntry> = sockets.entries().map(|entry| (entry.sk, entry)).collect();
         let mut records = BpfHash::<_, SendKey, SendEntry>::try_from(&mut self.sends)?;
         let mut overtaken = HashMap::new();
         for (key, send) in self.batch.iter() {
@@ -108,13 +110,9 @@ impl Sweeper {
             }
         }
         self.overtaken = overtaken;
-        let stale =
-            |entry: &&SockEntry| entry.closing_ns != 0 && now.saturating_sub(entry.closing_ns) > DESTROYED;
-        let stale: Vec<SockEntry> = by_address.into_values().filter(stale).copied().collect();
-        for entry in &stale {
-            raw::delete(socks.fd().as_fd(), &entry.sk).context("removing an ended socket")?;
-        }
-        Ok(stale)
+        let over =
+            |entry: &SockEntry| entry.closing_ns != 0 && now.saturating_sub(entry.closing_ns) > DESTROYED;
+        sockets.remove(tallies, over).context("removing an ended socket")
     }
 
     /// Puts what was given up into the counters of its sockets.
@@ -176,7 +174,7 @@ mod tests {
 
     fn socket() -> SockEntry {
         let bytes = [0u8; size_of::<SockEntry>()];
-        raw::value(&bytes).unwrap()
+        crate::probe::raw::value(&bytes).unwrap()
     }
 
     fn send(age: u64, state: u64) -> SendEntry {

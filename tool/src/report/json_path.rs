@@ -251,8 +251,8 @@ fn path(figures: &PathFigures, session: &Session) -> PathDoc {
         attached_bytes: figures.attached_bytes,
         frags: figures.frags,
         pages: figures.pages,
-        frags_per_skb: figures.frags_per_skb.map(spread),
-        bytes_per_frag: figures.bytes_per_frag.map(spread),
+        frags_per_skb: figures.frags_per_skb.as_deref().copied().map(spread),
+        bytes_per_frag: figures.bytes_per_frag.as_deref().copied().map(spread),
         notes: figures.notes.as_deref().map(counts),
         zerocopied_bytes: ledger.and_then(|l| l.zerocopied_bytes),
         copied_bytes: ledger.and_then(|l| l.copied_bytes),
@@ -268,7 +268,7 @@ fn path(figures: &PathFigures, session: &Session) -> PathDoc {
             bytes,
             pages,
         }),
-        send_ns: figures.send_ns.map(percentiles),
+        send_ns: figures.send_ns.as_deref().copied().map(percentiles),
         send_ns_per_kib: figures.send_ns_per_kib,
     }
 }

@@ -3,9 +3,7 @@
 use std::fmt::Display;
 
 use super::table::{TOP, more, wrap};
-use crate::model::snapshot::{
-    Completions, CopyFigures, Ledger, PathFigures, Percentiles, SpreadFigures, WrongSends,
-};
+use crate::model::snapshot::{Completions, CopyFigures, Ledger, PathFigures, Percentiles, WrongSends};
 use crate::units::{bytes, duration, percent, rate};
 
 /// Everything about one path: its ledger, its copies, the ends of its sends, their cost.
@@ -110,8 +108,8 @@ fn packet_line(path: &PathFigures) -> Option<String> {
     let mut parts = Vec::new();
     parts.extend(path.frags.filter(|n| *n > 0).map(|n| format!("{n} frags")));
     parts.extend(path.pages.filter(|n| *n > 0).map(|n| format!("{n} pages")));
-    parts.extend(path.frags_per_skb.map(|s: SpreadFigures| format!("{} a packet (max {})", s.p50, s.max)));
-    parts.extend(path.bytes_per_frag.map(|s| format!("{} a frag", bytes(s.p50))));
+    parts.extend(path.frags_per_skb.as_ref().map(|s| format!("{} a packet (max {})", s.p50, s.max)));
+    parts.extend(path.bytes_per_frag.as_ref().map(|s| format!("{} a frag", bytes(s.p50))));
     named("packets", &parts)
 }
 
@@ -167,6 +165,6 @@ fn latency(name: &str, p: &Percentiles) -> String {
 fn cost_line(path: &PathFigures) -> Option<String> {
     let mut parts = Vec::new();
     parts.extend(path.send_ns_per_kib.map(|ns| format!("{ns} ns per KiB")));
-    parts.extend(path.send_ns.map(|p| format!("p50 {}, p99 {}", duration(p.p50), duration(p.p99))));
+    parts.extend(path.send_ns.as_ref().map(|p| format!("p50 {}, p99 {}", duration(p.p50), duration(p.p99))));
     named("in the call", &parts)
 }

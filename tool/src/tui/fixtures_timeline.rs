@@ -137,8 +137,8 @@ impl Film {
         };
         path.copies = if copied > 0 { vec![copies(copied, more)] } else { Vec::new() };
         path.frags = Some(sends * 2);
-        path.frags_per_skb = Some(spread(sends, [2, 16, 17]));
-        path.bytes_per_frag = Some(spread(sends * 2, [32_768, 32_768, 65_536]));
+        path.frags_per_skb = Some(Box::new(spread(sends, [2, 16, 17])));
+        path.bytes_per_frag = Some(Box::new(spread(sends * 2, [32_768, 32_768, 65_536])));
         self.complete(path, second, flying);
     }
 
@@ -151,7 +151,7 @@ impl Film {
             pages: (of == Path::MsgZerocopy).then_some(flying * SEND / PAGE),
         });
         let percentiles = |kind| self.hists.get(&(of, kind)).and_then(percentiles);
-        path.send_ns = percentiles(LatencyKind::SendCall);
+        path.send_ns = percentiles(LatencyKind::SendCall).map(Box::new);
         let Some(ends) = &mut path.completions else { return };
         ends.sends = sends - flying;
         ends.told_sends = Some(ends.sends);

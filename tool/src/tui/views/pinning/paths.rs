@@ -77,7 +77,7 @@ fn row(scene: Scene<'_>, table: &Table, of: &PathFigures) -> Line<'static> {
 
 /// Fragments per packet: half of them, and nearly all.
 fn frags(of: &PathFigures, style: Style) -> (String, Style) {
-    let text = of.frags_per_skb.map_or_else(
+    let text = of.frags_per_skb.as_ref().map_or_else(
         || units::UNKNOWN.into(),
         |spread| format!("{}..{}", units::count_short(spread.p50), units::count_short(spread.p99)),
     );

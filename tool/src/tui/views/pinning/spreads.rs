@@ -28,8 +28,8 @@ type Row = (&'static str, fn(u64) -> String, Option<SpreadFigures>);
 fn rows(of: &PathFigures) -> [Row; ROWS as usize] {
     let range = of.completions.as_deref().and_then(|ends| ends.range_length);
     [
-        ("frags per packet", units::count_short, of.frags_per_skb),
-        ("bytes per frag", units::bytes, of.bytes_per_frag),
+        ("frags per packet", units::count_short, of.frags_per_skb.as_deref().copied()),
+        ("bytes per frag", units::bytes, of.bytes_per_frag.as_deref().copied()),
         ("sends per notice", units::count_short, range),
     ]
 }
