@@ -1,7 +1,8 @@
 //! What the kernel programs cost while traffic runs, from the kernel's own statistics (`BPF_ENABLE_STATS`, held by a
 //! descriptor: they end with this process). `cargo xtask bench` asks it: each line on standard input is answered by
 //! one line of JSON, the counters of every program so far. With `--empty` a program of two instructions stands at
-//! every tracepoint used, so that what taking the time costs is known from the same run.
+//! every tracepoint used, so that what taking the time costs is known from the same run. With `--floor` those stand there
+//! alone and nothing is measured: what any tracer at these tracepoints costs at least.
 #![allow(unsafe_code, reason = "bpf(2): loading the empty programs")]
 
 use std::collections::HashMap;
@@ -54,9 +55,14 @@ struct Empties {
 }
 
 fn main() -> anyhow::Result<()> {
-    let wanted = std::env::args().any(|argument| argument == "--empty");
+    let asked = |name: &str| std::env::args().any(|argument| argument == name);
     let probe = Probe::start(&Options::default())?;
-    let empties = Empties::load(if wanted { probe.programs() } else { Vec::new() })?;
+    if asked("--floor") {
+        let programs = probe.programs();
+        drop(probe);
+        return stand(&Empties::load(programs)?);
+    }
+    let empties = Empties::load(if asked("--empty") { probe.programs() } else { Vec::new() })?;
     let _stats = aya::sys::enable_stats(aya::sys::Stats::RunTime).context("switching statistics on")?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "ready")?;
@@ -66,6 +72,13 @@ fn main() -> anyhow::Result<()> {
         writeln!(out, "{}", counters(&probe, &empties)?)?;
         out.flush()?;
     }
+    Ok(())
+}
+
+/// Says so, and keeps them until standard input ends.
+fn stand(_held: &Empties) -> anyhow::Result<()> {
+    writeln!(std::io::stdout(), "ready")?;
+    std::io::stdin().lock().lines().try_for_each(|line| line.map(drop))?;
     Ok(())
 }
 

@@ -95,6 +95,23 @@ pub(super) struct Statistics {
     pipes: Conversation,
 }
 
+/// Programs that do nothing, at every tracepoint a trace here uses; gone when dropped.
+pub(super) struct Floor {
+    _program: Background,
+    _pipes: Conversation,
+}
+
+impl Floor {
+    /// Starts it and waits until they stand there.
+    pub(super) fn start(arena: &Arena) -> Result<Self> {
+        let mut command = dependent(arena.example("runtime")?);
+        let (program, mut pipes) = Background::conversing("examples/runtime", command.arg("--floor"))?;
+        // "ready"
+        pipes.line()?;
+        Ok(Self { _program: program, _pipes: pipes })
+    }
+}
+
 impl Statistics {
     /// Attaches them, with an empty program at every tracepoint.
     pub(super) fn start(arena: &Arena) -> Result<Self> {

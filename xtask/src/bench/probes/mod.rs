@@ -14,7 +14,7 @@ use super::arena::{Arena, Common};
 use super::load::{Sample, Traffic};
 use super::report;
 use super::spread::{Spread, differences, spread};
-use super::statistics::{self, Cost, Costs, Statistics};
+use super::statistics::{self, Cost, Costs, Floor, Statistics};
 use super::tracer::{Backend, Tracer};
 
 const TIME: Duration = Duration::from_secs(1);
@@ -47,6 +47,8 @@ struct Row {
     plain_ns: Spread,
     traced_ns: Spread,
     added_ns: Spread,
+    /// By how much with programs of two instructions at the same tracepoints and nothing else: what attaching costs.
+    floor_ns: Spread,
 }
 
 /// One program.
@@ -70,6 +72,7 @@ struct Program {
 struct Measured {
     plain: Vec<Sample>,
     traced: Vec<Sample>,
+    floor: Vec<Sample>,
     costs: Vec<Costs>,
 }
 
@@ -93,7 +96,7 @@ pub(super) fn run(common: &Common) -> Result<u8> {
     Ok(0)
 }
 
-/// One round of one kind of traffic: without tracing, traced, and with statistics.
+/// One round of one kind of traffic: without tracing, traced, with programs that do nothing, and with statistics.
 fn measure(arena: &Arena, traffic: Traffic, round: u32, measured: &mut Measured) -> Result<()> {
     let sides = [Tracer::Nothing, Tracer::Stat];
     let order = if round.is_multiple_of(2) { sides } else { [sides[1], sides[0]] };
@@ -103,6 +106,9 @@ fn measure(arena: &Arena, traffic: Traffic, round: u32, measured: &mut Measured)
         tracer.stop()?;
         if side == Tracer::Nothing { &mut measured.plain } else { &mut measured.traced }.push(sample);
     }
+    let floor = Floor::start(arena)?;
+    measured.floor.push(traffic.run(&arena.zcscope, TIME)?);
+    drop(floor);
     measured.costs.push(Statistics::start(arena)?.over(|| Ok(traffic.run(&arena.zcscope, TIME)?.sends))?);
     let last = |samples: &[Sample]| samples.last().map_or(f64::NAN, Sample::ns_per_send);
     eprintln!(
@@ -145,5 +151,6 @@ fn row(traffic: Traffic, measured: &Measured) -> Row {
         plain_ns: spread(&measured.plain, Sample::ns_per_send),
         traced_ns: spread(&measured.traced, Sample::ns_per_send),
         added_ns: differences(&measured.plain, &measured.traced, Sample::ns_per_send),
+        floor_ns: differences(&measured.plain, &measured.floor, Sample::ns_per_send),
     }
 }
