@@ -46,7 +46,7 @@ impl Tally {
     pub const SLOTS: u32 = 1 << 16;
     /// A tally stands at most so many slots behind its first choice.
     pub const WINDOW: u32 = 32;
-    /// Words of the bitmap of slots in use; the one behind them counts entries that found no slot.
+    /// Words of the bitmap of slots in use; behind them stands how many entries found no slot.
     pub const USED_WORDS: u32 = Self::SLOTS / 64;
 
     /// Words of an element of the table.

@@ -23,10 +23,14 @@ use crate::{
 /// All tallies. User space has them mapped.
 #[map]
 static TALLIES: Array<Tally> = Array::with_max_entries(Tally::SLOTS, BPF_F_MMAPABLE);
-/// A bit for each slot that is taken, and the number of entries that found none.
+/// A bit for each slot that is taken; behind them [`UNLUCKY`] and [`FAR`].
 #[map]
-static TALLIES_USED: Array<u64> = Array::with_max_entries(Tally::USED_WORDS + 1, BPF_F_MMAPABLE);
+static TALLIES_USED: Array<u64> = Array::with_max_entries(Tally::USED_WORDS + 2, BPF_F_MMAPABLE);
 
+/// Word with the number of entries that found no slot.
+const UNLUCKY: u32 = Tally::USED_WORDS;
+/// Word with a bit for each distance from its first choice that a tally ever stood at: nobody has to look farther.
+const FAR: u32 = Tally::USED_WORDS + 1;
 const LAST: u32 = Tally::SLOTS - 1;
 
 #[inline(always)]
@@ -67,6 +71,8 @@ fn find_soon(key: u64) -> Option<&'static mut Tally> {
 /// A look through the slots in which a tally may stand.
 struct Search {
     key: u64,
+    /// Distances to look at: all up to its highest bit.
+    far: u64,
     /// The slot; an impossible one until it is found.
     found: u64,
 }
@@ -75,8 +81,8 @@ impl Search {
     /// Asks about one slot after the other until the answer is not 0. A loop of the program's own would be walked by the
     /// verifier once for every slot.
     #[inline(always)]
-    fn over(key: u64, ask: extern "C" fn(u32, *mut Search) -> i64) -> u32 {
-        let mut search = Search { key, found: u64::from(Tally::SLOTS) };
+    fn over(key: u64, far: u64, ask: extern "C" fn(u32, *mut Search) -> i64) -> u32 {
+        let mut search = Search { key, far, found: u64::from(Tally::SLOTS) };
         // SAFETY: the callback matches the helper's contract and the context outlives the loop.
         unsafe { bpf_loop(Tally::WINDOW, ask as *mut c_void, (&raw mut search).cast(), 0) };
         search.found as u32
@@ -95,13 +101,17 @@ impl Search {
 pub extern "C" fn zcscope_tally_slot(key: *const u64) -> u64 {
     // SAFETY: null or a number in the caller's memory.
     let Some(&key) = (unsafe { key.as_ref() }) else { return u64::from(Tally::SLOTS) };
-    u64::from(Search::over(key, is_it))
+    let Some(far) = word(FAR) else { return u64::from(Tally::SLOTS) };
+    u64::from(Search::over(key, *far, is_it))
 }
 
 #[inline(never)]
 extern "C" fn is_it(index: u32, search: *mut Search) -> i64 {
     // SAFETY: the context given to `bpf_loop`.
     let search = unsafe { &mut *search };
+    if search.far >> (index & 63) == 0 {
+        return 1;
+    }
     let at = search.slot(index);
     let found = slot(at).is_some_and(|tally| tally.key == search.key);
     if found {
@@ -117,7 +127,7 @@ extern "C" fn is_it(index: u32, search: *mut Search) -> i64 {
 pub extern "C" fn zcscope_tally_take(key: *const u64) -> u64 {
     // SAFETY: null or a number in the caller's memory.
     let Some(&key) = (unsafe { key.as_ref() }) else { return 0 };
-    let at = Search::over(key, is_free);
+    let at = Search::over(key, u64::MAX, is_free);
     match slot(at) {
         Some(tally) => {
             (tally.id, tally.calls, tally.bytes, tally.state) = (0, 0, 0, tally_state::ENTRY);
@@ -128,7 +138,7 @@ pub extern "C" fn zcscope_tally_take(key: *const u64) -> u64 {
             }
         }
         None => {
-            if let Some(unlucky) = word(Tally::USED_WORDS) {
+            if let Some(unlucky) = word(UNLUCKY) {
                 add(unlucky, 1);
             }
         }
@@ -146,6 +156,9 @@ extern "C" fn is_free(index: u32, search: *mut Search) -> i64 {
     let free = *used & bit == 0 && fetch_or(used, bit) & bit == 0;
     if free {
         search.found = u64::from(at);
+        if let Some(far) = word(FAR) {
+            fetch_or(far, 1 << (index & 63));
+        }
     }
     i64::from(free)
 }

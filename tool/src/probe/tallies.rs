@@ -10,7 +10,7 @@ use zcscope_common::Tally;
 
 use super::raw::Words;
 
-/// Words before the one that counts entries without a tally.
+/// Words before the one that counts entries without a tally; the one behind it is the kernel side's own.
 const USED: usize = Tally::USED_WORDS as usize;
 
 /// Both tables.
