@@ -25,7 +25,7 @@ const FILE: u64 = 2 << 20;
 /// What zcscope's maps may take in the kernel at their default sizes.
 const MOST_MAP_BYTES: u64 = 16 << 20;
 /// Tables that hold something only while a socket or a call lives.
-const EMPTY_AFTER: &[&str] = &["SOCKS", "SPILL", "SENDS", "UNITS", "COPIES", "CALLS", "PARKED"];
+const EMPTY_AFTER: &[&str] = &["SOCKS", "SPILL", "SENDS", "UNITS", "COPIES", "CALLS", "PARKED", "TALLIES"];
 
 /// The procedures of this kind.
 pub(super) const ALL: &[Procedure] = &[

@@ -33,6 +33,8 @@ use crate::model::sample::{
 };
 use crate::model::snapshot::Session;
 
+/// The table of tallies, an array whose elements come and go.
+const TALLIES: &str = "TALLIES";
 /// Readings between two looks for completion units left behind.
 const SWEEP: u64 = 16;
 
@@ -107,7 +109,7 @@ impl Reader {
         let bounces = Bounces::new(data(take("BOUNCES")?, "BOUNCES")?);
         let (parked, units) = (take("PARKED")?, take("UNITS")?);
         Ok(Reader {
-            tallies: Tallies::map(array(take("TALLIES")?)?, array(take("TALLIES_USED")?)?)
+            tallies: Tallies::map(array(take(TALLIES)?)?, array(take("TALLIES_USED")?)?)
                 .context("mapping the tallies")?,
             senders: Live::new(data(take("SOCKS")?, "SOCKS")?),
             receivers: Live::new(data(take("RECVS")?, "RECVS")?),
@@ -336,7 +338,11 @@ impl Reader {
 
     /// How full the maps are. Walks them: not for every tick.
     pub(super) fn maps(&self) -> Vec<MapSample> {
-        self.maps.sample()
+        let mut maps = self.maps.sample();
+        for map in maps.iter_mut().filter(|map| map.name == TALLIES) {
+            map.entries = Some(self.tallies.iter().count() as u64);
+        }
+        maps
     }
 
     /// Sockets that ended, as senders and as receivers: each record of one is followed by its spilled flows.
