@@ -22,7 +22,12 @@ pub fn compare(prediction: &mut Prediction, snapshot: &Snapshot, failed: Option<
     let figures = snapshot.paths.iter().find(|figures| figures.path == prediction.path);
     let mut observed = figures.map(|figures| seen(figures, snapshot)).unwrap_or_default();
     if snapshot.lost.total > 0 {
-        observed.note = Some("events were lost while it was traced, so nothing is certain".into());
+        let causes = snapshot.lost.by_cause.iter().map(|(cause, n)| format!("{cause} {n}"));
+        let causes: Vec<String> = causes.collect();
+        observed.note = Some(format!(
+            "events were lost while it was traced ({}), so nothing is certain: try again",
+            causes.join(", ")
+        ));
     } else if figures.is_none() {
         observed.note = Some(failed.unwrap_or("nothing was seen of it").to_owned());
         // What the kernel does not take at all may never be seen.
