@@ -225,6 +225,9 @@ pub extern "C" fn zcscope_tally_sends(entry: *mut SockEntry, path: u32) -> u64 {
     if path == Path::Copy as u32 && home && entry.flags & !sock_flags::IGNORED == 0 {
         (tally.dst, tally.prot) = (entry.dst, entry.prot);
         start(tally, entry.id, entry.tgid, &entry.flags);
+    } else if tally.state == tally_state::IGNORED {
+        // This call keeps state for its thread, which its exit must not pass by.
+        stop(tally);
     }
     0
 }

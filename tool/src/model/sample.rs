@@ -14,7 +14,7 @@ pub struct Sample {
     /// Nanoseconds since tracing began.
     pub at_ns: u64,
     /// Sockets that are alive, with everything counted so far; at least those that are not what they were in the
-    /// sample before. One that is not here, and has not ended, has not changed.
+    /// sample before, but for those in `plain`. One in neither that has not ended has not changed.
     pub sockets: Vec<SocketSample>,
     /// What living sockets counted on a path of which only calls and bytes grew: sockets that were in an earlier sample
     /// and of which nothing else is new.
