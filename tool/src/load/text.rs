@@ -39,7 +39,10 @@ fn title(report: &LoadReport) -> String {
 }
 
 fn heading(report: &LoadReport) -> String {
-    let streams = if report.streams == 1 { "1 stream".into() } else { format!("{} streams", report.streams) };
+    let mut streams = counted(report.streams, "stream");
+    if report.threads.is_some_and(|threads| threads < report.streams) {
+        let _ = write!(streams, " on {}", threads(report));
+    }
     let cc = report.cc.as_deref().map(|cc| format!(", {cc}")).unwrap_or_default();
     let ended = match report.ended_by {
         EndedBy::Bytes | EndedBy::Duration => "",
@@ -174,7 +177,7 @@ fn knobs(report: &LoadReport) -> String {
     };
     let mut text = format!(
         "in flight at most {}, send queue {sndbuf}\nworking set {} a stream on {} pages, source {}, {} iovec{}\n\
-         MSG_MORE {}, TCP_NODELAY {}, threads {}",
+         MSG_MORE {}, TCP_NODELAY {}, {} {}",
         bytes(k.in_flight_bytes),
         bytes(k.working_set_bytes),
         k.page,
@@ -183,12 +186,22 @@ fn knobs(report: &LoadReport) -> String {
         if k.iovecs == 1 { "" } else { "s" },
         on(k.more),
         on(k.nodelay),
+        threads(report),
         placement(report)
     );
     if let Some(rate) = k.pacing_bit_s {
         let _ = write!(text, ", paced to {}", bit_rate(rate as f64));
     }
     text
+}
+
+fn threads(report: &LoadReport) -> String {
+    report.threads.map_or_else(|| "threads".into(), |threads| counted(threads, "thread"))
+}
+
+fn counted(n: u64, what: &str) -> String {
+    let plural = if n == 1 { "" } else { "s" };
+    format!("{} {what}{plural}", exact(n))
 }
 
 fn placement(report: &LoadReport) -> String {
