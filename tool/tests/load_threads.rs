@@ -75,7 +75,9 @@ fn a_stream_that_is_stuck_holds_up_no_other() {
     for path in available() {
         let (listener, target) = listen();
         let sink = std::thread::spawn(move || receive_last_one_first(&listener, STREAMS));
-        let report = run(&plan(path, target, STREAMS, 1), None, |_| {}).unwrap();
+        // So many sends that a tenth of a second each time would never end.
+        let setup = Setup { size: 16 << 10, ..Setup::default() };
+        let report = run(&Plan { setup, ..plan(path, target, STREAMS, 1) }, None, |_| {}).unwrap();
         let received = sink.join().unwrap();
         let name = path.name;
         assert_eq!((report.ended_by, &report.error), (EndedBy::Bytes, &None), "{name}");

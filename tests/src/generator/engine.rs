@@ -92,6 +92,8 @@ impl Drain {
     /// In `netns`, on `address`; every connection is dropped after `limit` bytes, if any.
     fn start(netns: &Netns, address: &str, limit: Option<u64>) -> anyhow::Result<Self> {
         let listener = netns.enter(|| TcpListener::bind(address).context("the test cannot listen"))?;
+        // The standard library keeps 128 waiting; with more, each is a second late.
+        nix::sys::socket::listen(&listener, nix::sys::socket::Backlog::new(STREAMS as i32)?)?;
         let (address, bytes) = (listener.local_addr()?, Arc::new(AtomicU64::new(0)));
         let sum = Arc::clone(&bytes);
         std::thread::spawn(move || {

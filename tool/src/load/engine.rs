@@ -310,7 +310,7 @@ fn run_streams(
     std::thread::scope(|scope| {
         // Whatever happens here, threads that wait must go home, or the scope would wait for them for ever.
         let _home = SendHome(&shared);
-        for number in 0..threads {
+        for (number, slot) in slots.iter().enumerate() {
             let count = crew::share(number, threads, plan.streams).len();
             let job = |(index, socket)| Job {
                 entry: plan.path,
@@ -327,7 +327,7 @@ fn run_streams(
                 placement: &plan.placement,
                 cpus: &cpus,
                 shared: &shared,
-                slot: &slots[number],
+                slot,
                 bell: &bell,
             };
             // Without a name of its own: tracers show the thread's, and this program's is the one people look for.

@@ -36,6 +36,7 @@ mod settle;
 mod shared;
 mod stream;
 mod sys;
+mod text_knobs;
 mod text_levels;
 mod tls;
 mod uring;
