@@ -237,8 +237,8 @@ fn check_threads(plan: &Plan) -> Result<(), LoadError> {
     let (threads, streams) = (plan.threads(), plan.streams);
     if threads == 0 || threads > streams {
         return Err(LoadError::Usage(format!(
-            "{threads} threads cannot share {streams} streams: every thread needs at least one; use --threads from 1 to \
-             {streams}"
+            "--threads {threads} with --streams {streams}: every thread needs at least one stream; use \
+             --threads from 1 to {streams}"
         )));
     }
     if threads < streams && !plan.levels.is_empty() {

@@ -245,3 +245,7 @@ fn publish(team: &Team<'_, '_>) {
         job.live.publish(&lap.tally);
     }
 }
+
+#[cfg(test)]
+#[path = "rounds_tests.rs"]
+mod tests;
