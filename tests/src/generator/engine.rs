@@ -188,7 +188,8 @@ fn many_streams(bench: &Bench, path: &str, threads: usize) -> anyhow::Result<Ver
     let netns = Netns::new()?;
     let drain = Drain::start(&netns, "127.0.0.1:0", None)?;
     let total = EACH * STREAMS as u64;
-    let words = format!("{path} --streams {STREAMS} --threads {threads} --bytes {total} --size 16K");
+    let words =
+        format!("{path} --streams {STREAMS} --threads {threads} --bytes {total} --size 16K --depth 8");
     let (output, load) = load(bench, &netns, &drain, &words)?;
     let mut wrong = Wrong::default();
     wrong.unless(output.code == 0, || output.complaint());
