@@ -62,7 +62,9 @@ pub struct Told {
 #[must_use]
 pub fn render(snapshot: &Snapshot, told: Option<Told>) -> String {
     let mut out = format!("\n  what the kernel did ({})\n", snapshot.session.backend);
-    out.push_str("    to see it costs the sender: rates and CPU time above include that, those of --no-trace do not\n");
+    out.push_str(
+        "    to see it costs the sender: rates and CPU time above include that, those of --no-trace do not\n",
+    );
     if snapshot.paths.is_empty() {
         out.push_str("    no send of this load was seen\n");
     }
