@@ -4,12 +4,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use serde::{Deserialize, Serialize};
 
 /// `ETH_P_ALL`: the only protocol that makes a socket see what is sent.
 const ETH_P_ALL: u16 = 3;
+
+/// A search for holders is not repeated, as long as nothing calls for it, before so many times its own length: at most
+/// half a percent of a CPU.
+const REST: u32 = 200;
 
 /// An AF_PACKET socket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,11 +63,62 @@ struct Row {
 /// # Errors
 /// `/proc` cannot be read.
 pub fn taps() -> io::Result<Vec<Tap>> {
-    let pids = processes()?;
-    let mut rows: BTreeMap<u64, (u64, Row)> = BTreeMap::new();
+    TapReader::default().read()
+}
+
+/// Reads the taps again and again. Who holds them is remembered: to find that out, all open files of all processes have
+/// to be looked at, and a server has tens of thousands.
+#[derive(Debug, Default)]
+pub struct TapReader {
+    /// Of each socket, by inode.
+    holders: BTreeMap<u64, Vec<Holder>>,
+    /// When all files were looked at last, and how long that took.
+    searched: Option<(Instant, Duration)>,
+}
+
+impl TapReader {
+    /// Lists the taps, as [`taps`] does. A holder that got its descriptor from another one may be named late: by up to
+    /// [`REST`] times as long as the search for holders takes.
+    ///
+    /// # Errors
+    /// `/proc` cannot be read.
+    pub fn read(&mut self) -> io::Result<Vec<Tap>> {
+        let pids = processes()?;
+        let rows = rows(&pids);
+        self.holders.retain(|inode, _| rows.contains_key(inode));
+        if !self.knows_all(&rows) {
+            let begin = Instant::now();
+            self.holders = holders(&pids, &rows);
+            self.searched = Some((begin, begin.elapsed()));
+        }
+        let holders = |inode| self.holders.get(&inode).cloned().unwrap_or_default();
+        Ok(rows
+            .into_values()
+            .map(|(netns, row)| Tap {
+                netns,
+                device: row.device,
+                protocol: row.protocol,
+                running: row.running,
+                holders: holders(row.inode),
+            })
+            .collect())
+    }
+
+    /// Whether the holders of all these sockets were found not long ago, and are still there.
+    fn knows_all<T>(&self, rows: &BTreeMap<u64, T>) -> bool {
+        let recent = self.searched.is_none_or(|(at, took)| at.elapsed() < took * REST);
+        let there = |holder: &Holder| comm(holder.pid) == holder.comm;
+        let known = |inode| self.holders.get(inode).is_some_and(|holders| holders.iter().all(there));
+        recent && rows.keys().all(known)
+    }
+}
+
+/// The sockets, by inode, with the inode number of their network namespace.
+fn rows(pids: &[u32]) -> BTreeMap<u64, (u64, Row)> {
+    let mut rows = BTreeMap::new();
     let mut seen = BTreeSet::new();
     // A process may end while we look at it: what cannot be read any more is passed over.
-    for pid in &pids {
+    for pid in pids {
         let Ok(netns) = fs::metadata(format!("/proc/{pid}/ns/net")).map(|meta| meta.ino()) else { continue };
         if !seen.insert(netns) {
             continue;
@@ -72,17 +128,7 @@ pub fn taps() -> io::Result<Vec<Tap>> {
             Err(_) => drop(seen.remove(&netns)),
         }
     }
-    let mut holders = if rows.is_empty() { BTreeMap::new() } else { holders(&pids, &rows) };
-    Ok(rows
-        .into_values()
-        .map(|(netns, row)| Tap {
-            netns,
-            device: row.device,
-            protocol: row.protocol,
-            running: row.running,
-            holders: holders.remove(&row.inode).unwrap_or_default(),
-        })
-        .collect())
+    rows
 }
 
 fn processes() -> io::Result<Vec<u32>> {
@@ -104,19 +150,24 @@ fn parse(text: &str) -> impl Iterator<Item = Row> + '_ {
     })
 }
 
-/// Who holds which of these sockets.
+/// Who holds which of these sockets; nobody, where that cannot be seen.
 fn holders<T>(pids: &[u32], sockets: &BTreeMap<u64, T>) -> BTreeMap<u64, Vec<Holder>> {
-    let mut found: BTreeMap<u64, Vec<Holder>> = BTreeMap::new();
+    let mut found: BTreeMap<u64, Vec<Holder>> = sockets.keys().map(|inode| (*inode, Vec::new())).collect();
     for &pid in pids {
         let Ok(files) = fs::read_dir(format!("/proc/{pid}/fd")) else { continue };
         let inodes: BTreeSet<u64> =
             files.filter_map(|file| socket_inode(&fs::read_link(file.ok()?.path()).ok()?)).collect();
         for inode in inodes.into_iter().filter(|inode| sockets.contains_key(inode)) {
-            let comm = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-            found.entry(inode).or_default().push(Holder { pid, comm: comm.trim_end().to_owned() });
+            found.entry(inode).or_default().push(Holder { pid, comm: comm(pid) });
         }
     }
     found
+}
+
+/// The name of a process; empty when there is none.
+fn comm(pid: u32) -> String {
+    let comm = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    comm.trim_end().to_owned()
 }
 
 /// `socket:[INODE]`.
@@ -178,11 +229,20 @@ broken line\n";
         let open = || socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, None);
         let packet_socket = space.enter(open).unwrap().unwrap();
         let mine = |taps: Vec<Tap>| taps.into_iter().find(|tap| tap.netns == space.inode().unwrap());
-        let tap = mine(taps().unwrap()).unwrap();
+        let mut reader = TapReader::default();
+        let tap = mine(reader.read().unwrap()).unwrap();
         assert!(tap.holders.iter().any(|holder| holder.pid == std::process::id()), "{tap:?}");
         assert!(!tap.sees_sent());
+        // What is remembered is told again, without a search.
+        reader.searched = Some((Instant::now(), Duration::from_secs(60)));
+        reader.holders.values_mut().flatten().for_each(|holder| holder.pid = inside.id());
+        reader.holders.values_mut().flatten().for_each(|holder| holder.comm = comm(inside.id()));
+        assert_eq!(mine(reader.read().unwrap()).unwrap().holders[0].pid, inside.id());
+        // One that is gone is looked for.
+        reader.holders.values_mut().flatten().for_each(|holder| holder.comm = "gone".into());
+        assert_eq!(mine(reader.read().unwrap()), Some(tap));
         drop(packet_socket);
-        let after = taps().unwrap();
+        let after = reader.read().unwrap();
         inside.kill().unwrap();
         inside.wait().unwrap();
         assert_eq!(mine(after), None);

@@ -21,7 +21,7 @@ pub use self::watch::Watcher;
 use super::device::Device;
 use super::limits;
 use super::netns::{self, Namespace};
-use super::taps::{Tap, taps};
+use super::taps::{Tap, TapReader};
 
 /// Facts of the host, as last read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,10 +101,10 @@ impl HostFacts {
     /// Reads what is to be known about these connections. What was known of namespaces and connections that are gone
     /// by now stays, as long as they are wanted.
     #[must_use]
-    pub fn read(wanted: &[Wanted], before: &HostFacts) -> HostFacts {
+    pub fn read(wanted: &[Wanted], before: &HostFacts, taps: &mut TapReader) -> HostFacts {
         let own =
             Namespace::current().and_then(|own| own.inode()).ok().and_then(|own| u32::try_from(own).ok());
-        let (taps, machine) = (taps().ok(), machine::read());
+        let (taps, machine) = (taps.read().ok(), machine::read());
         let own_cost = own::read(before.own_cost.as_ref());
         let mut facts = HostFacts { taps, machine, own_netns: own, own_cost, ..HostFacts::default() };
         let mut by_netns: BTreeMap<u32, Vec<&Wanted>> = BTreeMap::new();
@@ -232,7 +232,8 @@ mod tests {
             remote: near.peer_addr().unwrap(),
             dev: Some("lo".into()),
         };
-        let facts = HostFacts::read(std::slice::from_ref(&wanted), &HostFacts::default());
+        let mut taps = TapReader::default();
+        let facts = HostFacts::read(std::slice::from_ref(&wanted), &HostFacts::default(), &mut taps);
         let space = facts.namespace(Some(netns)).unwrap();
         assert!(space.addresses.contains(&"127.0.0.1".parse().unwrap()));
         assert!(space.congestion_control.is_some() && space.optmem_max.is_some());
@@ -244,8 +245,8 @@ mod tests {
         assert!(!facts.cpus[&wanted.pid].is_empty());
         // What is gone stays known as long as it is wanted.
         let gone = Wanted { pid: 4_194_305, ..wanted };
-        let after = HostFacts::read(&[gone], &facts);
+        let after = HostFacts::read(&[gone], &facts, &mut taps);
         assert_eq!((after.namespaces.len(), after.sockets.get(&9)), (1, Some(tcp)));
-        assert_eq!(HostFacts::read(&[], &facts).sockets.len(), 0);
+        assert_eq!(HostFacts::read(&[], &facts, &mut taps).sockets.len(), 0);
     }
 }

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{HostFacts, Wanted};
+use crate::host::taps::TapReader;
 
 /// Time between two readings. A finding shall stand on the screen within 5 s.
 const EVERY: Duration = Duration::from_secs(3);
@@ -50,7 +51,7 @@ impl Watcher {
     /// Reads now, and waits for it.
     #[must_use]
     pub fn read_now(&self, wanted: &[Wanted]) -> Arc<HostFacts> {
-        Arc::new(HostFacts::read(wanted, &self.latest()))
+        Arc::new(HostFacts::read(wanted, &self.latest(), &mut TapReader::default()))
     }
 
     /// What was read last; empty before the first reading.
@@ -61,9 +62,10 @@ impl Watcher {
 }
 
 fn serve(wanted: &Receiver<Vec<Wanted>>, latest: &Mutex<Arc<HostFacts>>) {
+    let mut taps = TapReader::default();
     while let Ok(wanted) = wanted.recv() {
         let before = Arc::clone(&latest.lock().unwrap_or_else(PoisonError::into_inner));
-        let facts = Arc::new(HostFacts::read(&wanted, &before));
+        let facts = Arc::new(HostFacts::read(&wanted, &before, &mut taps));
         *latest.lock().unwrap_or_else(PoisonError::into_inner) = facts;
     }
 }
