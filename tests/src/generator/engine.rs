@@ -18,7 +18,8 @@ use crate::scenario::{Bench, Procedure};
 
 /// All procedures of this kind.
 pub(crate) const ALL: &[Procedure] = &[
-    ("load_streams_1000", many_streams),
+    ("load_streams_1000", |bench| many_streams(bench, "copy", STREAMS, "")),
+    ("load_streams_1000_threads_2", two_threads),
     ("load_peer_gone", peer_gone),
     ("load_device_down", device_down),
     ("load_enobufs_storm", enobufs_storm),
@@ -30,10 +31,13 @@ const STREAMS: usize = 1000;
 /// Bytes each of them sends.
 const EACH: u64 = 256 << 10;
 const MESSAGE: u64 = 4 << 10;
+/// A stream with a thread of its own, and several on one.
+const ALONE_AND_SHARED: [&str; 2] = ["--streams 1", "--streams 4 --threads 1"];
 
 /// What is used of the report `zcscope.load/1`.
 #[derive(Debug, Deserialize)]
 struct Load {
+    threads: u64,
     bytes: u64,
     acked_bytes: u64,
     ended_by: String,
@@ -165,16 +169,30 @@ impl Wrong {
     }
 }
 
-fn many_streams(bench: &Bench) -> anyhow::Result<Verdict> {
+/// Few threads for very many streams, with paths whose ends come through sockets and through rings.
+fn two_threads(bench: &Bench) -> anyhow::Result<Verdict> {
+    let mut wrong = Vec::new();
+    for path in ["msg_zerocopy", "uring_send_zc"] {
+        match many_streams(bench, path, 2, "--depth 8")? {
+            Verdict::Ok => {}
+            Verdict::Failed(more) => wrong.extend(more.iter().map(|text| format!("{path}: {text}"))),
+            skipped @ Verdict::Skipped(_) => return Ok(skipped),
+        }
+    }
+    Ok(if wrong.is_empty() { Verdict::Ok } else { Verdict::Failed(wrong) })
+}
+
+fn many_streams(bench: &Bench, path: &str, threads: usize, more: &str) -> anyhow::Result<Verdict> {
     let netns = Netns::new()?;
     let drain = Drain::start(&netns, "127.0.0.1:0", None)?;
     let total = EACH * STREAMS as u64;
-    let words = format!("copy --streams {STREAMS} --bytes {total} --size 16K");
+    let words = format!("{path} --streams {STREAMS} --threads {threads} --bytes {total} --size 16K {more}");
     let (output, load) = load(bench, &netns, &drain, &words)?;
     let mut wrong = Wrong::default();
     wrong.unless(output.code == 0, || output.complaint());
     wrong.same("bytes acknowledged", load.acked_bytes, total);
     wrong.same("bytes received", drain.bytes(), total);
+    wrong.same("threads", load.threads, threads as u64);
     wrong.same("connections", load.per_stream.len() as u64, STREAMS as u64);
     wrong.unless(load.per_stream.iter().all(|stream| stream.bytes == EACH), || {
         "the bytes are not shared evenly".into()
@@ -236,16 +254,18 @@ fn enobufs_storm(bench: &Bench) -> anyhow::Result<Verdict> {
     if !set_optmem(&netns, 1000) {
         return Ok(no_optmem());
     }
-    let drain = Drain::start(&netns, "127.0.0.1:0", None)?;
-    let words = "msg_zerocopy --bytes 64M --size 4K --depth 256 --reap-every 256";
-    let (output, load) = load(bench, &netns, &drain, words)?;
     let mut wrong = Wrong::default();
-    wrong.unless(output.code == 0, || output.complaint());
-    wrong.same("bytes received", drain.bytes(), 64 << 20);
-    wrong.unless(load.errors.get("ENOBUFS").is_some_and(|n| *n > 0), || {
-        format!("no refusal is counted: {:?}", load.errors)
-    });
-    wrong.same("sends without an end", load.completions.map_or(0, |c| c.outstanding), 0);
+    for streams in ALONE_AND_SHARED {
+        let drain = Drain::start(&netns, "127.0.0.1:0", None)?;
+        let words = format!("msg_zerocopy --bytes 64M --size 4K --depth 256 --reap-every 256 {streams}");
+        let (output, load) = load(bench, &netns, &drain, &words)?;
+        wrong.unless(output.code == 0, || output.complaint());
+        wrong.same("bytes received", drain.bytes(), 64 << 20);
+        wrong.unless(load.errors.get("ENOBUFS").is_some_and(|n| *n > 0), || {
+            format!("no refusal is counted: {:?}", load.errors)
+        });
+        wrong.same("sends without an end", load.completions.map_or(0, |c| c.outstanding), 0);
+    }
     Ok(wrong.verdict())
 }
 
@@ -255,10 +275,13 @@ fn enobufs_always(bench: &Bench) -> anyhow::Result<Verdict> {
     if !set_optmem(&netns, 1) {
         return Ok(no_optmem());
     }
-    let drain = Drain::start(&netns, "127.0.0.1:0", None)?;
-    let (output, load) = load(bench, &netns, &drain, "msg_zerocopy --duration 20s")?;
     let mut wrong = Wrong::default();
-    wrong.failed_run(&output, &load, &["net.core.optmem_max"]);
+    for streams in ALONE_AND_SHARED {
+        let drain = Drain::start(&netns, "127.0.0.1:0", None)?;
+        let words = format!("msg_zerocopy --duration 20s {streams}");
+        let (output, load) = load(bench, &netns, &drain, &words)?;
+        wrong.failed_run(&output, &load, &["net.core.optmem_max"]);
+    }
     Ok(wrong.verdict())
 }
 

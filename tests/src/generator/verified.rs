@@ -33,11 +33,17 @@ const PATHS: [&str; 15] = [
 /// Bytes of a run where the machine is real, and where it is emulated.
 const BYTES: &str = "96M";
 const FEW_BYTES: &str = "3M";
+/// Enough for eight streams to wait for each other, small enough for every path.
+const SOME_BYTES: &str = "32M";
+/// A thread for each stream, and threads that serve four.
+const TWO: &[&str] = &["--streams", "2"];
+const EIGHT_ON_TWO: &[&str] = &["--streams", "8", "--threads", "2"];
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// All procedures of this kind.
 pub(crate) const ALL: &[Procedure] = &[
-    ("verified_veth", |bench| every_path(bench, &["--veth"], BYTES)),
+    ("verified_veth", |bench| every_path(bench, &["--veth"], BYTES, TWO)),
+    ("verified_threads", |bench| every_path(bench, &["--veth"], SOME_BYTES, EIGHT_ON_TWO)),
     ("verified_cable", cable),
     ("verified_reuse_early", reused_early),
 ];
@@ -69,11 +75,11 @@ fn load(bench: &Bench, path: &str, way: &[&str], more: &[&str]) -> anyhow::Resul
     process::start(&mut command)?.finish(PATIENCE)
 }
 
-fn every_path(bench: &Bench, way: &[&str], bytes: &str) -> anyhow::Result<Verdict> {
+fn every_path(bench: &Bench, way: &[&str], bytes: &str, streams: &[&str]) -> anyhow::Result<Verdict> {
     let mut wrong = Vec::new();
     let mut done = 0;
     for path in PATHS {
-        let output = load(bench, path, way, &["--bytes", bytes, "--streams", "2"])?;
+        let output = load(bench, path, way, &[&["--bytes", bytes], streams].concat())?;
         if output.code != 0 && NOT_HERE.iter().any(|words| output.complaint().contains(words)) {
             println!("  {path}: {}", output.complaint());
             continue;
@@ -105,7 +111,7 @@ fn cable(bench: &Bench) -> anyhow::Result<Verdict> {
     let Some((near, far)) = ports() else {
         return Ok(Verdict::Skipped("there are no two vmxnet3 cards in this machine".into()));
     };
-    every_path(bench, &["--cable", &format!("{near},{far}")], FEW_BYTES)
+    every_path(bench, &["--cable", &format!("{near},{far}")], FEW_BYTES, TWO)
 }
 
 /// A buffer overwritten right after the call, while the kernel still holds it: the sink must find the poison, and the

@@ -30,6 +30,7 @@ pub(super) const LOAD: &str = "\
 Examples:
   sudo zcscope load msg_zerocopy --to 10.0.0.2:9000
   sudo zcscope load sendfile --to 10.0.0.2:9000 --size 1M --streams 4 --duration 30s
+  sudo zcscope load copy --to 10.0.0.2:9000 --streams 1000 --threads 2
   sudo zcscope load copy --to 10.0.0.2:9000 -i eth0 --bytes 10G --json
   sudo zcscope load msg_zerocopy --cable eth1,eth2   two ports of this host, joined by a cable
   sudo zcscope load msg_zerocopy --to 10.0.0.2:9000 --latency --rate 1K/s,50%,90% --size 16K

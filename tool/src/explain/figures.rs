@@ -363,7 +363,7 @@ const ROWS: &[Row] = &[
         "",
     ),
     ("size", &[], "bytes of one send, as they were asked for; K and M are powers of two", ""),
-    ("streams", &[], "connections of a load, one sending thread each", ""),
+    ("streams", &[], "connections of a load", "one sending thread each, or `--threads` for all of them"),
     (
         "target",
         &[],

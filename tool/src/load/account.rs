@@ -9,6 +9,7 @@ use clap::ValueEnum;
 use zcscope_common::Path;
 
 use super::engine::{Plan, Stage};
+use super::lap::{Lap, ThreadUse};
 use super::latency::Pair;
 use super::paths::{Class, Source, Tally};
 use super::placement::Placement;
@@ -17,7 +18,6 @@ use super::result::{
     Phases, StreamFigures, Switches, WarmUpFigures, gbit_s, s_per_gb,
 };
 use super::schedule::Schedule;
-use super::stream::Lap;
 use super::warmup::WarmUp;
 use crate::host::cpu::CpuTime;
 use crate::units::bytes;
@@ -28,7 +28,10 @@ const KEPT: f64 = 0.99;
 /// One lap of all threads.
 pub(super) struct Span {
     pub(super) stage: Stage,
+    /// Of all streams, in their order.
     pub(super) laps: Vec<Lap>,
+    /// What each thread used.
+    pub(super) used: Vec<ThreadUse>,
     pub(super) machine: Option<CpuTime>,
     /// Of the rate, at the end of a warm-up that waited for it to end.
     pub(super) drift: Option<f64>,
@@ -53,6 +56,11 @@ impl Span {
         begin.zip(end).map_or(0, |(begin, end)| ns(end.saturating_duration_since(begin)))
     }
 
+    /// CPU time of all threads, each once, ns.
+    fn thread_ns(&self) -> u64 {
+        self.used.iter().map(|used| used.cpu_ns).sum()
+    }
+
     fn bytes(&self) -> u64 {
         self.laps.iter().map(|lap| lap.tally.bytes).sum()
     }
@@ -75,10 +83,12 @@ pub(super) fn report(facts: &Facts<'_>, spans: &[Span]) -> LoadReport {
     }
     let plan = facts.plan;
     let laps = || measured.iter().flat_map(|span| &span.laps);
-    let tally = laps().fold(Tally::default(), |mut sum, lap| {
+    let used = || measured.iter().flat_map(|span| &span.used);
+    let mut tally = laps().fold(Tally::default(), |mut sum, lap| {
         sum.add(&lap.tally);
         sum
     });
+    tally.syscalls += used().map(|used| used.syscalls).sum::<u64>();
     let acked_bytes = tally.bytes - laps().map(|lap| lap.unacked).sum::<u64>();
     let send_ns = measured.iter().map(|span| span.ns_until(|lap| lap.sent)).sum();
     let total_ns: u64 = measured.iter().map(|span| span.ns_until(|lap| lap.settled)).sum();
@@ -95,6 +105,7 @@ pub(super) fn report(facts: &Facts<'_>, spans: &[Span]) -> LoadReport {
         place: None,
         size: plan.setup.size as u64,
         streams: plan.streams as u64,
+        threads: Some(plan.threads() as u64),
         depth: plan.setup.depth as u64,
         cc: facts.cc.clone(),
         so_zerocopy: (plan.path.path == Path::MsgZerocopy).then_some(plan.setup.so_zerocopy),
@@ -107,7 +118,7 @@ pub(super) fn report(facts: &Facts<'_>, spans: &[Span]) -> LoadReport {
         acked_bytes,
         gbit_s: gbit_s(acked_bytes, total_ns).unwrap_or(0.0),
         cpu: cpu(&measured, plan, acked_bytes),
-        switches: switches(laps(), acked_bytes),
+        switches: switches(used(), acked_bytes),
         syscalls: (tally.syscalls > 0).then(|| PerGb::of(tally.syscalls, acked_bytes)),
         copied: completions
             .as_ref()
@@ -157,7 +168,7 @@ fn warm_up_figures(span: &Span, asked: WarmUp) -> WarmUpFigures {
 }
 
 fn cpu(spans: &[&Span], plan: &Plan, acked_bytes: u64) -> Cpu {
-    let thread_ns = spans.iter().flat_map(|span| &span.laps).map(|lap| lap.thread_ns).sum();
+    let thread_ns = spans.iter().map(|span| span.thread_ns()).sum();
     let machine: Option<Vec<CpuTime>> = spans.iter().map(|span| span.machine).collect();
     let machine_ns = machine.as_ref().map(|all| all.iter().map(CpuTime::busy_ns).sum());
     Cpu {
@@ -170,9 +181,9 @@ fn cpu(spans: &[&Span], plan: &Plan, acked_bytes: u64) -> Cpu {
     }
 }
 
-fn switches<'a>(laps: impl Iterator<Item = &'a Lap>, acked_bytes: u64) -> Switches {
+fn switches<'a>(used: impl Iterator<Item = &'a ThreadUse>, acked_bytes: u64) -> Switches {
     let (voluntary, involuntary) =
-        laps.fold((0, 0), |sum, lap| (sum.0 + lap.switches.0, sum.1 + lap.switches.1));
+        used.fold((0, 0), |sum, used| (sum.0 + used.switches.0, sum.1 + used.switches.1));
     Switches { voluntary, involuntary, per_gb: PerGb::of(voluntary + involuntary, acked_bytes).per_gb }
 }
 
@@ -209,7 +220,7 @@ fn stream_figures(spans: &[&Span], index: usize) -> StreamFigures {
             bytes: sum.bytes + lap.tally.bytes,
             acked_bytes: sum.acked_bytes + lap.tally.bytes - lap.unacked,
             calls: sum.calls + lap.tally.calls,
-            thread_ns: sum.thread_ns + lap.thread_ns,
+            thread_ns: lap.thread_ns.map(|ns| sum.thread_ns.unwrap_or(0) + ns),
             cpu: lap.cpu.map(|cpu| cpu as u64),
             incoming_cpu: lap.incoming_cpu.map(|cpu| cpu as u64),
         }
@@ -253,7 +264,7 @@ fn level(asked: String, span: &Span) -> Level {
         accepted_raw_ns: Latency::from(&accepted.raw),
         ended_ns: notified.then(|| Latency::from(&ended.corrected)),
         ended_raw_ns: notified.then(|| Latency::from(&ended.raw)),
-        thread_ns: span.laps.iter().map(|lap| lap.thread_ns).sum(),
+        thread_ns: span.thread_ns(),
     }
 }
 

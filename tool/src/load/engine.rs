@@ -1,5 +1,5 @@
-//! Runs a load: connects, starts one thread per stream, leads them through warm-up and measured laps, and hands what
-//! they counted to the accounts.
+//! Runs a load: connects, starts the threads (one per stream, unless told otherwise), leads them through warm-up and
+//! measured laps, and hands what they counted to the accounts.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,14 +14,17 @@ use super::account::{Facts, report};
 use super::connect::{Way, congestion_control, connect, connect_any};
 use super::control::agreement::Agreement;
 use super::control::client::Target;
+use super::crew::{self, Crew};
 use super::device::DeviceWatch;
 use super::knobs::{SendBuffer, SocketKnobs, descriptor_limit, raise_descriptor_limit};
+use super::lap::ThreadLap;
 use super::lead::{Lead, Leader};
 use super::pace::Rate;
 use super::paths::{PATHS, PathEntry, Setup};
 use super::placement::{self, Placement};
 use super::result::{EndedBy, LoadReport};
-use super::stream::{self, Job, Lap, Live, Order, Shared};
+use super::shared::{Live, Order, Shared};
+use super::stream::Job;
 use super::warmup::WarmUp;
 use crate::units::{bytes, size};
 
@@ -53,6 +56,8 @@ pub struct Plan {
     pub setup: Setup,
     /// Connections.
     pub streams: usize,
+    /// Sending threads the connections are dealt out to; one for each when `None`.
+    pub threads: Option<usize>,
     /// Longest time to send; of each level, when there are any.
     pub duration: Duration,
     /// Bytes to send over all connections.
@@ -85,6 +90,7 @@ impl Default for Plan {
             cc: None,
             setup: Setup::default(),
             streams: 1,
+            threads: None,
             duration: Duration::from_secs(10),
             bytes: None,
             placement: Placement::default(),
@@ -96,6 +102,14 @@ impl Default for Plan {
             levels: Vec::new(),
             peer: None,
         }
+    }
+}
+
+impl Plan {
+    /// Sending threads.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.threads.unwrap_or(self.streams)
     }
 }
 
@@ -199,6 +213,7 @@ pub fn run_watched(
 
 fn check(plan: &Plan) -> Result<(), LoadError> {
     let setup = &plan.setup;
+    check_threads(plan)?;
     if !plan.levels.is_empty() && plan.bytes.is_some() {
         return Err(LoadError::Usage("levels of an open loop end by time, not by bytes".into()));
     }
@@ -215,6 +230,32 @@ fn check(plan: &Plan) -> Result<(), LoadError> {
         bytes(total),
         bytes(MAX_MEMORY)
     )))
+}
+
+/// What threads that serve several streams cannot do.
+fn check_threads(plan: &Plan) -> Result<(), LoadError> {
+    let (threads, streams) = (plan.threads(), plan.streams);
+    if threads == 0 || threads > streams {
+        return Err(LoadError::Usage(format!(
+            "--threads {threads} with --streams {streams}: every thread needs at least one stream; use \
+             --threads from 1 to {streams}"
+        )));
+    }
+    if threads < streams && !plan.levels.is_empty() {
+        return Err(LoadError::Usage(
+            "--latency needs a thread for every stream, because a message that waited for its turn would be told as \
+             slow; leave --threads out"
+                .into(),
+        ));
+    }
+    if threads < streams && matches!(plan.placement, Placement::SameCore | Placement::OtherCore) {
+        return Err(LoadError::Usage(
+            "--same-core and --other-core need a thread for every stream, because streams of one thread may be \
+             acknowledged on different CPUs; leave --threads out, or name CPUs with --cpu"
+                .into(),
+        ));
+    }
+    Ok(())
 }
 
 fn connect_all(plan: &Plan) -> Result<(Vec<Socket>, SocketAddr), LoadError> {
@@ -259,39 +300,46 @@ fn run_streams(
     watcher: &mut impl Watcher,
 ) -> Result<Vec<super::account::Span>, LoadError> {
     let cannot = |error| LoadError::failed("cannot start the sending threads", error);
-    let shared = Shared::new();
+    let (shared, threads) = (Shared::new(), plan.threads());
     let live: Vec<Live> = sockets.iter().map(|_| Live::default()).collect();
-    let slots: Vec<Mutex<Option<Lap>>> = sockets.iter().map(|_| Mutex::new(None)).collect();
+    let slots: Vec<Mutex<Option<ThreadLap>>> = (0..threads).map(|_| Mutex::new(None)).collect();
     let cpus = placement::allowed();
+    let sharing = Setup { shared_thread: true, ..plan.setup.clone() };
     let (ears, bell) = io::pipe().map_err(cannot)?;
+    let mut sockets = sockets.into_iter().enumerate();
     std::thread::scope(|scope| {
         // Whatever happens here, threads that wait must go home, or the scope would wait for them for ever.
         let _home = SendHome(&shared);
-        for (index, socket) in sockets.into_iter().enumerate() {
-            let job = Job {
+        for (number, slot) in slots.iter().enumerate() {
+            let count = crew::share(number, threads, plan.streams).len();
+            let job = |(index, socket)| Job {
                 entry: plan.path,
-                setup: &plan.setup,
+                setup: if count > 1 { &sharing } else { &plan.setup },
                 socket,
                 index,
                 streams: plan.streams,
+                shared: &shared,
+                live: &live[index],
+            };
+            let crew = Crew {
+                jobs: sockets.by_ref().take(count).map(job).collect(),
+                number,
                 placement: &plan.placement,
                 cpus: &cpus,
                 shared: &shared,
-                live: &live[index],
-                slot: &slots[index],
+                slot,
                 bell: &bell,
             };
             // Without a name of its own: tracers show the thread's, and this program's is the one people look for.
             let thread = std::thread::Builder::new().stack_size(STACK);
-            thread.spawn_scoped(scope, move || stream::run(&job)).map_err(|error| {
+            thread.spawn_scoped(scope, move || crew::run(&crew)).map_err(|error| {
                 LoadError::Failed(format!(
-                    "cannot start sending thread {} of {}: {error}; lower --streams",
-                    index + 1,
-                    plan.streams
+                    "cannot start sending thread {} of {threads}: {error}; lower --streams, or use fewer --threads",
+                    number + 1
                 ))
             })?;
         }
-        shared.orders.wait_ready(plan.streams);
+        shared.orders.wait_ready(threads);
         let leader = Leader { shared: &shared, live: &live, slots: &slots, ears: &ears, stop, watcher };
         Lead::new(leader, plan).all()
     })
@@ -316,5 +364,26 @@ mod tests {
         let plan = Plan { setup: Setup { size: 1 << 30, depth: 16, ..Setup::default() }, ..Plan::default() };
         let error = run(&plan, None, |_| {}).unwrap_err();
         assert!(matches!(&error, LoadError::Usage(text) if text.contains("16.0 GiB")), "{error}");
+    }
+    #[test]
+    fn threads_that_serve_several_streams_are_refused_what_they_cannot_do() {
+        let refused = |threads, placement, levels: &[Rate]| {
+            let plan = Plan {
+                streams: 4,
+                threads: Some(threads),
+                placement,
+                levels: levels.into(),
+                ..Plan::default()
+            };
+            check(&plan).err().map(|error| error.to_string()).unwrap_or_default()
+        };
+        let free = || Placement::Free;
+        assert!(refused(0, free(), &[]).contains("from 1 to 4"));
+        assert!(refused(5, free(), &[]).contains("from 1 to 4"));
+        assert!(refused(2, free(), &[Rate::Messages(1)]).contains("--latency needs a thread"));
+        assert!(refused(2, Placement::SameCore, &[]).contains("--same-core"));
+        assert!(refused(2, Placement::OtherCore, &[]).contains("--other-core"));
+        assert_eq!(refused(2, Placement::Spread, &[]), "");
+        assert_eq!(refused(4, Placement::SameCore, &[Rate::Messages(1)]), "");
     }
 }

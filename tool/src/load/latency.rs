@@ -16,7 +16,8 @@ use zcscope_common::{Hist, Path};
 
 use super::paths::{Class, SendPath, Step, Tally};
 use super::schedule::Schedule;
-use super::stream::{Job, WAIT, Watch};
+use super::shared::Watch;
+use super::stream::{Job, WAIT};
 
 /// Sleep between two looks for ends on paths that do not tell of them through the socket's error queue.
 const LOOK: Duration = Duration::from_micros(100);
@@ -109,11 +110,11 @@ pub(super) fn drive(
     let _ = nix::sys::prctl::set_timerslack(1);
     let told = job.entry.class == Class::Told && job.setup.so_zerocopy;
     let begin = Instant::now();
-    let mut watch = Watch::new(job);
+    let mut watch = Watch::new(job.shared);
     for number in 0..waits.schedule.count() {
         let due = begin + waits.schedule.due(number);
         loop {
-            if watch.stopped(tally) {
+            if watch.stopped(|| job.live.publish(tally)) {
                 return Ok(false);
             }
             let left = due.saturating_duration_since(Instant::now());
@@ -150,7 +151,7 @@ fn send_message(
                 job.live.bytes.store(tally.bytes, Ordering::Relaxed);
             }
             Ok(Step::Blocked) => {
-                if watch.stopped(tally) {
+                if watch.stopped(|| job.live.publish(tally)) {
                     return Ok(false);
                 }
                 path.wait(&job.socket, WAIT, tally)?;

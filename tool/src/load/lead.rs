@@ -12,8 +12,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::LoadError;
 use super::account::Span;
 use super::engine::{Plan, Progress, Stage, Watcher};
+use super::lap::{Lap, ThreadLap};
 use super::schedule::Schedule;
-use super::stream::{Lap, Live, Order, Shared};
+use super::shared::{Live, Order, Shared};
 use super::warmup::{Detector, INTERVAL, WarmUp};
 use crate::host::cpu::CpuTime;
 
@@ -28,7 +29,8 @@ const GRACE: Duration = Duration::from_millis(200);
 pub(super) struct Leader<'a, W> {
     pub(super) shared: &'a Shared,
     pub(super) live: &'a [Live],
-    pub(super) slots: &'a [Mutex<Option<Lap>>],
+    /// One of each thread.
+    pub(super) slots: &'a [Mutex<Option<ThreadLap>>],
     /// A byte comes for every thread that has ended its lap.
     pub(super) ears: &'a PipeReader,
     pub(super) stop: Option<BorrowedFd<'a>>,
@@ -97,20 +99,31 @@ impl<'a, W: Watcher> Lead<'a, W> {
         self.leader.shared.orders.give(order);
         let drift = self.wait(stage, order, limit);
         let machine = before.zip(CpuTime::read().ok()).map(|(before, after)| after.since(&before));
-        let laps: Option<Vec<Lap>> = self
+        let threads: Option<Vec<ThreadLap>> = self
             .leader
             .slots
             .iter()
             .map(|slot| slot.lock().unwrap_or_else(PoisonError::into_inner).take())
             .collect();
-        let laps = laps
+        let threads = threads
             .ok_or_else(|| LoadError::Failed("a sending thread ended by a bug; please report it".into()))?;
+        let used = threads.iter().map(|thread| thread.used).collect();
+        // Threads have neighbours, so this is the order of the streams.
+        let laps: Vec<Lap> = threads.into_iter().flat_map(|thread| thread.laps).collect();
         let failed = laps.iter().any(|lap| lap.error.is_some());
         let rate = match order {
             Order::Open { schedule, .. } => Some(schedule),
             _ => None,
         };
-        self.spans.push(Span { stage, laps, machine, drift, schedule: rate, interrupted: self.interrupted });
+        self.spans.push(Span {
+            stage,
+            laps,
+            used,
+            machine,
+            drift,
+            schedule: rate,
+            interrupted: self.interrupted,
+        });
         Ok(!failed && !self.interrupted)
     }
 
@@ -126,7 +139,7 @@ impl<'a, W: Watcher> Lead<'a, W> {
             (stage == Stage::WarmUp && self.plan.warm_up == WarmUp::Auto).then(Detector::default);
         let step = if detector.is_some() { INTERVAL } else { TICK };
         let (mut next, mut next_tick, mut bytes_before) = (step, TICK, 0);
-        let mut running = self.leader.live.len();
+        let mut running = self.leader.slots.len();
         let mut stopped = false;
         loop {
             let elapsed = begin.elapsed();

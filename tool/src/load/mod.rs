@@ -1,6 +1,6 @@
 //! The load generator and its sink: bounded TCP traffic over one send path, and what the application was told.
 //!
-//! One file per send path behind [`paths::SendPath`]; [`engine`] runs them on plain threads, [`result`] holds what
+//! One file per send path behind [`paths::SendPath`]; [`engine`] runs them on plain threads, one per stream or fewer (`crew`), [`result`] holds what
 //! comes out. Send and receive loops never allocate, lock or wait for anything but the socket.
 
 pub mod control;
@@ -24,12 +24,19 @@ pub mod warmup;
 
 mod account;
 mod connect;
+mod crew;
 mod errqueue;
+mod lap;
 mod latency;
 mod lead;
 mod orders;
+mod poller;
+mod rounds;
+mod settle;
+mod shared;
 mod stream;
 mod sys;
+mod text_knobs;
 mod text_levels;
 mod tls;
 mod uring;

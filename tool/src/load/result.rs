@@ -34,8 +34,11 @@ pub struct LoadReport {
     pub place: Option<PlaceFigures>,
     /// Bytes per send.
     pub size: u64,
-    /// Connections, one thread each.
+    /// Connections.
     pub streams: u64,
+    /// Threads that served them; fewer than connections where one served several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads: Option<u64>,
     /// Most sends outstanding per connection, on paths with completions.
     pub depth: u64,
     /// Congestion control in use.
@@ -397,8 +400,9 @@ pub struct StreamFigures {
     pub acked_bytes: u64,
     /// Send calls that took at least one byte.
     pub calls: u64,
-    /// CPU time of its thread, ns.
-    pub thread_ns: u64,
+    /// CPU time of its thread, ns; absent where the thread served other connections, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thread_ns: Option<u64>,
     /// CPU its thread was kept on; absent when it was free.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu: Option<u64>,

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::result::{Completions, Copied, EndedBy, Latency, LoadReport};
-use super::text_levels;
+use super::{text_knobs, text_levels};
 use crate::units::{bit_rate, bytes, duration, exact, percent, size};
 
 /// Share of refused sends worth a word.
@@ -39,7 +39,6 @@ fn title(report: &LoadReport) -> String {
 }
 
 fn heading(report: &LoadReport) -> String {
-    let streams = if report.streams == 1 { "1 stream".into() } else { format!("{} streams", report.streams) };
     let cc = report.cc.as_deref().map(|cc| format!(", {cc}")).unwrap_or_default();
     let ended = match report.ended_by {
         EndedBy::Bytes | EndedBy::Duration => "",
@@ -47,11 +46,12 @@ fn heading(report: &LoadReport) -> String {
         EndedBy::Error => ", FAILED on the way",
     };
     format!(
-        "{} to {}: size {}, depth {}, {streams}{cc}{ended}\n",
+        "{} to {}: size {}, depth {}, {}{cc}{ended}\n",
         title(report),
         report.target,
         size(report.size),
-        report.depth
+        report.depth,
+        text_knobs::streams(report)
     )
 }
 
@@ -82,7 +82,7 @@ fn rows(report: &LoadReport) -> Vec<(&'static str, String)> {
         let verdict = if device.verified { "verified" } else { "NOT verified" };
         rows.push(("device", format!("{}: {verdict}: {}", device.name, device.why)));
     }
-    rows.push(("set", knobs(report)));
+    rows.push(("set", text_knobs::knobs(report)));
     rows.push(("warm-up", warm_up(report)));
     if let Some(peer) = &report.peer {
         rows.push(("peer", peer.to_string()));
@@ -159,52 +159,6 @@ fn switches(report: &LoadReport) -> String {
     let s = &report.switches;
     let per_gb = s.per_gb.map(|n| format!(" ({} per GB)", exact(n.round() as u64))).unwrap_or_default();
     format!("{} voluntary, {} involuntary{per_gb}", exact(s.voluntary), exact(s.involuntary))
-}
-
-fn knobs(report: &LoadReport) -> String {
-    let k = &report.knobs;
-    let on = |on: bool| if on { "on" } else { "off" };
-    let sndbuf = match (k.sndbuf_asked_bytes, k.sndbuf_bytes) {
-        (None, Some(now)) => format!("tuned by the kernel (now {})", bytes(now)),
-        (Some(asked), Some(now)) if now < asked => {
-            format!("{} ({} asked for; net.core.wmem_max allows no more)", bytes(now), bytes(asked))
-        }
-        (_, Some(now)) => bytes(now),
-        (_, None) => "not known".into(),
-    };
-    let mut text = format!(
-        "in flight at most {}, send queue {sndbuf}\nworking set {} a stream on {} pages, source {}, {} iovec{}\n\
-         MSG_MORE {}, TCP_NODELAY {}, threads {}",
-        bytes(k.in_flight_bytes),
-        bytes(k.working_set_bytes),
-        k.page,
-        k.source,
-        k.iovecs,
-        if k.iovecs == 1 { "" } else { "s" },
-        on(k.more),
-        on(k.nodelay),
-        placement(report)
-    );
-    if let Some(rate) = k.pacing_bit_s {
-        let _ = write!(text, ", paced to {}", bit_rate(rate as f64));
-    }
-    text
-}
-
-fn placement(report: &LoadReport) -> String {
-    let pairs: Vec<String> = report
-        .per_stream
-        .iter()
-        .map(|stream| {
-            let name = |cpu: Option<u64>| cpu.map_or_else(|| "any".into(), |cpu| cpu.to_string());
-            format!("{} (acks on {})", name(stream.cpu), name(stream.incoming_cpu))
-        })
-        .collect();
-    match &pairs[..] {
-        [] => report.knobs.placement.clone(),
-        [one] => format!("{}: CPU {one}", report.knobs.placement),
-        [first, .., last] => format!("{}: CPU {first} to CPU {last}", report.knobs.placement),
-    }
 }
 
 fn warm_up(report: &LoadReport) -> String {
@@ -302,6 +256,7 @@ mod tests {
             target: "127.0.0.1:9000".into(),
             size: 65_536,
             streams: 1,
+            threads: Some(1),
             depth: 16,
             cc: Some("cubic".into()),
             so_zerocopy: Some(true),
@@ -327,9 +282,10 @@ mod tests {
         let report = report();
         let json = serde_json::to_value(&report).unwrap();
         assert_eq!(json["schema"], "zcscope.load/1");
-        for key in
-            ["path", "target", "size", "streams", "depth", "cc", "phases", "bytes", "gbit_s", "cpu", "calls"]
-        {
+        for key in [
+            "path", "target", "size", "streams", "threads", "depth", "cc", "phases", "bytes", "gbit_s",
+            "cpu", "calls",
+        ] {
             assert!(!json[key].is_null(), "{key}");
         }
         assert_eq!(json["errors"]["ENOBUFS"], 0);

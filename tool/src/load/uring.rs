@@ -2,12 +2,13 @@
 #![allow(unsafe_code, reason = "requests and registrations point to memory that must outlive them")]
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use io_uring::types::{Fd, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
+use nix::sys::eventfd::{EfdFlags, EventFd};
 
 /// `IORING_SEND_ZC_REPORT_USAGE`: the notification tells whether bytes were copied.
 pub(super) const REPORT_USAGE: u16 = 1 << 3;
@@ -35,6 +36,7 @@ pub(super) enum Completion {
 /// A ring used by one thread, with room for one request and for all completions that can be outstanding.
 pub(super) struct Ring {
     ring: IoUring,
+    event: Option<EventFd>,
 }
 
 impl Ring {
@@ -58,7 +60,29 @@ impl Ring {
             }
             other => other,
         };
-        Ok(Self { ring: ring.map_err(|error| refusal(&error))? })
+        Ok(Self { ring: ring.map_err(|error| refusal(&error))?, event: None })
+    }
+
+    /// From now on [`Self::source`] becomes readable when something has come, also what the kernel only completes
+    /// once it is looked for: polling the ring itself does not tell of that.
+    ///
+    /// # Errors
+    /// Out of descriptors.
+    pub(super) fn tell(&mut self) -> io::Result<()> {
+        let event = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
+        self.ring.submitter().register_eventfd(event.as_raw_fd())?;
+        self.event = Some(event);
+        Ok(())
+    }
+
+    /// The descriptor that tells, after [`Self::tell`]; the ring itself before. What it counts is never read: it is for
+    /// those who wait for changes.
+    pub(super) fn source(&self) -> BorrowedFd<'_> {
+        match &self.event {
+            Some(event) => event.as_fd(),
+            // SAFETY: the ring owns its descriptor, and is borrowed as long.
+            None => unsafe { BorrowedFd::borrow_raw(self.ring.as_raw_fd()) },
+        }
     }
 
     /// Puts one request into the queue.
@@ -75,6 +99,13 @@ impl Ring {
     /// Hands over what is in the queue. Answers that are there at once are there; ends are not looked for.
     pub(super) fn submit(&mut self) -> io::Result<()> {
         quiet(self.ring.submit())
+    }
+
+    /// Hands over what is in the queue and looks for completions, without waiting.
+    pub(super) fn submit_and_look(&mut self) -> io::Result<()> {
+        let requests = self.ring.submission().len() as u32;
+        // SAFETY: no argument is given; what requests point to is passed on to the caller of `push`.
+        quiet(unsafe { self.ring.submitter().enter::<libc::sigset_t>(requests, 0, GETEVENTS, None) })
     }
 
     /// Hands over what is in the queue and waits for a completion, at most `timeout`.

@@ -61,9 +61,12 @@ pub struct Args {
     /// Send exactly this many bytes over all streams; without a warm-up, unless one is asked for.
     #[arg(long, value_parser = parse_size, value_name = "SIZE", help_heading = "Amount")]
     bytes: Option<u64>,
-    /// Connections, one thread each.
+    /// Connections.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_STREAMS)), help_heading = "Amount")]
     streams: u32,
+    /// Sending threads, which share the connections evenly and serve each in turn [default: one for each connection].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_STREAMS)), help_heading = "Amount")]
+    threads: Option<u32>,
     /// What to send before anything counts: auto (until the rate is flat, at most 5s), a time, or none
     /// [default: auto, with --bytes none].
     #[arg(long, value_name = "TIME", help_heading = "Amount")]
@@ -210,6 +213,7 @@ impl Args {
             device: placed.map(|placed| placed.place.device().to_owned()).or(self.dev),
             cc: self.cc,
             streams: self.streams as usize,
+            threads: self.threads.map(|n| n as usize),
             duration: self.duration.unwrap_or(default_duration),
             bytes: self.bytes,
             sndbuf: self.sndbuf,
@@ -237,6 +241,7 @@ impl Args {
             more: self.more,
             reap_every: self.reap_every.map(|n| n as usize),
             verify: self.peer.verify(),
+            ..Setup::default()
         })
     }
 
@@ -310,6 +315,14 @@ mod tests {
     #[test]
     fn the_working_set_is_shared_out() {
         assert_eq!(plan("--streams 4 --working-set 64M").unwrap().setup.working_set, 16 << 20);
+    }
+
+    #[test]
+    fn a_thread_for_every_stream_unless_told_otherwise() {
+        let threads = |flags: &str| plan(flags).map(|plan| (plan.streams, plan.threads()));
+        assert_eq!(threads("--streams 8"), Ok((8, 8)));
+        assert_eq!(threads("--streams 8 --threads 2"), Ok((8, 2)));
+        assert!(threads("--threads 0").is_err());
     }
 
     #[test]

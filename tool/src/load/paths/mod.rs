@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::Socket;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use zcscope_common::Hist;
 
 pub use table::{Class, PATHS, PathEntry};
@@ -59,6 +59,8 @@ pub struct Setup {
     pub reap_every: Option<usize>,
     /// Make every byte carry its place in the stream ([`super::pattern`]), so that the sink can check it.
     pub verify: Option<Poison>,
+    /// The thread serves other connections, too: a send must never wait.
+    pub shared_thread: bool,
 }
 
 /// Where file paths read from.
@@ -84,6 +86,7 @@ impl Default for Setup {
             more: false,
             reap_every: None,
             verify: None,
+            shared_thread: false,
         }
     }
 }
@@ -113,11 +116,27 @@ impl Setup {
 pub enum Step {
     /// The kernel took this many bytes (more than zero).
     Accepted(usize),
-    /// Nothing can be sent now: call [`SendPath::wait`], then try again.
+    /// Nothing can be sent now: call [`SendPath::wait`] (or [`SendPath::stalled`], where others must not wait), then
+    /// try again.
     Blocked,
 }
 
+/// What a path that is blocked waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stall {
+    /// It can go on: what it waited for has come.
+    Over,
+    /// For one of these events, an error or a hang-up of [`SendPath::source`], that comes from now on.
+    Event(PollFlags),
+    /// For others, who cannot tell: it may try again after so long.
+    Pause(Duration),
+}
+
 /// One way to hand bytes to a connected TCP socket. Each connection has its own, used by one thread.
+///
+/// A thread that has one connection waits in [`SendPath::wait`], or in `send` where a path waits cheaper there. A thread
+/// that has several ([`Setup::shared_thread`]) asks with [`SendPath::stalled`] what a blocked path waits for, waits for
+/// all of them at once, and calls [`SendPath::woken`].
 ///
 /// A path has at most one send that is begun and not taken: `send` returns how many bytes were taken, or `Blocked`; then
 /// `wait` and `send` go on with the same send, and [`SendPath::finish`] ends it when sending stops. The ends
@@ -135,8 +154,41 @@ pub trait SendPath {
     /// # Errors
     /// The connection is gone, or the kernel refuses for good.
     fn wait(&mut self, socket: &Socket, timeout: Duration, tally: &mut Tally) -> io::Result<()> {
-        tally.syscalls += 1;
-        poll_socket(socket, PollFlags::POLLOUT, timeout).map(drop)
+        match self.stalled(socket, tally)? {
+            Stall::Over => Ok(()),
+            Stall::Pause(time) => {
+                std::thread::sleep(time);
+                Ok(())
+            }
+            Stall::Event(wanted) => {
+                tally.syscalls += 1;
+                let events = poll_socket(socket, wanted, timeout)?;
+                self.woken(socket, events, tally).map(drop)
+            }
+        }
+    }
+
+    /// The descriptor that tells when a blocked path can go on, or a send has ended, and the events that may tell it:
+    /// always the same.
+    fn source<'a>(&'a self, socket: &'a Socket) -> (BorrowedFd<'a>, PollFlags) {
+        (socket.as_fd(), PollFlags::POLLOUT)
+    }
+
+    /// What it waits for, after `send` said that it is blocked. Never waits.
+    ///
+    /// # Errors
+    /// The connection is gone, or the kernel refuses for good.
+    fn stalled(&mut self, _socket: &Socket, _tally: &mut Tally) -> io::Result<Stall> {
+        Ok(Stall::Event(PollFlags::POLLOUT))
+    }
+
+    /// The source has `events`, of which at least one is what the blocked path waits for. Whether `send` may get
+    /// further; if not, it goes on waiting for the same.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    fn woken(&mut self, _socket: &Socket, _events: PollFlags, _tally: &mut Tally) -> io::Result<bool> {
+        Ok(true)
     }
 
     /// Ends a send that `send` began and did not finish; returns how many of its bytes were taken, not yet counted as

@@ -6,14 +6,14 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::poll::PollFlags;
 use socket2::Socket;
 
 use super::told::{Blocked, Told, end};
 use super::vectors::Vectors;
-use super::{SendPath, Setup, Step, Tally, copy, poll_socket};
+use super::{SendPath, Setup, Stall, Step, Tally, copy};
 use crate::load::errqueue::{self, Notice};
 use crate::load::sys;
 
@@ -82,29 +82,31 @@ impl SendPath for MsgZerocopy {
         Ok(Step::Blocked)
     }
 
-    fn wait(&mut self, socket: &Socket, timeout: Duration, tally: &mut Tally) -> io::Result<()> {
+    fn stalled(&mut self, socket: &Socket, tally: &mut Tally) -> io::Result<Stall> {
         let before = self.told.window.outstanding();
         // Room may have been made already; only an empty queue is worth sleeping on.
         if self.reap(socket, tally)? < before && self.told.blocked != Blocked::Space {
-            return Ok(());
+            return Ok(Stall::Over);
         }
         if self.told.refused_for_nothing() {
-            return self.told.wait_refused(REFUSED);
+            return self.told.pause_refused(REFUSED);
         }
-        // An error-queue message wakes poll by itself (POLLERR), whatever is asked for.
-        let wanted = match self.told.blocked {
+        // A message on the error queue is told of (POLLERR) whatever is asked for.
+        Ok(Stall::Event(match self.told.blocked {
             Blocked::Space => PollFlags::POLLOUT,
             Blocked::Buffers | Blocked::Refused => PollFlags::empty(),
-        };
-        tally.syscalls += 1;
-        let events = poll_socket(socket, wanted, timeout)?;
+        }))
+    }
+
+    fn woken(&mut self, socket: &Socket, events: PollFlags, tally: &mut Tally) -> io::Result<bool> {
         if events.intersects(PollFlags::POLLERR | PollFlags::POLLHUP) {
             let before = self.told.window.outstanding();
             if self.reap(socket, tally)? == before {
-                return dead(socket, events);
+                dead(socket, events)?;
             }
         }
-        Ok(())
+        // An end alone makes no room in the socket buffer.
+        Ok(self.told.blocked != Blocked::Space || events.contains(PollFlags::POLLOUT))
     }
 
     fn reap(&mut self, socket: &Socket, tally: &mut Tally) -> io::Result<u64> {

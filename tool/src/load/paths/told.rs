@@ -4,7 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::payload::Payload;
-use super::{Ends, Setup};
+use super::{Ends, Setup, Stall};
 use crate::load::window::{Sent, Window};
 
 /// One reading of the clock serves sends of so many bytes together: a large send has its own.
@@ -87,13 +87,12 @@ impl Told {
     ///
     /// # Errors
     /// With `why`, when nobody did.
-    pub(super) fn wait_refused(&mut self, why: &'static str) -> io::Result<()> {
+    pub(super) fn pause_refused(&mut self, why: &'static str) -> io::Result<Stall> {
         let since = *self.refused_since.get_or_insert_with(Instant::now);
         if since.elapsed() >= REFUSED_LIMIT {
             return Err(io::Error::other(why));
         }
-        std::thread::sleep(REFUSED_PAUSE);
-        Ok(())
+        Ok(Stall::Pause(REFUSED_PAUSE))
     }
 }
 

@@ -83,7 +83,7 @@ pub(super) fn open(setup: &Setup, socket: &Socket) -> io::Result<Box<dyn SendPat
     provided.register(&mut ring)?;
     let flags = setup.flags() | libc::MSG_WAITALL;
     let bundle = UringBundle { provided, payload, fd: uring::fd(socket.as_fd()), flags };
-    Ok(Box::new(OneAtATime::new(ring, bundle)))
+    Ok(Box::new(OneAtATime::new(ring, bundle, setup)?))
 }
 
 impl Request for UringBundle {

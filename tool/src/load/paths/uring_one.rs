@@ -2,11 +2,13 @@
 //! last answer when all of its bytes are taken (`MSG_WAITALL`); the ring waits for room in the socket buffer itself.
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
+use nix::poll::PollFlags;
 use socket2::Socket;
 
-use super::{SendPath, Step, Tally};
+use super::{SendPath, Setup, Stall, Step, Tally};
 use crate::load::uring::{Completion, Ring};
 
 /// Longest wait inside one send; then the caller may look whether it should stop.
@@ -29,6 +31,8 @@ pub(super) struct OneAtATime<R> {
     /// Bytes of the request in flight.
     begun: Option<usize>,
     answers: Answers,
+    /// Other connections of the thread must not wait for this one.
+    shared_thread: bool,
 }
 
 /// What came of the request in flight.
@@ -56,8 +60,27 @@ impl Answers {
 }
 
 impl<R: Request> OneAtATime<R> {
-    pub(super) fn new(ring: Ring, request: R) -> Self {
-        Self { ring, request, begun: None, answers: Answers::default() }
+    /// With nothing in flight.
+    ///
+    /// # Errors
+    /// Out of descriptors.
+    pub(super) fn new(mut ring: Ring, request: R, setup: &Setup) -> io::Result<Self> {
+        let shared_thread = setup.shared_thread;
+        if shared_thread {
+            ring.tell()?;
+        }
+        Ok(Self { ring, request, begun: None, answers: Answers::default(), shared_thread })
+    }
+
+    /// Hands the request over. The answer is there at once when the socket buffer has room.
+    fn hand_over(&mut self, tally: &mut Tally) -> io::Result<()> {
+        if !self.shared_thread {
+            return self.look_and_wait(WAIT, tally);
+        }
+        tally.syscalls += 1;
+        self.ring.submit()?;
+        self.answers.take(&mut self.ring);
+        Ok(())
     }
 
     fn look_and_wait(&mut self, timeout: Duration, tally: &mut Tally) -> io::Result<()> {
@@ -86,13 +109,28 @@ impl<R: Request> SendPath for OneAtATime<R> {
         if self.begun.is_none() {
             self.request.begin(&mut self.ring, len)?;
             self.begun = Some(len);
-            self.look_and_wait(WAIT, tally)?;
+            self.hand_over(tally)?;
         }
         self.settle()
     }
 
     fn wait(&mut self, _socket: &Socket, timeout: Duration, tally: &mut Tally) -> io::Result<()> {
         if self.answers.last.is_none() { self.look_and_wait(timeout, tally) } else { Ok(()) }
+    }
+
+    fn source<'a>(&'a self, _socket: &'a Socket) -> (BorrowedFd<'a>, PollFlags) {
+        (self.ring.source(), PollFlags::POLLIN)
+    }
+
+    fn stalled(&mut self, socket: &Socket, tally: &mut Tally) -> io::Result<Stall> {
+        let over = self.woken(socket, PollFlags::empty(), tally)?;
+        Ok(if over { Stall::Over } else { Stall::Event(PollFlags::POLLIN) })
+    }
+
+    fn woken(&mut self, _socket: &Socket, _events: PollFlags, tally: &mut Tally) -> io::Result<bool> {
+        tally.syscalls += 1;
+        self.ring.look()?;
+        Ok(self.answers.take(&mut self.ring))
     }
 
     fn finish(&mut self, _socket: &Socket, tally: &mut Tally) -> io::Result<usize> {

@@ -22,7 +22,7 @@ struct UringSend {
 pub(super) fn open(setup: &Setup, socket: &Socket) -> io::Result<Box<dyn SendPath>> {
     let (payload, fd) = (Rotation::new(setup, 1)?, uring::fd(socket.as_fd()));
     let send = UringSend { payload, fd, flags: setup.flags() | libc::MSG_WAITALL };
-    Ok(Box::new(OneAtATime::new(Ring::new(1)?, send)))
+    Ok(Box::new(OneAtATime::new(Ring::new(1)?, send, setup)?))
 }
 
 impl Request for UringSend {

@@ -6,16 +6,17 @@
 //! notification. Nothing ever waits for a notification while there is a free buffer.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use io_uring::types::Fd;
 use io_uring::{opcode, squeue};
+use nix::poll::PollFlags;
 use socket2::Socket;
 
 use super::told::{Blocked, Told, end};
 use super::vectors::Vectors;
-use super::{SendPath, Setup, Step, Tally};
+use super::{SendPath, Setup, Stall, Step, Tally};
 use crate::load::uring::{self, Completion, REPORT_USAGE, Ring};
 
 /// Longest wait inside one send; then the caller may look whether it should stop.
@@ -57,6 +58,8 @@ struct UringZc {
     flags: libc::c_int,
     begun: Option<Begun>,
     answer: Option<Answer>,
+    /// Other connections of the thread must not wait for this one.
+    shared_thread: bool,
 }
 
 /// Sets up `uring_send_zc`.
@@ -92,6 +95,9 @@ fn open_kind(
     // Without it the first request would just be invalid.
     available().map_err(io::Error::other)?;
     let mut ring = Ring::new(setup.depth)?;
+    if setup.shared_thread {
+        ring.tell()?;
+    }
     let told = Told::new(setup, parts)?;
     Ok(Box::new(UringZc {
         kind: kind(&mut ring, &told)?,
@@ -101,6 +107,7 @@ fn open_kind(
         flags: setup.flags() | libc::MSG_WAITALL,
         begun: None,
         answer: None,
+        shared_thread: setup.shared_thread,
     }))
 }
 
@@ -138,6 +145,14 @@ impl UringZc {
             tally.syscalls += 1;
             self.ring.submit()?;
             self.take(tally);
+        } else if self.shared_thread {
+            tally.syscalls += 1;
+            self.ring.submit_and_look()?;
+            self.told.reaped();
+            self.take(tally);
+        }
+        if self.shared_thread {
+            return Ok(());
         }
         // Not answered at once: the socket buffer is full, and the ring waits for room.
         if self.answer.is_none() { self.wait_ring(WAIT, tally) } else { Ok(()) }
@@ -154,6 +169,21 @@ impl UringZc {
     /// Takes all completions that are there.
     fn take(&mut self, tally: &mut Tally) {
         take(&mut self.ring, &mut self.told, self.begun, &mut self.answer, tally);
+    }
+
+    /// Looks for what has come, without waiting. Whether what stopped the last send is over.
+    fn look(&mut self, tally: &mut Tally) -> io::Result<bool> {
+        let held = self.told.window.held();
+        tally.syscalls += 1;
+        self.ring.look()?;
+        self.told.reaped();
+        self.take(tally);
+        Ok(match self.told.blocked {
+            _ if self.begun.is_some() => self.answer.is_some(),
+            Blocked::Buffers => self.told.window.free_slot().is_some(),
+            Blocked::Refused => self.told.window.held() < held,
+            Blocked::Space => true,
+        })
     }
 
     /// What came of the request in flight, if it is answered.
@@ -227,7 +257,10 @@ impl SendPath for UringZc {
             return Ok(());
         }
         if self.told.refused_for_nothing() {
-            return self.told.wait_refused(REFUSED);
+            if let Stall::Pause(time) = self.told.pause_refused(REFUSED)? {
+                std::thread::sleep(time);
+            }
+            return Ok(());
         }
         let held = self.told.window.held();
         self.wait_ring(timeout, tally)?;
@@ -236,6 +269,30 @@ impl SendPath for UringZc {
             self.wait_ring(timeout, tally)?;
         }
         Ok(())
+    }
+
+    fn source<'a>(&'a self, _socket: &'a Socket) -> (BorrowedFd<'a>, PollFlags) {
+        (self.ring.source(), PollFlags::POLLIN)
+    }
+
+    fn stalled(&mut self, _socket: &Socket, tally: &mut Tally) -> io::Result<Stall> {
+        if self.told.refused_for_nothing() {
+            return self.told.pause_refused(REFUSED);
+        }
+        // The kernel completes a part of what is there with each look; only what comes after the last part is told of.
+        loop {
+            let before = tally.ends.notifications;
+            if self.look(tally)? {
+                return Ok(Stall::Over);
+            }
+            if tally.ends.notifications == before {
+                return Ok(Stall::Event(PollFlags::POLLIN));
+            }
+        }
+    }
+
+    fn woken(&mut self, socket: &Socket, _events: PollFlags, tally: &mut Tally) -> io::Result<bool> {
+        Ok(!matches!(self.stalled(socket, tally)?, Stall::Event(_)))
     }
 
     fn finish(&mut self, _socket: &Socket, tally: &mut Tally) -> io::Result<usize> {
