@@ -11,6 +11,7 @@ mod findings;
 mod fixture;
 mod foreign;
 mod generator;
+mod guarded;
 mod kernel;
 mod misuse;
 mod process;

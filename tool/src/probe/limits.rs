@@ -102,6 +102,9 @@ const NOBODY: &[&str] = &[
     "Ids of sends accepted before tracing began: their ends are counted under `before_attach` and in no other figure.",
     "Reads of MPTCP sockets: MPTCP takes bytes from its connections without TCP's receive function.",
     "UDP, AF_UNIX, RDMA, AF_XDP: they do not pass TCP's send function.",
+    "On a kernel that guards its init process (some small virtual machines; not even root may read `/proc/1/exe` there): \
+     what is handled by an interrupt while one of init's threads is on the CPU. No eBPF program runs then, and the \
+     kernel counts that nowhere; seen with Linux 6.18. Copies that are concluded from packets can be too few.",
     "With tracepoints, a unit that is reported while another CPU merges the next one into it can be counted twice among \
      the copies; the ledger cuts what it would have too much.",
 ];
