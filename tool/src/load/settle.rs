@@ -9,6 +9,8 @@ use super::sys;
 
 /// How long nothing may be acknowledged and no send may end, once sending has stopped, before we give up waiting.
 const LIMIT: Duration = Duration::from_secs(2);
+/// So much longer for each stream of the run: a thousand of them, and their other ends, share a few CPUs.
+const LIMIT_EACH: Duration = Duration::from_millis(6);
 /// How long we wait at most, even when there is progress.
 const MOST: Duration = Duration::from_secs(10);
 /// Shortest and longest pause between two looks; in between, a sixteenth of the time waited so far: a thousand
@@ -68,10 +70,16 @@ fn at_rest(team: &mut Team<'_, '_>, number: usize, waiting: &mut Waiting, begin:
     lap.settled = now;
     let acknowledged = lap.unacked == 0 || lap.error.is_some();
     let open = lap.unacked + lap.outstanding;
+    let limit = limit(team.jobs[number].streams);
     if open < waiting.open {
         (waiting.progress_at, waiting.open) = (now, open);
     }
-    (acknowledged && lap.outstanding == 0) || now - waiting.progress_at >= LIMIT || now - begin >= MOST
+    (acknowledged && lap.outstanding == 0) || now - waiting.progress_at >= limit || now - begin >= MOST
+}
+
+/// [`LIMIT`] in a run of so many streams.
+fn limit(streams: usize) -> Duration {
+    (LIMIT + LIMIT_EACH.saturating_mul(u32::try_from(streams).unwrap_or(u32::MAX))).min(MOST)
 }
 
 fn look(team: &mut Team<'_, '_>, number: usize) -> io::Result<()> {
