@@ -78,7 +78,7 @@ pub struct TapReader {
 
 impl TapReader {
     /// Lists the taps, as [`taps`] does. A holder that got its descriptor from another one may be named late: by up to
-    /// [`REST`] times as long as the search for holders takes.
+    /// 200 times as long as the search for holders takes.
     ///
     /// # Errors
     /// `/proc` cannot be read.
@@ -109,7 +109,7 @@ impl TapReader {
         let recent = self.searched.is_none_or(|(at, took)| at.elapsed() < took * REST);
         let there = |holder: &Holder| comm(holder.pid) == holder.comm;
         let known = |inode| self.holders.get(inode).is_some_and(|holders| holders.iter().all(there));
-        recent && rows.keys().all(known)
+        rows.is_empty() || recent && rows.keys().all(known)
     }
 }
 
@@ -243,6 +243,10 @@ broken line\n";
         assert_eq!(mine(reader.read().unwrap()), Some(tap));
         drop(packet_socket);
         let after = reader.read().unwrap();
+        assert!(
+            TapReader { searched: Some((Instant::now(), Duration::ZERO)), ..TapReader::default() }
+                .knows_all::<()>(&BTreeMap::new())
+        );
         inside.kill().unwrap();
         inside.wait().unwrap();
         assert_eq!(mine(after), None);
