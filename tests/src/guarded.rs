@@ -23,8 +23,7 @@ pub(crate) struct Witness {
 impl Witness {
     /// Begins to watch; `None` where init is not guarded, or the kernel's trace events cannot be had.
     pub(crate) fn begin() -> Option<Witness> {
-        let guarded = |error: io::Error| error.kind() == ErrorKind::PermissionDenied;
-        if !nix::unistd::geteuid().is_root() || !std::fs::read_link("/proc/1/exe").is_err_and(guarded) {
+        if !init_is_guarded() {
             return None;
         }
         remove_stale();
@@ -56,6 +55,12 @@ impl Drop for Witness {
     fn drop(&mut self) {
         remove(&self.instance);
     }
+}
+
+/// Whether this is such a kernel.
+pub(crate) fn init_is_guarded() -> bool {
+    let guarded = |error: io::Error| error.kind() == ErrorKind::PermissionDenied;
+    nix::unistd::geteuid().is_root() && std::fs::read_link("/proc/1/exe").is_err_and(guarded)
 }
 
 /// The monotonic clock.

@@ -11,6 +11,7 @@ use nix::unistd::Pid;
 
 use crate::bpf;
 use crate::fixture::netns::Netns;
+use crate::guarded;
 use crate::process::{self, Output, Running, wait_until};
 use crate::report::Verdict;
 use crate::scenario::{Bench, Procedure};
@@ -299,6 +300,9 @@ fn nothing_sent(bench: &Bench) -> anyhow::Result<Verdict> {
     let stat = read_report(files.path())?;
     if !stat.paths.is_empty() || !stat.processes.is_empty() {
         wrong.push(format!("the report has {:?} {:?}", stat.paths, stat.processes));
+    }
+    if guarded::init_is_guarded() && !stat.misses("skipped_events") {
+        wrong.push("init is guarded here, and `skipped_events` is not listed as missing".into());
     }
     Ok(verdict(wrong))
 }

@@ -237,8 +237,7 @@ pub struct Offsets {
     pub folio_nr_pages: u32,
     pub msghdr_iter_bvec: u32,
     pub device_name: u32,
-    /// Padding.
-    pub pad: u32,
+    pub pt_regs_sp: u32,
 }
 
 impl Offsets {
@@ -259,6 +258,9 @@ pub struct Range {
 /// Kernel functions between a copying function and the one that has a reason to copy.
 pub const THROUGH: [&str; 5] =
     ["skb_checksum_help", "skb_ensure_writable", "skb_cow_data", "skb_cow_data_for_xdp", "pskb_expand_head"];
+
+/// Code that other tracers put in the place of a return address on the stack: of the function graph, of return probes.
+pub const DETOURS: [&str; 2] = ["return_to_handler", "arch_rethook_trampoline"];
 
 /// All of it, one `.rodata` global.
 #[repr(C)]
@@ -294,6 +296,8 @@ pub struct Config {
     pub copy_bits: Range,
     /// Helpers between a copying function and the one that has a reason: passed over on a stack.
     pub through: [Range; THROUGH.len()],
+    /// Addresses of [`DETOURS`], in their order.
+    pub detours: [Range; DETOURS.len()],
     /// Receive functions of veth that copy themselves (before Linux 6.3).
     pub veth_xdp: Range,
     /// `dev_hard_start_xmit`: what is mapped for DMA below it is being transmitted.

@@ -18,7 +18,7 @@ mod tally;
 mod uring;
 
 pub use bounce::BounceEntry;
-pub use config::{Config, Filter, Mode, Offsets, Range, Source, THROUGH};
+pub use config::{Config, DETOURS, Filter, Mode, Offsets, Range, Source, THROUGH};
 pub use counters::{Disagreement, Err, FlowCounters, Refusal};
 pub use file::{FileEntry, FileKey, ReadEntry, file_flags};
 pub use flow::{

@@ -2,10 +2,11 @@
 
 use core::ffi::c_void;
 
-use aya_ebpf::{bindings::BPF_NOEXIST, helpers::bpf_get_stack};
+use aya_ebpf::bindings::BPF_NOEXIST;
 use zcscope_common::{CopyKey, CopyTotals, Lost, Range, Site, SockEntry, Unit};
 
 use crate::{
+    caller::{Entry, caller},
     config::conf,
     forward,
     maps::{COPIES, SEGMENTED, UNITS, lost},
@@ -15,7 +16,6 @@ use crate::{
 };
 
 const NETIF_F_SG: u64 = 1;
-const FRAMES: usize = 8;
 
 /// Adds to the copy table.
 #[inline(always)]
@@ -36,8 +36,12 @@ pub extern "C" fn zcscope_count(key: *const CopyKey, bytes: u64) -> u64 {
     // Zeros LLVM does not know of: it would call a function to write them, and that costs 32 bytes of a stack whose 512
     // are used up here, at the end of the longest chain of calls.
     let none = CopyTotals { count: unknown(0), bytes: unknown(0) };
-    let fresh = COPIES.get_ptr(key).is_none() && COPIES.insert(key, none, u64::from(BPF_NOEXIST)).is_err();
-    match COPIES.get_ptr_mut(key) {
+    let mut totals = COPIES.get_ptr_mut(key);
+    if totals.is_none() {
+        let _ = COPIES.insert(key, none, u64::from(BPF_NOEXIST));
+        totals = COPIES.get_ptr_mut(key);
+    }
+    match totals {
         Some(totals) => {
             // SAFETY: a map value, valid while the program runs.
             let totals = unsafe { &mut *totals };
@@ -45,8 +49,7 @@ pub extern "C" fn zcscope_count(key: *const CopyKey, bytes: u64) -> u64 {
             add(&mut totals.bytes, bytes);
         }
         // Refused, and no other CPU has made it: the table is full.
-        None if fresh => lost(Lost::CopyTable, 1),
-        None => {}
+        None => lost(Lost::CopyTable, 1),
     }
     0
 }
@@ -129,26 +132,26 @@ pub struct Event {
 
 /// `skb_copy_ubufs(skb, gfp)`: all paged data goes into kernel pages.
 #[inline(always)]
-pub unsafe fn copy_ubufs<M: Mem>(ctx: *mut c_void, skb: *const u8) {
+pub unsafe fn copy_ubufs<E: Entry>(ctx: *mut c_void, skb: *const u8) {
     unsafe {
-        let bytes: u32 = M::read(skb, conf!(off.skb_data_len));
+        let bytes: u32 = E::Mem::read(skb, conf!(off.skb_data_len));
         let function = Range { start: conf!(copy_ubufs.start), end: conf!(copy_ubufs.end) };
         let event =
             Event { site: Site::SkbCopyUbufs, function, bytes: u64::from(bytes), told: true, partial: false };
         // Without ZEROCOPY_ENABLE the function has nothing to do.
-        book::<M>(ctx, skb, &event, ZEROCOPY_ENABLE);
+        book::<E, E::Mem>(ctx, skb, &event, ZEROCOPY_ENABLE);
     }
 }
 
 /// `__pskb_pull_tail(skb, delta)`: `delta` bytes go from frags into the linear part. Only when nothing is left in
 /// frags the kernel flags the unit as copied.
 #[inline(always)]
-pub unsafe fn pull_tail<M: Mem>(ctx: *mut c_void, skb: *const u8, delta: i32) {
+pub unsafe fn pull_tail<E: Entry>(ctx: *mut c_void, skb: *const u8, delta: i32) {
     if delta <= 0 {
         return;
     }
     unsafe {
-        let paged: u32 = M::read(skb, conf!(off.skb_data_len));
+        let paged: u32 = E::Mem::read(skb, conf!(off.skb_data_len));
         let partial = (delta as u32) < paged;
         let function = Range { start: conf!(pull_tail.start), end: conf!(pull_tail.end) };
         let event = Event {
@@ -158,13 +161,13 @@ pub unsafe fn pull_tail<M: Mem>(ctx: *mut c_void, skb: *const u8, delta: i32) {
             told: !partial,
             partial,
         };
-        book::<M>(ctx, skb, &event, ZEROCOPY_ENABLE | SHARED_FRAG);
+        book::<E, E::Mem>(ctx, skb, &event, ZEROCOPY_ENABLE | SHARED_FRAG);
     }
 }
 
 /// `skb_segment(head, features)`: without scatter-gather every segment is made linear, and nobody is told.
 #[inline(always)]
-pub unsafe fn segment<M: Mem>(ctx: *mut c_void, skb: *const u8, features: u64) {
+pub unsafe fn segment<E: Entry>(ctx: *mut c_void, skb: *const u8, features: u64) {
     if features & NETIF_F_SG != 0 {
         // Segments may still be pulled together, for a checksum, before they have a socket.
         if let Some(slot) = SEGMENTED.get_ptr_mut(0) {
@@ -174,18 +177,18 @@ pub unsafe fn segment<M: Mem>(ctx: *mut c_void, skb: *const u8, features: u64) {
         return;
     }
     unsafe {
-        let bytes: u32 = M::read(skb, conf!(off.skb_data_len));
+        let bytes: u32 = E::Mem::read(skb, conf!(off.skb_data_len));
         let function = Range { start: conf!(segment.start), end: conf!(segment.end) };
         let event =
             Event { site: Site::SkbSegment, function, bytes: u64::from(bytes), told: false, partial: false };
-        book::<M>(ctx, skb, &event, ZEROCOPY_ENABLE | SHARED_FRAG);
+        book::<E, E::Mem>(ctx, skb, &event, ZEROCOPY_ENABLE | SHARED_FRAG);
     }
 }
 
 /// `skb_pp_cow_data(pool, &skb, headroom)`: XDP gets a new skb, all data copied; the old one is released as if it had
 /// been sent, so nobody is told.
 #[inline(always)]
-pub unsafe fn pp_cow_data(ctx: *mut c_void, pskb: *const u8) {
+pub unsafe fn pp_cow_data<E: Entry>(ctx: *mut c_void, pskb: *const u8) {
     unsafe {
         // The argument points at a pointer, for which the verifier has no type.
         let skb = crate::mem::read::<u64>(pskb) as *const u8;
@@ -198,25 +201,25 @@ pub unsafe fn pp_cow_data(ctx: *mut c_void, pskb: *const u8) {
             told: false,
             partial: false,
         };
-        book::<Probe>(ctx, skb, &event, ZEROCOPY_ENABLE | SHARED_FRAG);
+        book::<E, Probe>(ctx, skb, &event, ZEROCOPY_ENABLE | SHARED_FRAG);
     }
 }
 
 /// `skb_copy_bits(skb, offset, to, len)`: before Linux 6.3 veth copies for XDP by itself, through this function. All
 /// other callers are somebody else's business.
 #[inline(always)]
-pub unsafe fn copy_bits<M: Mem>(ctx: *mut c_void, skb: *const u8, offset: i32, len: i32) {
+pub unsafe fn copy_bits<E: Entry>(ctx: *mut c_void, skb: *const u8, offset: i32, len: i32) {
     unsafe {
-        if skb::shared::<M>(skb).is_none() {
+        if skb::shared::<E::Mem>(skb).is_none() {
             return;
         }
         let function = Range { start: conf!(copy_bits.start), end: conf!(copy_bits.end) };
-        let by = caller(ctx, function);
+        let by = caller::<E>(ctx, function);
         if by < conf!(veth_xdp.start) || by >= conf!(veth_xdp.end) {
             return;
         }
-        let total: u32 = M::read(skb, conf!(off.skb_len));
-        let paged: u32 = M::read(skb, conf!(off.skb_data_len));
+        let total: u32 = E::Mem::read(skb, conf!(off.skb_len));
+        let paged: u32 = E::Mem::read(skb, conf!(off.skb_data_len));
         // Only what lies in frags is somebody else's.
         let linear = i64::from(total.wrapping_sub(paged));
         let begin = if i64::from(offset) > linear { i64::from(offset) } else { linear };
@@ -226,18 +229,18 @@ pub unsafe fn copy_bits<M: Mem>(ctx: *mut c_void, skb: *const u8, offset: i32, l
         }
         let bytes = (end - begin) as u64;
         let event = Event { site: Site::SkbCopyBits, function, bytes, told: false, partial: false };
-        book::<M>(ctx, skb, &event, ZEROCOPY_ENABLE | SHARED_FRAG);
+        book::<E, E::Mem>(ctx, skb, &event, ZEROCOPY_ENABLE | SHARED_FRAG);
     }
 }
 
 #[inline(always)]
-unsafe fn book<M: Mem>(ctx: *mut c_void, skb: *const u8, event: &Event, flags: u8) {
+unsafe fn book<E: Entry, M: Mem>(ctx: *mut c_void, skb: *const u8, event: &Event, flags: u8) {
     unsafe {
         let Some(shared) = skb::shared::<M>(skb) else { return };
         if shared.flags & flags == 0 {
             return;
         }
-        let caller = caller(ctx, event.function);
+        let caller = caller::<E>(ctx, event.function);
         let victim = match victim::<M>(skb, &shared) {
             Some(victim) => victim,
             None => {
@@ -288,59 +291,4 @@ pub fn charge(victim: Victim, clone: bool, told: bool, bytes: u64) {
             }
         }
     }
-}
-
-/// A short stack, innermost frame first; 0 behind its end.
-#[repr(C)]
-pub struct Frames([u64; FRAMES]);
-
-/// The return address in the function that has a reason to call `function`: its caller, behind mere helpers; from a
-/// short stack, 0 when `function` is not on it.
-#[inline(always)]
-pub unsafe fn caller(ctx: *mut c_void, function: Range) -> u64 {
-    let mut frames = Frames([0; FRAMES]);
-    let size = (FRAMES * 8) as u32;
-    if unsafe { bpf_get_stack(ctx, frames.0.as_mut_ptr().cast(), size, 0) } <= 0 {
-        return 0;
-    }
-    zcscope_caller(&frames, function.start, function.end)
-}
-
-/// Looks for the caller of the function at `start .. end`. Exported like [`socket::zcscope_identify`]: where it is
-/// inlined, the verifier walks all that follows once for every way through the loop.
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn zcscope_caller(frames: *const Frames, start: u64, end: u64) -> u64 {
-    // SAFETY: null or the caller's stack.
-    let Some(Frames(frames)) = (unsafe { frames.as_ref() }) else { return 0 };
-    let (mut inside, mut first, mut i) = (false, 0, 0);
-    while i < FRAMES {
-        let frame = frames[i];
-        i += 1;
-        if !inside {
-            inside = frame >= start && frame < end;
-            continue;
-        }
-        if frame == 0 {
-            break;
-        }
-        if !is_helper(frame) {
-            return frame;
-        }
-        if first == 0 {
-            first = frame;
-        }
-    }
-    // Nothing but helpers: the stack was too short, and the nearest one is still better than nothing.
-    first
-}
-
-#[inline(always)]
-fn is_helper(address: u64) -> bool {
-    macro_rules! any {
-        ($($n:literal)+) => {
-            $((address >= conf!(through[$n].start) && address < conf!(through[$n].end)))||+
-        };
-    }
-    any!(0 1 2 3 4)
 }

@@ -6,7 +6,7 @@ use zcscope_common::{Offsets, SockEntry};
 
 use crate::{
     config::conf,
-    mem::{Mem, Probe, fetch_add, read},
+    mem::{Direct, Mem, fetch_add},
 };
 
 const PAGE_SIZE: u64 = 4096;
@@ -17,17 +17,17 @@ pub const fn pages(bytes: u64) -> u64 {
     bytes.div_ceil(PAGE_SIZE)
 }
 
-/// A zero-copy send was accepted, by the current task.
+/// A zero-copy send was accepted on `sk`, by the current task.
 #[inline(always)]
-pub unsafe fn sent(entry: &mut SockEntry, pages: u64) {
+pub unsafe fn sent<M: Mem>(entry: &mut SockEntry, sk: *const u8, pages: u64) {
     fetch_add(&mut entry.gauges.pages_in_flight, pages);
     unsafe {
         entry.gauges.locked_pages = locked_pages();
         if conf!(off.net_optmem_max) != Offsets::ABSENT {
-            let net: u64 = Probe::read(entry.sk as *const u8, conf!(off.sock_common_net));
-            entry.gauges.omem_max = Probe::read(net as *const u8, conf!(off.net_optmem_max));
+            let net: *const u8 = M::read(sk, conf!(off.sock_common_net));
+            entry.gauges.omem_max = M::read(net, conf!(off.net_optmem_max));
         }
-        queues(entry, 0);
+        queues::<M>(entry, sk, 0);
     }
 }
 
@@ -37,15 +37,13 @@ pub fn landed(entry: &mut SockEntry, pages: u64) {
     fetch_add(&mut entry.gauges.pages_in_flight, pages.wrapping_neg());
 }
 
-/// Reads option memory, less what is about to be freed, and the length of the error queue.
+/// Reads option memory of `sk`, less what is about to be freed, and the length of its error queue.
 #[inline(always)]
-pub unsafe fn queues(entry: &mut SockEntry, freed: u32) {
-    let sk = entry.sk as *const u8;
+pub unsafe fn queues<M: Mem>(entry: &mut SockEntry, sk: *const u8, freed: u32) {
     unsafe {
-        let omem: u32 = Probe::read(sk, conf!(off.sock_omem_alloc));
+        let omem: u32 = M::read(sk, conf!(off.sock_omem_alloc));
         entry.gauges.omem = omem.saturating_sub(freed);
-        entry.gauges.unread =
-            read(sk.wrapping_add((conf!(off.sock_error_queue) + conf!(off.queue_len)) as usize));
+        entry.gauges.unread = M::read(sk, conf!(off.sock_error_queue) + conf!(off.queue_len));
     }
 }
 
@@ -54,8 +52,8 @@ pub unsafe fn queues(entry: &mut SockEntry, freed: u32) {
 unsafe fn locked_pages() -> u64 {
     unsafe {
         let task = bpf_get_current_task_btf() as *const u8;
-        let cred: u64 = Probe::read(task, conf!(off.task_cred));
-        let user: u64 = Probe::read(cred as *const u8, conf!(off.cred_user));
-        Probe::read(user as *const u8, conf!(off.user_locked_vm))
+        let cred: *const u8 = Direct::read(task, conf!(off.task_cred));
+        let user: *const u8 = Direct::read(cred, conf!(off.cred_user));
+        Direct::read(user, conf!(off.user_locked_vm))
     }
 }

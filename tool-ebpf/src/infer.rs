@@ -23,12 +23,13 @@ const MAX_TAPS: usize = 4;
 #[inline(always)]
 pub unsafe fn queued(skb: *const u8) {
     unsafe {
-        let Some(shared) = skb::shared::<Direct>(skb) else { return };
+        // The device first: it takes typed loads only, and nearly all can do both.
         let features = features_for(skb);
         let no_sg = features & NETIF_F_SG == 0;
         if !no_sg && features & NETIF_F_ANY_CSUM != 0 {
             return;
         }
+        let Some(shared) = skb::shared::<Direct>(skb) else { return };
         let dev: u64 = Probe::read(skb, conf!(off.skb_dev));
         let Some(victim) = copy::victim::<Direct>(skb, &shared) else { return };
         if victim.unit.is_none() && victim.entry.dev == dev {
@@ -99,15 +100,16 @@ unsafe fn features_for(skb: *const u8) -> u64 {
 #[inline(always)]
 pub unsafe fn transmitted(skb: *const u8, dev: *const u8) {
     unsafe {
-        let Some(shared) = skb::shared::<Direct>(skb) else { return };
-        if shared.flags & ZEROCOPY_ENABLE == 0 {
-            return;
-        }
+        // What typed loads tell comes first: most packets of most devices end here.
         let came_from: i32 = Direct::read(skb, conf!(off.skb_iif));
         let passed_on = came_from != 0 && !for_other(skb);
         let tapped = tapped(dev, Direction::Outgoing);
         let tun = is_tun(dev);
         if !passed_on && !tapped && !tun {
+            return;
+        }
+        let Some(shared) = skb::shared::<Direct>(skb) else { return };
+        if shared.flags & ZEROCOPY_ENABLE == 0 {
             return;
         }
         let Some(unit) = copy::unit(&shared) else { return };
@@ -160,7 +162,7 @@ unsafe fn is_tun(dev: *const u8) -> bool {
 #[inline(always)]
 unsafe fn generic_xdp(dev: *const u8) -> bool {
     conf!(off.dev_xdp_prog) != Offsets::ABSENT
-        && unsafe { Probe::read::<u64>(dev, conf!(off.dev_xdp_prog)) } != 0
+        && unsafe { Direct::read::<u64>(dev, conf!(off.dev_xdp_prog)) } != 0
 }
 
 /// Which packets a tap must want.
@@ -170,27 +172,30 @@ enum Direction {
     Outgoing,
 }
 
-/// Whether a packet socket that wants such packets listens on the device or in its namespace.
+/// Whether a packet socket that wants such packets listens on the device (a typed pointer) or in its namespace.
 #[inline(always)]
 unsafe fn tapped(dev: *const u8, direction: Direction) -> bool {
     unsafe {
-        if list_has_tap(dev.wrapping_add(conf!(off.dev_ptype_all) as usize), direction) {
+        if list_has_tap(dev, conf!(off.dev_ptype_all), direction) {
             return true;
         }
         if conf!(off.net_ptype_all) == Offsets::ABSENT {
             return false;
         }
-        let net: u64 = Probe::read(dev, conf!(off.dev_nd_net));
-        list_has_tap((net as *const u8).wrapping_add(conf!(off.net_ptype_all) as usize), direction)
+        let net: *const u8 = Direct::read(dev, conf!(off.dev_nd_net));
+        list_has_tap(net, conf!(off.net_ptype_all), direction)
     }
 }
 
+/// The same of the list whose head stands at `off` in what `of`, a typed pointer, points to.
 #[inline(always)]
-unsafe fn list_has_tap(head: *const u8, direction: Direction) -> bool {
-    let mut node: u64 = unsafe { read(head) };
+unsafe fn list_has_tap(of: *const u8, off: u32, direction: Direction) -> bool {
+    let head = of.wrapping_add(off as usize) as u64;
+    // struct list_head { next, prev }. Nobody listens nearly always, and one typed load tells.
+    let mut node: u64 = unsafe { Direct::read(of, off) };
     let mut i = 0;
     while i < MAX_TAPS {
-        if node == 0 || node == head as u64 {
+        if node == 0 || node == head {
             return false;
         }
         let packet_type = (node as *const u8).wrapping_sub(conf!(off.packet_type_list) as usize);
@@ -214,17 +219,19 @@ pub unsafe fn received(skb: *const u8) {
             return;
         }
         let for_other = for_other(skb);
-        let dev: u64 = Probe::read(skb, conf!(off.skb_dev));
-        if for_other && !tapped(dev as *const u8, Direction::Incoming) {
+        let dev: *const u8 = Direct::read(skb, conf!(off.skb_dev));
+        if for_other && !tapped(dev, Direction::Incoming) {
             return;
         }
         let Some(unit) = copy::unit(&shared) else { return };
         add(&mut unit.rx_bytes, u64::from(Direct::read::<u32>(skb, conf!(off.skb_data_len))));
-        if unit.rx_dev != dev {
+        if unit.rx_dev != dev as u64 {
+            // The same device as a plain number.
+            let dev: u64 = Probe::read(skb, conf!(off.skb_dev));
             socket::zcscope_remember(dev);
             unit.rx_dev = dev;
         }
-        unit.rx_how = match (for_other, generic_xdp(dev as *const u8)) {
+        unit.rx_how = match (for_other, generic_xdp(dev)) {
             (true, _) => rx_how::TAP,
             (false, true) => rx_how::XDP,
             (false, false) => rx_how::LOCAL,

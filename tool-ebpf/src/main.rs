@@ -11,6 +11,7 @@
 
 mod attach;
 mod bounce;
+mod caller;
 mod classify;
 mod complete;
 mod config;

@@ -196,15 +196,20 @@ pub extern "C" fn zcscope_duration(kind: u32, path: u32, ns: u64) -> u64 {
     0
 }
 
+/// The histogram of one path of a socket, inserted as zeroes when new.
+#[inline(always)]
+fn socket_hist(key: FlowKey) -> Option<*mut SocketHist> {
+    if let Some(hist) = SOCKET_LATENCY.get_ptr_mut(key) {
+        return Some(hist);
+    }
+    let _ = SOCKET_LATENCY.insert(key, ZERO_SOCKET_HIST.get(0)?, u64::from(BPF_NOEXIST));
+    SOCKET_LATENCY.get_ptr_mut(key)
+}
+
 /// Records the release latency of one socket.
 #[inline(always)]
 pub fn record_socket(id: u64, path: u64, ns: u64) {
-    let key = FlowKey { id, path };
-    if SOCKET_LATENCY.get_ptr(key).is_none() {
-        let Some(zero) = ZERO_SOCKET_HIST.get(0) else { return };
-        let _ = SOCKET_LATENCY.insert(key, zero, u64::from(BPF_NOEXIST));
-    }
-    let Some(hist) = SOCKET_LATENCY.get_ptr_mut(key) else { return lost(Lost::SocketLatency, 1) };
+    let Some(hist) = socket_hist(FlowKey { id, path }) else { return lost(Lost::SocketLatency, 1) };
     // SAFETY: a map value, valid while the program runs.
     let hist = unsafe { &mut *hist };
     add(&mut hist.sum, ns);
@@ -220,17 +225,34 @@ pub fn record_socket(id: u64, path: u64, ns: u64) {
 /// Records one number of a distribution.
 #[inline(always)]
 pub fn record_number(kind: SpreadKind, path: u32, n: u64) {
-    let Some(spread) = SPREADS.get_ptr_mut(spread_slot(kind, path)) else { return };
+    record_equal(kind, path, n, 1);
+}
+
+/// Records the same number so many times.
+#[inline(always)]
+pub fn record_equal(kind: SpreadKind, path: u32, n: u64, times: u64) {
+    zcscope_number(spread_slot(kind, path), n, times);
+}
+
+/// See [`record_equal`]. Exported like [`zcscope_duration`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn zcscope_number(slot: u32, n: u64, times: u64) -> u64 {
+    if times == 0 {
+        return 0;
+    }
+    let Some(spread) = SPREADS.get_ptr_mut(slot) else { return 0 };
     // SAFETY: a map value of this CPU, valid while the program runs.
     let spread = unsafe { &mut *spread };
-    add(&mut spread.count, 1);
-    add(&mut spread.sum, n);
+    add(&mut spread.count, times);
+    add(&mut spread.sum, n * times);
     spread.max = spread.max.max(n);
     let bucket = checked_by_verifier(spread_bucket(n));
     if bucket < SPREAD_BUCKETS {
         // SAFETY: just checked.
-        add(unsafe { spread.buckets.get_unchecked_mut(bucket) }, 1);
+        add(unsafe { spread.buckets.get_unchecked_mut(bucket) }, times);
     }
+    0
 }
 
 /// Zeroes of a socket's entry.
@@ -280,9 +302,10 @@ extern "C" fn zcscope_forget_sock(sk: *const u64) -> u64 {
 /// The state of a thread's current call, inserted as zeroes when new.
 #[inline(always)]
 pub fn call_slot(tid: u64) -> Option<*mut CallState> {
-    if CALLS.get_ptr(tid).is_none() {
-        let _ = CALLS.insert(tid, ZERO_CALL.get(0)?, 0);
+    if let Some(call) = CALLS.get_ptr_mut(tid) {
+        return Some(call);
     }
+    let _ = CALLS.insert(tid, ZERO_CALL.get(0)?, 0);
     CALLS.get_ptr_mut(tid)
 }
 

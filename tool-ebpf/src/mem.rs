@@ -8,11 +8,20 @@ use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 
 /// A way to read a field at `base + off`.
 pub trait Mem {
+    /// Whether reading is one load and no call of a helper: cheap enough to look before it is needed.
+    const TYPED: bool;
+
     /// Reads `T`; a fault reads as zero.
     ///
     /// # Safety
     /// `base` must be a pointer the back end may read through: a BTF pointer for [`Direct`], any for [`Probe`].
     unsafe fn read<T: Copy>(base: *const u8, off: u32) -> T;
+
+    /// Reads three words that follow each other, in the fewest steps the back end has.
+    ///
+    /// # Safety
+    /// As [`Mem::read`].
+    unsafe fn read_three(base: *const u8, off: u32) -> [u32; 3];
 }
 
 /// A plain load. The verifier accepts it on pointers it has a BTF type for; one load per field of exactly its
@@ -20,10 +29,17 @@ pub trait Mem {
 pub struct Direct;
 
 impl Mem for Direct {
+    const TYPED: bool = true;
+
     #[inline(always)]
     unsafe fn read<T: Copy>(base: *const u8, off: u32) -> T {
         // Volatile: loads must not be merged or widened, the verifier checks them field by field.
         unsafe { core::ptr::read_volatile(base.add(off as usize).cast::<T>()) }
+    }
+
+    #[inline(always)]
+    unsafe fn read_three(base: *const u8, off: u32) -> [u32; 3] {
+        unsafe { [Self::read(base, off), Self::read(base, off + 4), Self::read(base, off + 8)] }
     }
 }
 
@@ -31,9 +47,16 @@ impl Mem for Direct {
 pub struct Probe;
 
 impl Mem for Probe {
+    const TYPED: bool = false;
+
     #[inline(always)]
     unsafe fn read<T: Copy>(base: *const u8, off: u32) -> T {
         unsafe { read(base.wrapping_add(off as usize)) }
+    }
+
+    #[inline(always)]
+    unsafe fn read_three(base: *const u8, off: u32) -> [u32; 3] {
+        unsafe { Self::read(base, off) }
     }
 }
 

@@ -377,7 +377,7 @@ pub unsafe fn end<M: Mem>(sk: *const u8, state: &mut CallState, ret: i64) {
         let Some(entry) = entry else { return forget(sk, state) };
         let pages = if state.pages != 0 { state.pages } else { gauge::pages(bytes) };
         fetch_add(&mut entry.in_flight, 1);
-        unsafe { gauge::sent(entry, pages) };
+        unsafe { gauge::sent::<M>(entry, sk, pages) };
         // What was copied at once and stands with no unit has been counted, whatever the notification will say.
         let bytes = if state.start_copy != 0 && !told { 0 } else { bytes };
         // SAFETY: a map value. Volatile, to get a number: `sk` can be a typed pointer.

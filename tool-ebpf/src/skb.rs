@@ -1,5 +1,7 @@
 //! Reading `sk_buff`, its shared info and the notification in its control block.
 
+use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
+
 use crate::{
     config::conf,
     mem::{Mem, Probe, read},
@@ -42,15 +44,52 @@ pub unsafe fn frags_at(info: u64) -> u32 {
     u32::from(unsafe { Probe::read::<u8>(info as *const u8, conf!(off.shinfo_nr_frags)) })
 }
 
-/// Offset (from the start of its first, possibly compound, page) and length of frag `index`.
-#[inline(always)]
-pub unsafe fn frag(info: u64, index: u32) -> (u32, u32) {
-    unsafe {
-        let size = u64::from(conf!(off.frag_size));
-        let at = info.wrapping_add(u64::from(conf!(off.shinfo_frags))).wrapping_add(u64::from(index) * size);
-        let at = at as *const u8;
-        (Probe::read(at, conf!(off.frag_offset)), Probe::read(at, conf!(off.frag_len)))
+/// A frag as it lies in memory, which user space makes sure of: a page, and in one word its length and the offset from
+/// the start of that, possibly compound, page.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct Frag {
+    page: u64,
+    part: u64,
+}
+
+impl Frag {
+    /// Bytes.
+    #[inline(always)]
+    pub fn len(self) -> u32 {
+        self.part as u32
     }
+
+    /// Pages it touches.
+    #[inline(always)]
+    pub fn pages(self) -> u64 {
+        pages_of((self.part >> 32) as u32, self.len())
+    }
+}
+
+/// Address of frag `index` of a shared info.
+#[inline(always)]
+fn frag_at(info: u64, index: u32) -> *const u8 {
+    let first = info.wrapping_add(u64::from(conf!(off.shinfo_frags)));
+    first.wrapping_add(u64::from(index) * size_of::<Frag>() as u64) as *const u8
+}
+
+/// So many frags are read at once.
+pub const FRAGS_AT_ONCE: usize = 8;
+
+/// Reads the frags from `index` on: as many as there is room for, but not more than `left`, because behind the last
+/// one there need not be memory.
+#[inline(always)]
+pub unsafe fn read_frags(to: &mut [Frag; FRAGS_AT_ONCE], info: u64, index: u32, left: u32) {
+    let most = FRAGS_AT_ONCE as u32;
+    let n = if left < most { left } else { most };
+    unsafe {
+        bpf_probe_read_kernel(
+            to.as_mut_ptr().cast(),
+            n * size_of::<Frag>() as u32,
+            frag_at(info, index).cast(),
+        )
+    };
 }
 
 /// Pages touched by `len` bytes at `offset`.
@@ -65,8 +104,7 @@ pub unsafe fn frag_pages(info: u64, index: u32) -> u64 {
     if index == u32::MAX {
         return 0;
     }
-    let (offset, len) = unsafe { frag(info, index) };
-    pages_of(offset, len)
+    unsafe { read::<Frag>(frag_at(info, index)) }.pages()
 }
 
 /// Reads the shared info; `None` when the skb carries nobody else's pages. `uarg` is set for zero-copy skbs of a
@@ -74,6 +112,10 @@ pub unsafe fn frag_pages(info: u64, index: u32) -> u64 {
 #[inline(always)]
 pub unsafe fn shared<M: Mem>(skb: *const u8) -> Option<Shared> {
     unsafe {
+        // Acknowledgements, half of all packets, have no frags.
+        if M::TYPED && M::read::<u32>(skb, conf!(off.skb_data_len)) == 0 {
+            return None;
+        }
         let info = shinfo::<M>(skb);
         // They share a word since Linux 5.12; a helper's call costs more than what it reads.
         let begin: u64 = read(info);
@@ -108,11 +150,11 @@ pub struct Notice {
 
 /// Parses the control block of an skb of the error queue; `None` when it is not a zero-copy notification.
 #[inline(always)]
-pub unsafe fn notice(skb: *const u8) -> Option<Notice> {
+pub unsafe fn notice<M: Mem>(skb: *const u8) -> Option<Notice> {
     unsafe {
-        let cb = skb.wrapping_add(conf!(off.skb_cb) as usize);
+        let at = conf!(off.skb_cb) + conf!(off.exterr_origin);
         // `struct sock_extended_err` is the same for ever: origin, type, code, pad, info, data.
-        let [what, lo, hi]: [u32; 3] = Probe::read(cb, conf!(off.exterr_origin));
+        let [what, lo, hi] = M::read_three(skb, at);
         let [origin, _, code, _] = what.to_le_bytes();
         if origin != SO_EE_ORIGIN_ZEROCOPY {
             return None;

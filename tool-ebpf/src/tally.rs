@@ -51,21 +51,20 @@ pub fn receives(sk: u64) -> u64 {
     sk.wrapping_add(Tally::RECEIVES)
 }
 
-/// The tally of this key.
+/// The tally of this key: most stand in the slot of their first choice.
 #[inline(always)]
 pub fn find(key: u64) -> Option<&'static mut Tally> {
+    match slot(Tally::first_slot(low_half(key))) {
+        Some(tally) if tally.key == key => Some(tally),
+        _ => find_farther(key),
+    }
+}
+
+#[inline(always)]
+fn find_farther(key: u64) -> Option<&'static mut Tally> {
     // Handed over in memory: a global function takes no typed pointers.
     let kept = key;
     slot(zcscope_tally_slot(&raw const kept) as u32).filter(|tally| tally.key == key)
-}
-
-/// The same for the busiest way: most stand in the slot of their first choice.
-#[inline(always)]
-fn find_soon(key: u64) -> Option<&'static mut Tally> {
-    match slot(Tally::first_slot(low_half(key))) {
-        Some(tally) if tally.key == key => Some(tally),
-        _ => find(key),
-    }
 }
 
 /// A look through the slots in which a tally may stand.
@@ -312,7 +311,7 @@ pub enum Counted {
 /// Counts a plain call, if it is one like the one before: same process, no ring, and `same`.
 #[inline(always)]
 pub fn count(key: u64, bytes: u64, same: impl Fn(&Tally) -> bool) -> Counted {
-    let Some(tally) = find_soon(key) else { return Counted::No };
+    let Some(tally) = find(key) else { return Counted::No };
     let state = tally.state;
     if state == tally_state::ENTRY || !same(tally) {
         return Counted::No;

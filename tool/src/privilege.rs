@@ -4,6 +4,7 @@ use std::fs;
 
 /// Capability numbers (linux/capability.h).
 const CAP_NET_ADMIN: u32 = 12;
+const CAP_SYS_PTRACE: u32 = 19;
 const CAP_SYS_ADMIN: u32 = 21;
 const CAP_PERFMON: u32 = 38;
 const CAP_BPF: u32 = 39;
@@ -25,6 +26,12 @@ pub fn can_make_namespaces() -> Result<(), String> {
     check("making network namespaces", |caps| {
         missing(caps, &[(CAP_SYS_ADMIN, "CAP_SYS_ADMIN"), (CAP_NET_ADMIN, "CAP_NET_ADMIN")])
     })
+}
+
+/// Whether nothing but the kernel itself can keep this process from looking at another one of this host.
+#[must_use]
+pub fn may_look_at_every_process() -> bool {
+    check("looking at processes", |caps| missing(caps, &[(CAP_SYS_PTRACE, "CAP_SYS_PTRACE")])).is_ok()
 }
 
 /// CAP_SYS_ADMIN covers the two newer ones.

@@ -1,5 +1,6 @@
 //! Back ends: which facts each must and may miss, and whether a report says so.
 
+use crate::guarded;
 use crate::kernel::{self, Since};
 use crate::stat_json::Stat;
 
@@ -59,8 +60,8 @@ impl Backend {
             "splice_frags" => !kernel::has(Since::SplicePages),
             // Its reads pass another function.
             "ktls_recv" => self != Backend::Tracepoint,
-            // Dropped kprobes cannot be counted.
-            "skipped_events" => self == Backend::Kprobe,
+            // Dropped kprobes cannot be counted, nor what passes while a guarded init is on the CPU.
+            "skipped_events" => self == Backend::Kprobe || guarded::init_is_guarded(),
             // Where the module is not loaded.
             "ktls" => self != Backend::Tracepoint && !kernel::has_symbol("tls_sw_sendmsg"),
             "mixed_socket" | "fastopen" => self == Backend::Tracepoint,

@@ -23,7 +23,7 @@ const A_MOMENT_NS: u64 = 1_000_000;
 pub unsafe fn error_report(sk: *const u8) {
     let Some(entry) = known(sk as u64) else { return };
     unsafe {
-        gauge::queues(entry, 0);
+        gauge::queues::<Direct>(entry, sk, 0);
         if conf!(mode.completion) != Source::Tracepoint as u32 {
             return queued(entry);
         }
@@ -33,22 +33,22 @@ pub unsafe fn error_report(sk: *const u8) {
         if tail == queue as u64 || tail == 0 {
             return;
         }
-        let Some(notice) = skb::notice(tail as *const u8) else { return };
+        let Some(notice) = skb::notice::<Probe>(tail as *const u8) else { return };
         if entry.tail_skb == tail && entry.tail_lo == u64::from(notice.lo) {
             return;
         }
         entry.tail_skb = tail;
         entry.tail_lo = u64::from(notice.lo);
-        ended(entry.sk, tail, &notice);
+        ended(entry, tail, &notice);
     }
 }
 
 /// A completion seen through its notification skb.
 #[inline(always)]
-fn ended(sk: u64, skb: u64, notice: &skb::Notice) {
+fn ended(entry: &mut SockEntry, skb: u64, notice: &skb::Notice) {
     let uarg = skb.wrapping_add(u64::from(conf!(off.skb_cb)));
     let len = notice.hi.wrapping_sub(notice.lo).wrapping_add(1);
-    zcscope_release(sk, uarg, notice.lo, len, u32::from(notice.copied));
+    zcscope_release(entry, uarg, notice.lo, len, u32::from(notice.copied));
     let _ = UNITS.remove(uarg);
 }
 
@@ -62,13 +62,10 @@ pub unsafe fn consumed(skb: *const u8, location: u64) {
         if len != 0 {
             return;
         }
-        let sk: u64 = read(skb.wrapping_add(conf!(off.skb_sk) as usize));
-        if known(sk).is_none() {
-            return;
-        }
+        let Some(entry) = known(Direct::read(skb, conf!(off.skb_sk))) else { return };
         let by_completion =
             location >= conf!(zerocopy_callback.start) && location < conf!(zerocopy_callback.end);
-        let notice = match skb::notice(skb) {
+        let notice = match skb::notice::<Direct>(skb) {
             Some(notice) => notice,
             // A dead socket gets no notification: the control block still holds the unit itself.
             None if by_completion => {
@@ -81,22 +78,25 @@ pub unsafe fn consumed(skb: *const u8, location: u64) {
             }
             None => return,
         };
+        // A plain number, unlike the pointer in the skb.
+        let sk = core::ptr::read_volatile(&raw const entry.sk);
         let mut open = 0;
         if !by_completion && conf!(mode.told) == Source::Tracepoint as u32 {
-            let freed = Probe::read(skb, conf!(off.skb_truesize));
+            let freed = Direct::read(skb, conf!(off.skb_truesize));
             open = zcscope_told(sk, notice.lo, notice.hi, u32::from(notice.copied), freed);
         }
         if conf!(mode.completion) != Source::Tracepoint as u32 {
             return;
         }
         if by_completion {
-            return ended(sk, address(skb), &notice);
+            return ended(entry, address(skb), &notice);
         }
+        // Another CPU may have ended the entry meanwhile.
         let Some(entry) = known(sk) else { return };
         // A notification that is read has ended before, by its report; only when it was read so fast that the report
         // found the queue empty this is the first we hear of it. What was merged into it has its own skb.
         if entry.tail_skb != skb as u64 || entry.tail_lo != u64::from(notice.lo) {
-            ended(sk, address(skb), &notice);
+            ended(entry, address(skb), &notice);
         }
         overdue(entry, false);
         // One range at a time: a later one whose end stays unseen is given up by user space, and counted.
@@ -123,5 +123,6 @@ pub fn overdue(entry: &mut SockEntry, at_once: bool) {
     let (lo, hi) = (entry.read_range as u32, (entry.read_range >> 32) as u32);
     entry.read_ns = 0;
     // Its unit is not known any more.
-    zcscope_release(entry.sk, 0, lo, hi.wrapping_sub(lo).wrapping_add(1), entry.read_copied as u32);
+    let copied = entry.read_copied as u32;
+    zcscope_release(entry, 0, lo, hi.wrapping_sub(lo).wrapping_add(1), copied);
 }

@@ -3,7 +3,7 @@
 use core::ffi::c_void;
 
 use aya_ebpf::helpers::{bpf_ktime_get_ns, bpf_loop};
-use zcscope_common::{LatencyKind, SendEntry, SendKey, send_outcome, send_state};
+use zcscope_common::{LatencyKind, SendEntry, SendKey, SockEntry, send_outcome, send_state};
 
 use super::{
     MOST_SENDS, before_tracing,
@@ -105,22 +105,32 @@ pub unsafe fn callback(uarg: *const u8) {
         let ubuf = skb::ubuf(uarg);
         let uarg = address(uarg);
         let sk = skb::sock_of_uarg(uarg);
-        if ubuf.len != 0 {
-            zcscope_release(sk, uarg, ubuf.lo, ubuf.len, u32::from(ubuf.copied));
+        if ubuf.len != 0
+            && let Some(entry) = known(sk)
+        {
+            zcscope_release(entry, uarg, ubuf.lo, ubuf.len, u32::from(ubuf.copied));
         }
         let _ = UNITS.remove(uarg);
     }
 }
 
-/// Releases the sends `lo .. lo + len` of a socket; `copied` is the kernel's own flag of the unit. Exported like
+/// Releases the sends `lo .. lo + len` of this socket; `copied` is the kernel's own flag of the unit. Exported like
 /// [`zcscope_identify`](crate::socket::zcscope_identify), and for the same reason.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub(super) extern "C" fn zcscope_release(sk: u64, uarg: u64, lo: u32, len: u32, copied: u32) -> u64 {
-    let Some(entry) = known(sk) else { return 0 };
+pub(super) extern "C" fn zcscope_release(
+    entry: *mut SockEntry,
+    uarg: u64,
+    lo: u32,
+    len: u32,
+    copied: u32,
+) -> u64 {
+    // SAFETY: null or a map value.
+    let Some(entry) = (unsafe { entry.as_mut() }) else { return 0 };
     if !path_wanted() {
         return 0;
     }
+    let sk = entry.sk;
     let copied = copied != 0;
     // SAFETY: helper without preconditions.
     let now = unsafe { bpf_ktime_get_ns() };

@@ -42,7 +42,7 @@ pub unsafe fn dequeued(skb: *const u8) {
         return;
     }
     unsafe {
-        if let Some(notice) = skb::notice(skb) {
+        if let Some(notice) = skb::notice::<Probe>(skb) {
             let freed = Probe::read(skb, conf!(off.skb_truesize));
             let sk = Probe::read(skb, conf!(off.skb_sk));
             zcscope_told(sk, notice.lo, notice.hi, u32::from(notice.copied), freed);
@@ -79,7 +79,7 @@ pub(super) extern "C" fn zcscope_told(sk: u64, lo: u32, hi: u32, copied: u32, fr
     record_number(SpreadKind::RangeLength, PATH, sends);
     // SAFETY: helpers without preconditions; the callback matches its contract and `sum` outlives the loop.
     let sum = unsafe {
-        gauge::queues(entry, freed);
+        gauge::queues::<Probe>(entry, entry.sk as *const u8, freed);
         let zero = unknown(0);
         let mut sum = Telling {
             sk,

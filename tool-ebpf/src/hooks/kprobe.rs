@@ -9,7 +9,10 @@ use aya_ebpf::{
 
 use zcscope_common::RecvCall;
 
-use crate::{attach, complete, copy, file, forward, layer, mapped, mem::Probe, receive, send, uring};
+use crate::{
+    attach, caller::Breakpoint, complete, copy, file, forward, layer, mapped, mem::Probe, receive, send,
+    uring,
+};
 
 /// Declares one entry program; the body runs only when all arguments could be read.
 macro_rules! entry {
@@ -56,22 +59,22 @@ entry!(kprobe_skb_splice_from_iter, |ctx, skb: *const u8 = 0| attach::attach_ent
 exit!(kretprobe_skb_splice_from_iter, |ret: i64| attach::attach_leave(ret));
 entry!(kprobe_msg_zerocopy_callback, |ctx, uarg: *const u8 = 0| complete::callback(uarg));
 exit!(kretprobe_sock_dequeue_err_skb, |skb: *const u8| complete::dequeued(skb));
-entry!(kprobe_skb_copy_ubufs, |ctx, skb: *const u8 = 0| copy::copy_ubufs::<Probe>(ctx.as_ptr(), skb));
+entry!(kprobe_skb_copy_ubufs, |ctx, skb: *const u8 = 0| copy::copy_ubufs::<Breakpoint>(ctx.as_ptr(), skb));
 entry!(kprobe_pskb_pull_tail, |ctx, skb: *const u8 = 0, delta: i32 = 1| {
-    copy::pull_tail::<Probe>(ctx.as_ptr(), skb, delta)
+    copy::pull_tail::<Breakpoint>(ctx.as_ptr(), skb, delta)
 });
-entry!(kprobe_skb_pp_cow_data, |ctx, pskb: *const u8 = 1| copy::pp_cow_data(ctx.as_ptr(), pskb));
+entry!(kprobe_skb_pp_cow_data, |ctx, pskb: *const u8 = 1| copy::pp_cow_data::<Breakpoint>(ctx.as_ptr(), pskb));
 entry!(kprobe_skb_copy_bits, |ctx, skb: *const u8 = 0, offset: i32 = 1, len: i32 = 3| {
-    copy::copy_bits::<Probe>(ctx.as_ptr(), skb, offset, len);
+    copy::copy_bits::<Breakpoint>(ctx.as_ptr(), skb, offset, len);
 });
 entry!(kprobe_ip_forward, |ctx, skb: *const u8 = 0| forward::forwarded::<Probe>(skb));
 entry!(kprobe_ip6_forward, |ctx, skb: *const u8 = 0| forward::forwarded::<Probe>(skb));
 entry!(kprobe_skb_segment, |ctx, skb: *const u8 = 0, features: u64 = 1| {
-    copy::segment::<Probe>(ctx.as_ptr(), skb, features)
+    copy::segment::<Breakpoint>(ctx.as_ptr(), skb, features)
 });
 entry!(kprobe_tcp_downgrade_zcopy_pure, |ctx, skb: *const u8 = 1| attach::downgrade_pure::<Probe>(skb));
 entry!(kprobe_skb_zcopy_downgrade_managed, |ctx, skb: *const u8 = 0| {
-    attach::downgrade_managed::<Probe>(ctx.as_ptr(), skb)
+    attach::downgrade_managed::<Breakpoint>(ctx.as_ptr(), skb)
 });
 entry!(kprobe_mptcp_sendmsg, |ctx, sk: *const u8 = 0| layer::mptcp_enter(sk));
 exit!(kretprobe_mptcp_sendmsg, |ret: i32| layer::zcscope_layer_leave(i64::from(ret)));

@@ -10,7 +10,9 @@ use aya_ebpf::{
 use zcscope_common::Path;
 
 use crate::{
-    attach, complete, copy, cost, file, forward, layer, mapped,
+    attach,
+    caller::Trampoline,
+    complete, copy, cost, file, forward, layer, mapped,
     mem::{Direct, Probe},
     receive, send, uring,
 };
@@ -70,28 +72,28 @@ hook!(fexit, fexit_sock_dequeue_err_skb, FExitContext, ctx => {
         complete::dequeued(skb as *const u8);
     }
 });
-hook!(fentry, fentry_skb_copy_ubufs, FEntryContext, ctx => copy::copy_ubufs::<Direct>(ctx.as_ptr(), ctx.arg(0)));
+hook!(fentry, fentry_skb_copy_ubufs, FEntryContext, ctx => copy::copy_ubufs::<Trampoline>(ctx.as_ptr(), ctx.arg(0)));
 hook!(fentry, fentry_pskb_pull_tail, FEntryContext, ctx => {
-    copy::pull_tail::<Direct>(ctx.as_ptr(), ctx.arg(0), ctx.arg(1));
+    copy::pull_tail::<Trampoline>(ctx.as_ptr(), ctx.arg(0), ctx.arg(1));
 });
 hook!(fentry, fentry_skb_pp_cow_data, FEntryContext, ctx => {
     // A pointer to a pointer: many kernels refuse to read such an argument from the context.
     let mut pskb = 0u64;
     if bpf_get_func_arg(ctx.as_ptr(), 1, &raw mut pskb) == 0 {
-        copy::pp_cow_data(ctx.as_ptr(), pskb as *const u8);
+        copy::pp_cow_data::<Trampoline>(ctx.as_ptr(), pskb as *const u8);
     }
 });
 hook!(fentry, fentry_skb_copy_bits, FEntryContext, ctx => {
-    copy::copy_bits::<Direct>(ctx.as_ptr(), ctx.arg(0), ctx.arg(1), ctx.arg(3));
+    copy::copy_bits::<Trampoline>(ctx.as_ptr(), ctx.arg(0), ctx.arg(1), ctx.arg(3));
 });
 hook!(fentry, fentry_ip_forward, FEntryContext, ctx => forward::forwarded::<Direct>(ctx.arg(0)));
 hook!(fentry, fentry_ip6_forward, FEntryContext, ctx => forward::forwarded::<Direct>(ctx.arg(0)));
 hook!(fentry, fentry_skb_segment, FEntryContext, ctx => {
-    copy::segment::<Direct>(ctx.as_ptr(), ctx.arg(0), ctx.arg(1));
+    copy::segment::<Trampoline>(ctx.as_ptr(), ctx.arg(0), ctx.arg(1));
 });
 hook!(fentry, fentry_tcp_downgrade_zcopy_pure, FEntryContext, ctx => attach::downgrade_pure::<Direct>(ctx.arg(1)));
 hook!(fentry, fentry_skb_zcopy_downgrade_managed, FEntryContext, ctx => {
-    attach::downgrade_managed::<Direct>(ctx.as_ptr(), ctx.arg(0));
+    attach::downgrade_managed::<Trampoline>(ctx.as_ptr(), ctx.arg(0));
 });
 hook!(fexit, fexit_mptcp_sendmsg, FExitContext, ctx => {
     if let Ok(ret) = ctx.ret::<i32>() {

@@ -9,6 +9,7 @@ mod ethtool;
 pub mod facts;
 mod free;
 mod genetlink;
+pub mod guard;
 pub mod heap;
 pub mod identity;
 pub mod journey;

@@ -73,9 +73,9 @@ const OTHERS: &[(&str, &str, &str)] = &[
     ),
     (
         "skipped_events",
-        "with kprobes",
-        "the kernel drops a kprobe that hits while another one is being handled on the same CPU, and not every kernel \
-         counts these",
+        "with kprobes before Linux 6.7, and where init is guarded",
+        "the kernel drops a kprobe that hits while another one is being handled on the same CPU, and before Linux 6.7 it \
+         does not tell how often; a kernel that guards its init drops more, see below",
     ),
     (
         "splice_file",
@@ -104,7 +104,8 @@ const NOBODY: &[&str] = &[
     "UDP, AF_UNIX, RDMA, AF_XDP: they do not pass TCP's send function.",
     "On a kernel that guards its init process (some small virtual machines; not even root may read `/proc/1/exe` there): \
      what is handled by an interrupt while one of init's threads is on the CPU. No eBPF program runs then, and the \
-     kernel counts that nowhere; seen with Linux 6.18. Copies that are concluded from packets can be too few.",
+     kernel counts that nowhere; seen with Linux 6.18. Copies that are concluded from packets can be too few. There, \
+     `skipped_events` is missing.",
     "With tracepoints, a unit that is reported while another CPU merges the next one into it can be counted twice among \
      the copies; the ledger cuts what it would have too much.",
 ];

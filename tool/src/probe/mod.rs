@@ -346,6 +346,7 @@ fn configure(kernel: &Kernel<'_>, filter: &Filter) -> Result<Config, CannotTrace
     config.pp_cow = range("skb_pp_cow_data");
     config.copy_bits = range("skb_copy_bits");
     config.through = zcscope_common::THROUGH.map(range);
+    config.detours = zcscope_common::DETOURS.map(range);
     config.veth_xdp = range("veth_convert_skb_to_xdp_buff");
     if config.veth_xdp == Range::default() {
         config.veth_xdp = range("veth_xdp_rcv_skb");
@@ -375,6 +376,20 @@ fn fixed(name: Option<&str>) -> [u8; 16] {
         *to = from;
     }
     field
+}
+
+/// Why events may have passed unseen that `lost` cannot count.
+fn uncounted_skips(kprobes: bool) -> Option<Missing> {
+    const KPROBES: &str = "the kernel skips a kprobe that hits while another one is being handled on the same CPU, and \
+        before Linux 6.7 it does not tell how often: a few sends or copies may be missing; use --backend fentry where it \
+        works";
+    const GUARDED: &str = "not even root may look at this machine's init process; kernels that guard it so run no kernel \
+        program while one of its threads is on a CPU, and tell nobody: packets that an interrupt handles then pass \
+        unseen, and bytes copied can be too few by them; compare runs on a machine with a kernel of a distribution";
+    let reasons = [(kprobes, KPROBES), (host::guard::init_is_guarded(), GUARDED)];
+    let reasons: Vec<_> = reasons.into_iter().filter(|(holds, _)| *holds).map(|(_, why)| why).collect();
+    let why = reasons.join("; ");
+    (!why.is_empty()).then(|| Missing { fact: "skipped_events".into(), why })
 }
 
 fn session(attached: &attach::Attached, kernel: &Kernel<'_>) -> Session {
@@ -416,15 +431,7 @@ fn session(attached: &attach::Attached, kernel: &Kernel<'_>) -> Session {
                 .into(),
         });
     }
-    if attached.kprobes && !skipped::tells_missed() {
-        missing.push(Missing {
-            fact: "skipped_events".into(),
-            why: "the kernel skips a kprobe that hits while another one is being handled on the same CPU, and before \
-                  Linux 6.7 it does not tell how often: a few sends or copies may be missing; use --backend fentry \
-                  where it works"
-                .into(),
-        });
-    }
+    missing.extend(uncounted_skips(attached.kprobes && !skipped::tells_missed()));
     Session {
         host: identity.host,
         kernel: identity.kernel,

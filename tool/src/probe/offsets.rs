@@ -138,6 +138,7 @@ const ROWS: &[Row] = rows! {
     pipe_ring_size = "pipe_inode_info" "ring_size";
     pipe_buffer_ops = "pipe_buffer" "ops";
     pt_regs_di = "pt_regs" "di";
+    pt_regs_sp = "pt_regs" "sp";
     sock_state = "sock_common" "skc_state";
     skb_truesize = "sk_buff" "truesize";
     queue_len = "sk_buff_head" "qlen";
@@ -237,6 +238,10 @@ fn frags(btf: &Btf, offsets: &mut Offsets) -> Result<(), String> {
     });
     let (size, offset, len) = found.ok_or("neither struct skb_frag nor struct bio_vec is described")?;
     (offsets.frag_size, offsets.frag_offset, offsets.frag_len) = (size, offset, len);
+    // Read as two words.
+    if (size, len, offset) != (16, 8, 12) {
+        return Err("a frag is laid out in another way than in Linux 5.4 to 6.18".to_owned());
+    }
     Ok(())
 }
 
