@@ -6,6 +6,7 @@
 mod app;
 mod bpf;
 mod bpftrace;
+mod detours;
 mod expect;
 mod findings;
 mod fixture;

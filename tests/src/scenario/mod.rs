@@ -29,7 +29,7 @@ use crate::findings::{self, calm, live, live_table};
 use crate::guarded::{self, Witness};
 use crate::kernel::{self, Since};
 use crate::report::{Tally, Verdict};
-use crate::{bpftrace, foreign, generator, misuse};
+use crate::{bpftrace, detours, foreign, generator, misuse};
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -186,6 +186,7 @@ fn procedures() -> impl Iterator<Item = &'static Procedure> {
         .iter()
         .chain(generator::all())
         .chain(foreign::ALL)
+        .chain(detours::ALL)
         .chain(bpftrace::ALL)
         .chain(files::ALL)
         .chain(ends::ALL)

@@ -101,6 +101,8 @@ pub(crate) const CORE: &[&str] = &[
     "recv_lo",
     "recv_map_lo_msg_zerocopy",
     "ends_closed_at_once",
+    "copy_beside_return_probe",
+    "copy_beside_function_graph",
 ];
 
 /// The rows of links and of plain, `MSG_ZEROCOPY` and `sendfile` sends, simple ones first.
