@@ -144,7 +144,7 @@ pub(super) fn run(common: &Common) -> Result<u8> {
 /// One tracer, started before the traffic, watched from when all sockets are there.
 fn watch(arena: &Arena, crowd: Option<Crowd>, top: bool, time: Duration) -> Result<Watched> {
     let tracer = if top { Tracer::Top } else { Tracer::Stat };
-    let running = tracer.start(&arena.zcscope, Backend::Tracepoint)?;
+    let running = tracer.start(arena, Backend::Tracepoint)?;
     let id = running.id().context("nobody watches")?;
     // Longer than all that follows; it is killed then.
     let traffic = crowd.map(|crowd| crowd.start(arena, 4 * time)).transpose()?;
@@ -223,7 +223,7 @@ impl Compared {
     fn once(&mut self, arena: &Arena, crowd: Crowd, round: u32) -> Result<()> {
         for traced in [!round.is_multiple_of(2), round.is_multiple_of(2)] {
             let tracer = if traced { Tracer::Stat } else { Tracer::Nothing };
-            let running = tracer.start(&arena.zcscope, Backend::Tracepoint)?;
+            let running = tracer.start(arena, Backend::Tracepoint)?;
             let done = crowd.start(arena, COST_TIME)?.end()?;
             running.stop()?;
             if traced { &mut self.traced } else { &mut self.plain }.push(done);

@@ -1,5 +1,5 @@
-//! What stands beside the traffic: nothing, `zcscope stat`, `zcscope top` on a screen, or a bpftrace script that
-//! collects the same basic facts.
+//! What stands beside the traffic: nothing, programs that do nothing at the same places, `zcscope stat`, `zcscope top` on
+//! a screen, or a bpftrace script that collects the same basic facts.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -8,8 +8,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use super::arena::dependent;
+use super::arena::{Arena, dependent};
 use super::process::{Background, Conversation};
+use super::statistics::Floor;
 use super::terminal::Terminal;
 
 /// Longer than any start takes, bpftrace's in an emulated guest included.
@@ -25,6 +26,8 @@ const FILES: &str = "zcscope-bench-";
 #[serde(rename_all = "snake_case")]
 pub(super) enum Tracer {
     Nothing,
+    /// Programs of two instructions where zcscope's stand: the least that any tracer there costs.
+    Empty,
     Stat,
     Top,
     Bpftrace,
@@ -42,6 +45,7 @@ pub(super) enum Backend {
 /// A tracer at work, ended when dropped.
 pub(super) enum Running {
     Nothing,
+    Empty(#[allow(dead_code, reason = "held")] Floor),
     Stat(Stat),
     Screen(Box<Terminal>),
     /// With its pipes, which must stay open.
@@ -49,11 +53,18 @@ pub(super) enum Running {
 }
 
 impl Tracer {
-    pub(super) const ALL: [Self; 4] = [Self::Nothing, Self::Stat, Self::Top, Self::Bpftrace];
+    /// Those that can be compared on this back end: empty programs stand at tracepoints only.
+    pub(super) const fn all(backend: Backend) -> &'static [Self] {
+        match backend {
+            Backend::Tracepoint => &[Self::Nothing, Self::Empty, Self::Stat, Self::Top, Self::Bpftrace],
+            Backend::Fentry | Backend::Kprobe => &[Self::Nothing, Self::Stat, Self::Top, Self::Bpftrace],
+        }
+    }
 
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Nothing => "nothing",
+            Self::Empty => "empty",
             Self::Stat => "stat",
             Self::Top => "top",
             Self::Bpftrace => "bpftrace",
@@ -61,9 +72,11 @@ impl Tracer {
     }
 
     /// Starts it and waits until it is attached.
-    pub(super) fn start(self, zcscope: &Path, backend: Backend) -> Result<Running> {
+    pub(super) fn start(self, arena: &Arena, backend: Backend) -> Result<Running> {
+        let zcscope = &arena.zcscope;
         match self {
             Self::Nothing => Ok(Running::Nothing),
+            Self::Empty => Floor::start(arena).map(Running::Empty),
             Self::Stat => Stat::start(zcscope, &["--backend", backend.name()]).map(Running::Stat),
             Self::Top => {
                 let mut terminal =
@@ -106,7 +119,7 @@ impl Running {
     /// Its process.
     pub(super) fn id(&self) -> Option<u32> {
         match self {
-            Self::Nothing => None,
+            Self::Nothing | Self::Empty(_) => None,
             Self::Stat(stat) => Some(stat.child.id()),
             Self::Script(child, _) => Some(child.id()),
             Self::Screen(terminal) => Some(terminal.program.id()),
@@ -116,7 +129,7 @@ impl Running {
     /// Ends it as Ctrl-C does.
     pub(super) fn stop(self) -> Result<()> {
         match self {
-            Self::Nothing => {}
+            Self::Nothing | Self::Empty(_) => {}
             Self::Stat(mut stat) => {
                 stat.child.interrupt(PATIENCE)?;
             }

@@ -1,5 +1,6 @@
 //! `cargo xtask bench overhead`: throughput and the sender's CPU time with nothing beside it, with `zcscope stat`,
-//! with `zcscope top` on a screen, and with a bpftrace script that collects the same basic facts. Here by tracepoints;
+//! with `zcscope top` on a screen, and with a bpftrace script that collects the same basic facts. Here by tracepoints,
+//! and with programs that do nothing at the same places, which tells what no tracer there can do without;
 //! with `--kernel` the same in a guest, by fentry or kprobes.
 
 mod guest;
@@ -127,25 +128,23 @@ fn options(args: &Args) -> String {
 
 /// All rounds: in each every tracer is started once and sees all traffic, in alternating order.
 fn measure(arena: &Arena, args: &Args) -> Result<Outcome> {
-    let mut samples: Vec<Samples> = Tracer::ALL.iter().map(|_| vec![Vec::new(); TRAFFIC.len()]).collect();
+    let mut all: Vec<(Tracer, Samples)> =
+        Tracer::all(args.backend).iter().map(|&tracer| (tracer, vec![Vec::new(); TRAFFIC.len()])).collect();
     for round in 0..arena.rounds {
-        let mut order: Vec<usize> = (0..Tracer::ALL.len()).collect();
-        if round % 2 == 1 {
-            order.reverse();
-        }
-        for tracer in order {
-            let (Some(tracer), Some(samples)) = (Tracer::ALL.get(tracer), samples.get_mut(tracer)) else {
-                continue;
-            };
+        for (tracer, samples) in &mut all {
             one_round(arena, args, *tracer, round, samples)?;
         }
+        all.reverse();
     }
-    let rows = TRAFFIC.iter().enumerate().map(|(n, traffic)| row(*traffic, &samples, n)).collect();
+    if arena.rounds % 2 == 1 {
+        all.reverse();
+    }
+    let rows = TRAFFIC.iter().enumerate().map(|(n, traffic)| row(*traffic, &all, n)).collect();
     Ok(Outcome { rounds: arena.rounds, ms: args.ms(), backend: args.backend, rows })
 }
 
 fn one_round(arena: &Arena, args: &Args, tracer: Tracer, round: u32, samples: &mut Samples) -> Result<()> {
-    let mut running = tracer.start(&arena.zcscope, args.backend)?;
+    let mut running = tracer.start(arena, args.backend)?;
     let mut rates = Vec::new();
     for (traffic, samples) in TRAFFIC.iter().zip(samples) {
         let sample = traffic.run(&arena.zcscope, Duration::from_millis(args.ms().into()))?;
@@ -158,10 +157,10 @@ fn one_round(arena: &Arena, args: &Args, tracer: Tracer, round: u32, samples: &m
     Ok(())
 }
 
-fn row(traffic: Traffic, samples: &[Samples], n: usize) -> Row {
+fn row(traffic: Traffic, all: &[(Tracer, Samples)], n: usize) -> Row {
     let of = |tracer: Tracer| -> &[Sample] {
-        let at = Tracer::ALL.iter().position(|other| *other == tracer).unwrap_or_default();
-        samples.get(at).and_then(|samples| samples.get(n)).map_or(&[], Vec::as_slice)
+        let samples = all.iter().find(|(other, _)| *other == tracer).map(|(_, samples)| samples);
+        samples.and_then(|samples| samples.get(n)).map_or(&[], Vec::as_slice)
     };
     let plain = of(Tracer::Nothing);
     let effect = |tracer: Tracer| {
@@ -179,6 +178,6 @@ fn row(traffic: Traffic, samples: &[Samples], n: usize) -> Row {
         traffic: traffic.name(),
         gbit_s: spread(plain, |sample| sample.gbit_s),
         ns_per_send: spread(plain, Sample::ns_per_send),
-        tracers: Tracer::ALL.into_iter().map(effect).collect(),
+        tracers: all.iter().map(|(tracer, _)| effect(*tracer)).collect(),
     }
 }

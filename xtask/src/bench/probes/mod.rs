@@ -101,7 +101,7 @@ fn measure(arena: &Arena, traffic: Traffic, round: u32, measured: &mut Measured)
     let sides = [Tracer::Nothing, Tracer::Stat];
     let order = if round.is_multiple_of(2) { sides } else { [sides[1], sides[0]] };
     for side in order {
-        let tracer = side.start(&arena.zcscope, Backend::Tracepoint)?;
+        let tracer = side.start(arena, Backend::Tracepoint)?;
         let sample = traffic.run(&arena.zcscope, TIME)?;
         tracer.stop()?;
         if side == Tracer::Nothing { &mut measured.plain } else { &mut measured.traced }.push(sample);
