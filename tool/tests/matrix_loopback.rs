@@ -45,11 +45,7 @@ fn every_form_of_a_real_matrix() {
     }
 
     let document: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&json).unwrap()).unwrap();
-    let schema = include_str!("../../docs/json/zcscope.matrix-1.schema.json");
-    let schema: serde_json::Value = serde_json::from_str(schema).unwrap();
-    let validator = jsonschema::validator_for(&schema).unwrap();
-    let errors: Vec<_> = validator.iter_errors(&document).map(|e| e.to_string()).collect();
-    assert_eq!(errors, Vec::<String>::new());
+    fits_its_schema(&document);
     let cells = document["cells"].as_array().unwrap();
     assert_eq!(cells.len(), 4);
     for cell in cells {
@@ -67,6 +63,72 @@ fn every_form_of_a_real_matrix() {
     assert!(
         std::fs::read_to_string(&markdown).unwrap().contains("| 64K | 1 | 16 | msg_zerocopy (COPIED 100 %)")
     );
+}
+
+/// A document against its schema.
+fn fits_its_schema(document: &serde_json::Value) {
+    let schema = include_str!("../../docs/json/zcscope.matrix-1.schema.json");
+    let schema: serde_json::Value = serde_json::from_str(schema).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let errors: Vec<_> = validator.iter_errors(document).map(|e| e.to_string()).collect();
+    assert_eq!(errors, Vec::<String>::new());
+}
+
+/// The first CPU this process may use.
+fn a_cpu() -> String {
+    let set = nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0)).unwrap();
+    (0..nix::sched::CpuSet::count()).find(|cpu| set.is_set(*cpu).unwrap()).unwrap().to_string()
+}
+
+#[test]
+fn what_was_set_is_told_in_every_form_and_keeps_results_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let (json, csv, markdown, usual) = (path("m.json"), path("m.csv"), path("m.md"), path("usual.json"));
+    let cpu = a_cpu();
+    let mut args = SMALL.to_vec();
+    args.extend(["--streams", "2", "--page", "thp", "--threads", "1", "--cpu", &cpu, "--iovecs", "2"]);
+    args.extend(["--nodelay", "--more", "--reap-every", "2", "--sndbuf", "1M", "--working-set", "4M"]);
+    args.extend(["--json", &json, "--csv", &csv, "--markdown", &markdown]);
+    let output = zcscope(&args);
+    assert!(output.status.success(), "{}", text(&output));
+
+    let document: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&json).unwrap()).unwrap();
+    fits_its_schema(&document);
+    let cpus: Vec<u64> = vec![cpu.parse().unwrap()];
+    let expected = serde_json::json!({
+        "sndbuf": "bytes", "sndbuf_asked_bytes": 1 << 20, "page": "thp", "source": "memfd", "iovecs": 2,
+        "reap_every": 2, "more": true, "nodelay": true, "so_zerocopy": true, "threads": 1,
+        "placement": "cpus", "cpus": cpus,
+    });
+    assert_eq!(document["knobs"], expected);
+    assert_eq!(document["working_set_bytes"], 4 << 20);
+    for run in document["cells"].as_array().unwrap().iter().flat_map(|cell| cell["runs"].as_array().unwrap())
+    {
+        assert_eq!(
+            (&run["error"], &run["acked_bytes"]),
+            (&serde_json::Value::Null, &(1 << 20).into()),
+            "{run}"
+        );
+    }
+    let file = |name: &str| std::fs::read_to_string(name).unwrap();
+    for told in [text(&output), file(&csv), file(&markdown)] {
+        let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+        for words in [
+            "4.00 MiB in turn on thp pages, source memfd; send queue at most 1.00 MiB",
+            "2 iovecs, MSG_MORE on, TCP_NODELAY on, SO_ZEROCOPY on, ends of sends read every 2 sends",
+            &format!("1, on CPUs {cpu} in turn"),
+        ] {
+            assert!(told.contains(words), "{words}: {told}");
+        }
+    }
+
+    let mut args = SMALL.to_vec();
+    args.extend(["--streams", "2", "--working-set", "4M", "--json", &usual]);
+    assert!(zcscope(&args).status.success());
+    let output = zcscope(&["matrix", "diff", &usual, &json]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    assert!(text(&output).contains("other send queue: at most size x depth before"), "{}", text(&output));
 }
 
 #[test]
@@ -96,6 +158,15 @@ fn wrong_usage_is_told_before_anything_runs() {
         (&["matrix", "--paths", "teleport"], "no such send path"),
         (&["matrix", "--json", "--csv"], "only one form"),
         (&["matrix", "--cable", "eth0"], "two different devices"),
+        (
+            &["matrix", "--threads", "2", "--streams", "4,1"],
+            "--threads 2 with --streams 1: every thread needs",
+        ),
+        (&["matrix", "--threads", "1", "--streams", "2", "--same-core"], "need a thread for every stream"),
+        (&["matrix", "--cpu", "1023"], "not one this process may use"),
+        (&["matrix", "--cpu", "0", "--no-pin"], "cannot be used with"),
+        (&["matrix", "--source", "/no/such/place"], "neither memfd nor a directory"),
+        (&["matrix", "--rate", "5Gbit"], "unexpected argument"),
         (&["matrix", "diff", "/nonexistent", "/nonexistent"], "cannot read"),
     ] {
         let output = zcscope(args);

@@ -45,6 +45,9 @@ pub fn run(args: Args) -> Outcome {
         None => load()?,
     };
     live.clear();
+    if plan.setup.verify.is_some() && placed.is_none() && plan.peer.is_none() {
+        eprintln!("--verify: only the sink knows whether all was right; look there or use --control");
+    }
     if let Some(placed) = placed {
         placed.close_into(&mut report, plan.setup.verify.is_some());
     }

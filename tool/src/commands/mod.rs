@@ -3,6 +3,7 @@
 pub mod demo;
 pub mod doctor;
 pub mod explain;
+pub mod how_args;
 mod live_recording;
 pub mod load;
 pub mod matrix;

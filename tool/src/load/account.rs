@@ -5,13 +5,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use clap::ValueEnum;
 use zcscope_common::Path;
 
 use super::engine::{Plan, Stage};
 use super::lap::{Lap, ThreadUse};
 use super::latency::Pair;
-use super::paths::{Class, Source, Tally};
+use super::paths::{Class, Tally};
 use super::placement::Placement;
 use super::result::{
     Completions, Copied, Cpu, EndedBy, Knobs, LOAD_SCHEMA, Latency, Level, LoadReport, OpenLoop, PerGb,
@@ -143,11 +142,8 @@ fn knobs(plan: &Plan, sndbuf: Option<u64>) -> Knobs {
         sndbuf_bytes: sndbuf,
         sndbuf_asked_bytes: plan.sndbuf.wanted(setup),
         working_set_bytes: setup.buffers() as u64 * setup.size as u64,
-        page: setup.pages.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default(),
-        source: match &setup.source {
-            Source::Memfd => "memfd".into(),
-            Source::Directory(directory) => directory.display().to_string(),
-        },
+        page: setup.pages.name(),
+        source: setup.source.name(),
         iovecs: setup.iovecs as u64,
         more: setup.more,
         nodelay: plan.nodelay,

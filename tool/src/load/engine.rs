@@ -111,6 +111,35 @@ impl Plan {
     pub fn threads(&self) -> usize {
         self.threads.unwrap_or(self.streams)
     }
+
+    /// Refuses what threads that serve several streams cannot do.
+    ///
+    /// # Errors
+    /// More threads than streams, or fewer where each stream needs one of its own.
+    pub fn check_threads(&self) -> Result<(), LoadError> {
+        let (threads, streams) = (self.threads(), self.streams);
+        if threads == 0 || threads > streams {
+            return Err(LoadError::Usage(format!(
+                "--threads {threads} with --streams {streams}: every thread needs at least one stream; use \
+                 --threads from 1 to {streams}"
+            )));
+        }
+        if threads < streams && !self.levels.is_empty() {
+            return Err(LoadError::Usage(
+                "--latency needs a thread for every stream, because a message that waited for its turn would be told as \
+                 slow; leave --threads out"
+                    .into(),
+            ));
+        }
+        if threads < streams && matches!(self.placement, Placement::SameCore | Placement::OtherCore) {
+            return Err(LoadError::Usage(
+                "--same-core and --other-core need a thread for every stream, because streams of one thread may be \
+                 acknowledged on different CPUs; leave --threads out, or name CPUs with --cpu"
+                    .into(),
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// What a load is doing.
@@ -213,7 +242,7 @@ pub fn run_watched(
 
 fn check(plan: &Plan) -> Result<(), LoadError> {
     let setup = &plan.setup;
-    check_threads(plan)?;
+    plan.check_threads()?;
     if !plan.levels.is_empty() && plan.bytes.is_some() {
         return Err(LoadError::Usage("levels of an open loop end by time, not by bytes".into()));
     }
@@ -230,32 +259,6 @@ fn check(plan: &Plan) -> Result<(), LoadError> {
         bytes(total),
         bytes(MAX_MEMORY)
     )))
-}
-
-/// What threads that serve several streams cannot do.
-fn check_threads(plan: &Plan) -> Result<(), LoadError> {
-    let (threads, streams) = (plan.threads(), plan.streams);
-    if threads == 0 || threads > streams {
-        return Err(LoadError::Usage(format!(
-            "--threads {threads} with --streams {streams}: every thread needs at least one stream; use \
-             --threads from 1 to {streams}"
-        )));
-    }
-    if threads < streams && !plan.levels.is_empty() {
-        return Err(LoadError::Usage(
-            "--latency needs a thread for every stream, because a message that waited for its turn would be told as \
-             slow; leave --threads out"
-                .into(),
-        ));
-    }
-    if threads < streams && matches!(plan.placement, Placement::SameCore | Placement::OtherCore) {
-        return Err(LoadError::Usage(
-            "--same-core and --other-core need a thread for every stream, because streams of one thread may be \
-             acknowledged on different CPUs; leave --threads out, or name CPUs with --cpu"
-                .into(),
-        ));
-    }
-    Ok(())
 }
 
 fn connect_all(plan: &Plan) -> Result<(Vec<Socket>, SocketAddr), LoadError> {

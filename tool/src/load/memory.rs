@@ -24,6 +24,15 @@ pub enum PageKind {
     Hugetlb,
 }
 
+impl PageKind {
+    /// As it is written on the command line, and in JSON.
+    #[must_use]
+    pub fn name(self) -> String {
+        use clap::ValueEnum;
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+}
+
 /// `count` buffers of `size` bytes, each in `parts` parts.
 ///
 /// A buffer in one part lies in one place. The parts of a buffer in several lie each in another place of the mapping:

@@ -173,7 +173,9 @@ fn warm_up(report: &LoadReport) -> String {
         0 => String::new(),
         n => format!(", {} of it unacknowledged when the measuring began", bytes(n)),
     };
-    format!("{}, {}{verdict}{left}; not in these figures", duration(w.ns), bytes(w.bytes))
+    // Two lines where one would be wider than a terminal.
+    let gap = if w.flat.is_some() || w.left_bytes > 0 { '\n' } else { ' ' };
+    format!("{}, {}{verdict}{left};{gap}not in these figures", duration(w.ns), bytes(w.bytes))
 }
 
 fn told(report: &LoadReport) -> String {
@@ -210,8 +212,9 @@ fn warnings(report: &LoadReport) -> Vec<String> {
     if let Some(copied) = report.copied.as_ref().filter(|copied| copied.too_much()) {
         let who = if copied.by == "kernel" { "the kernel copied" } else { "the kernel told that it copied" };
         warnings.push(format!(
-            "this was not zero-copy: {who} {} of the bytes;\n\
-             read no gain from these rates (delivery on the same host always copies MSG_ZEROCOPY)",
+            "this was not zero-copy: {who} {}\n\
+             of the bytes; read no gain from these rates (delivery on the same host always\n\
+             copies MSG_ZEROCOPY)",
             share(copied)
         ));
     }
@@ -221,8 +224,9 @@ fn warnings(report: &LoadReport) -> Vec<String> {
     let refused = report.errors.get("ENOBUFS").copied().unwrap_or(0);
     if refused as f64 > REFUSED_LIMIT * report.calls as f64 {
         warnings.push(format!(
-            "the kernel refused {} sends with ENOBUFS: what it may hold of one socket (net.core.optmem_max) or of \
-             one user\n(ulimit -l) was used up; raise it, lower --depth, or look at ends more often (--reap-every)",
+            "the kernel refused {} sends with ENOBUFS: what it may hold\n\
+             of one socket (net.core.optmem_max) or of one user (ulimit -l) was used up;\n\
+             raise it, lower --depth, or look at ends more often (--reap-every)",
             exact(refused)
         ));
     }

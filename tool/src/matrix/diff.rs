@@ -146,7 +146,7 @@ fn incomparable(before: &MatrixReport, after: &MatrixReport) -> Option<String> {
     let (a, b) = (&before.setting, &after.setting);
     let known = |value: &Option<String>| value.clone().unwrap_or_else(|| "unknown".into());
     let limit = |bytes: Option<u64>| bytes.map_or_else(|| "no limit".into(), |bytes| bytes.to_string());
-    let must_match = [
+    let mut must_match = vec![
         ("link", a.link.clone(), b.link.clone()),
         ("sink mode", known(&a.sink), known(&b.sink)),
         ("congestion control", known(&a.cc), known(&b.cc)),
@@ -155,6 +155,8 @@ fn incomparable(before: &MatrixReport, after: &MatrixReport) -> Option<String> {
         ("bytes per run", limit(before.cell_bytes), limit(after.cell_bytes)),
         ("working set", before.working_set_bytes.to_string(), after.working_set_bytes.to_string()),
     ];
+    let knobs = before.knobs.settings().into_iter().zip(after.knobs.settings());
+    must_match.extend(knobs.map(|((what, a), (_, b))| (what, a, b)));
     let other = must_match.into_iter().find(|(_, a, b)| a != b)?;
     Some(format!("other {}: {} before, {} after", other.0, other.1, other.2))
 }
@@ -293,6 +295,10 @@ mod tests {
         assert!(!refused.compared());
         let Judgement::Refused(why) = &refused.cells[0].judgement else { panic!("{refused:?}") };
         assert_eq!(why, "other sink mode: recv before, trunc after");
+        let mut knobs = base.clone();
+        knobs.knobs.page = "thp".into();
+        let Judgement::Refused(why) = judged(&base, &knobs) else { panic!("compared") };
+        assert_eq!(why, "other pages: 4k before, thp after");
         let mut kernel = base.clone();
         kernel.setting.kernel = "6.18.0".into();
         let compared = diff(&base, &kernel, DEFAULT_THRESHOLD);

@@ -1,6 +1,7 @@
 //! Constructed matrices for the tests of this room and of the reports.
 
 use super::document::{cell, conclude};
+use super::knobs::Knobs;
 use super::plan::{Depth, Key, cells};
 use super::result::{
     CellReport, Class, Copied, DeviceFacts, MATRIX_SCHEMA, MatrixReport, Repetition, Setting, Unavailable,
@@ -133,6 +134,7 @@ pub(crate) fn report(cells: Vec<CellReport>) -> MatrixReport {
         cell_bytes: None,
         warm_up_ns: 200_000_000,
         working_set_bytes: 16 << 20,
+        knobs: Knobs::default(),
         duration_ns: 132_000_000_000,
         cells,
         unavailable: vec![Unavailable {

@@ -45,6 +45,7 @@ pub fn repetition(
         error: load
             .error
             .clone()
+            .or_else(|| nothing(load))
             .or_else(|| elsewhere(load))
             .or_else(|| disagreement(load, receiver.map(|receiver| receiver.0)))
             .or_else(|| sink.and_then(SinkReport::complaint)),
@@ -67,6 +68,15 @@ pub fn repetition(
     }
 }
 
+/// That the time of the run was over before anything was sent: that is no rate of 0, but no figure.
+fn nothing(load: &LoadReport) -> Option<String> {
+    let none = load.acked_bytes == 0;
+    none.then(|| {
+        "nothing was sent in the time of a run (the machine was busy with other things?); raise --cell-duration"
+            .into()
+    })
+}
+
 /// That the traffic took another way than through the device asked for.
 fn elsewhere(load: &LoadReport) -> Option<String> {
     let device = load.device.as_ref().filter(|device| !device.verified)?;
@@ -77,4 +87,18 @@ fn elsewhere(load: &LoadReport) -> Option<String> {
 fn disagreement(load: &LoadReport, received: Option<u64>) -> Option<String> {
     let received = received.filter(|bytes| *bytes < load.acked_bytes)?;
     Some(format!("{} bytes were acknowledged, but the sink received only {}", load.acked_bytes, received))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_sent_nothing_is_no_rate_of_zero() {
+        let error = |load: &LoadReport| repetition(Place::default(), load, None, None).error;
+        assert!(error(&LoadReport::default()).is_some_and(|why| why.contains("--cell-duration")));
+        assert_eq!(error(&LoadReport { acked_bytes: 1, ..LoadReport::default() }), None);
+        let broken = LoadReport { error: Some("the sink went away".into()), ..LoadReport::default() };
+        assert_eq!(error(&broken).as_deref(), Some("the sink went away"));
+    }
 }

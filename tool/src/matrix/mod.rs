@@ -9,6 +9,7 @@
 pub mod breakeven;
 pub mod diff;
 pub mod document;
+pub mod knobs;
 pub mod measure;
 pub mod plan;
 pub mod random;

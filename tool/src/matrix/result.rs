@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::breakeven::BreakEven;
+use super::knobs::Knobs;
 use super::plan::Key;
 use super::stats::Estimate;
 use super::verdict::Verdict;
@@ -39,6 +40,9 @@ pub struct MatrixReport {
     pub warm_up_ns: u64,
     /// Bytes of buffers all connections together rotate through.
     pub working_set_bytes: u64,
+    /// How the generator was set for every cell.
+    #[serde(default)]
+    pub knobs: Knobs,
     /// From the first run to the last, ns.
     pub duration_ns: u64,
     /// Cells in the order depth, streams, size, path.

@@ -1,18 +1,16 @@
 //! The flags of `load`, and the plan they make.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
+use crate::commands::how_args::{HowArgs, Sends};
 use crate::commands::peer_args::PeerArgs;
 use crate::commands::place::{PlaceArgs, Placed};
 use crate::load::engine::{MAX_DEPTH, MAX_SIZE, MAX_STREAMS, Plan};
-use crate::load::knobs::{SendBuffer, default_depth};
-use crate::load::memory::PageKind;
+use crate::load::knobs::default_depth;
 use crate::load::pace::Rate;
-use crate::load::paths::{PATHS, PathEntry, Setup, Source};
-use crate::load::placement::{CpuList, Placement};
+use crate::load::paths::{PATHS, PathEntry, Setup};
 use crate::load::warmup::WarmUp;
 use crate::load::{Family, LoadError, resolve};
 use crate::units::{parse_duration, parse_size};
@@ -25,7 +23,6 @@ const DURATION_WITH_BYTES: Duration = Duration::from_secs(600);
 const DURATION_OF_LEVEL: Duration = Duration::from_secs(5);
 /// A sink started for this load ends by itself after so long, should nobody end it.
 const SINK_LIMIT: Duration = Duration::from_secs(24 * 3600);
-const MAX_IOVECS: i64 = 1024;
 
 /// Arguments of `load`.
 #[derive(Clone, Debug, clap::Args)]
@@ -64,9 +61,6 @@ pub struct Args {
     /// Connections.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_STREAMS)), help_heading = "Amount")]
     streams: u32,
-    /// Sending threads, which share the connections evenly and serve each in turn [default: one for each connection].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_STREAMS)), help_heading = "Amount")]
-    threads: Option<u32>,
     /// What to send before anything counts: auto (until the rate is flat, at most 5s), a time, or none
     /// [default: auto, with --bytes none].
     #[arg(long, value_name = "TIME", help_heading = "Amount")]
@@ -76,38 +70,6 @@ pub struct Args {
     /// between 4 and 256].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_DEPTH)), help_heading = "How")]
     depth: Option<u32>,
-    /// Limit of the send queue: depth (size x depth and an eighth, so that copying paths have no more in flight than
-    /// the others), system (what the kernel tunes it to), or a size.
-    #[arg(long, default_value = "depth", value_name = "SIZE", help_heading = "How")]
-    sndbuf: SendBuffer,
-    /// Buffers, or file, to rotate through, over all streams; at least size x depth each. A small one stays in the
-    /// CPU's cache and flatters copies.
-    #[arg(long, default_value = "16M", value_parser = parse_size, value_name = "SIZE", help_heading = "How")]
-    working_set: u64,
-    /// Pages the buffers live on.
-    #[arg(long, value_enum, default_value_t, value_name = "KIND", help_heading = "How")]
-    page: PageKind,
-    /// Where file paths read from: memfd, or a directory for a file of the run's own.
-    #[arg(long, default_value = "memfd", value_name = "memfd|DIR", value_parser = parse_source, help_heading = "How")]
-    source: Source,
-    /// Parts of one send, on paths that send several.
-    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_IOVECS), help_heading = "How")]
-    iovecs: u32,
-    /// Sends between two looks at the ends of sends [default: a quarter of the depth].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_DEPTH)), help_heading = "How")]
-    reap_every: Option<u32>,
-    /// Tell the kernel that more follows (MSG_MORE).
-    #[arg(long, help_heading = "How")]
-    more: bool,
-    /// Set TCP_NODELAY; --latency always does.
-    #[arg(long, help_heading = "How")]
-    nodelay: bool,
-    /// Leave SO_ZEROCOPY unset: the kernel then ignores MSG_ZEROCOPY and copies.
-    #[arg(long, help_heading = "How")]
-    no_so_zerocopy: bool,
-    /// Congestion control [default: the system's].
-    #[arg(long, value_name = "NAME", help_heading = "How")]
-    cc: Option<String>,
     /// How fast, over all streams: 5Gbit (paced by the kernel, SO_MAX_PACING_RATE). With --latency one or more
     /// levels: 10K/s (messages), 5Gbit, or 50% (of the rate measured just before).
     #[arg(long, value_name = "RATE", value_delimiter = ',', help_heading = "How")]
@@ -117,19 +79,8 @@ pub struct Args {
     #[arg(long, requires = "rate", conflicts_with = "bytes", help_heading = "How")]
     latency: bool,
 
-    /// Keep thread n on the n-th of these CPUs (0,2-3) [default: of all allowed ones].
-    #[arg(long, value_name = "LIST", group = "placement", help_heading = "CPUs")]
-    cpu: Option<CpuList>,
-    /// Keep each thread on the CPU that handles its flow's acknowledgements (SO_INCOMING_CPU after the warm-up).
-    #[arg(long, group = "placement", help_heading = "CPUs")]
-    same_core: bool,
-    /// Keep each thread on another CPU than that.
-    #[arg(long, group = "placement", help_heading = "CPUs")]
-    other_core: bool,
-    /// Let the scheduler move the sending threads between CPUs.
-    #[arg(long, group = "placement", help_heading = "CPUs")]
-    no_pin: bool,
-
+    #[command(flatten)]
+    how: HowArgs,
     #[command(flatten)]
     peer: PeerArgs,
     #[command(flatten)]
@@ -146,20 +97,13 @@ fn path_parser() -> impl TypedValueParser<Value = &'static PathEntry> {
 }
 
 fn parse_send_size(text: &str) -> Result<u64, String> {
+    if text.contains(',') || text.contains("..") {
+        return Err(format!(
+            "a load has one size; for several use `zcscope matrix --paths PATH --sizes {text}`"
+        ));
+    }
     let size = parse_size(text)?;
     if size > MAX_SIZE { Err("a send takes at most 1G".into()) } else { Ok(size) }
-}
-
-fn parse_source(text: &str) -> Result<Source, String> {
-    if text == "memfd" {
-        return Ok(Source::Memfd);
-    }
-    let directory = PathBuf::from(text);
-    if directory.is_dir() {
-        Ok(Source::Directory(directory))
-    } else {
-        Err("neither memfd nor a directory".into())
-    }
 }
 
 impl Args {
@@ -202,46 +146,25 @@ impl Args {
             (false, None) => DEFAULT_DURATION,
         };
         let default_warm_up = if self.bytes.is_some() { WarmUp::None } else { WarmUp::Auto };
+        let streams = u64::from(self.streams);
+        let depth = self.depth.unwrap_or(default_depth(self.size)).into();
+        let how = self.how.plan(Sends { size: self.size, depth, streams })?;
         Ok(Plan {
             targets: match placed {
                 Some(placed) => vec![placed.target()],
                 None => resolve(self.to.as_deref().unwrap_or_default(), family)?,
             },
-            setup: self.setup()?,
-            placement: self.placement()?,
+            setup: Setup { verify: self.peer.verify(), ..how.setup },
             path: self.path.ok_or_else(|| LoadError::Usage("name a send path".into()))?,
             device: placed.map(|placed| placed.place.device().to_owned()).or(self.dev),
-            cc: self.cc,
-            streams: self.streams as usize,
-            threads: self.threads.map(|n| n as usize),
             duration: self.duration.unwrap_or(default_duration),
             bytes: self.bytes,
-            sndbuf: self.sndbuf,
-            nodelay: self.nodelay || self.latency,
+            nodelay: how.nodelay || self.latency,
             pacing_bit_s,
             warm_up: self.warm_up.unwrap_or(default_warm_up),
             levels,
             peer: self.peer.target(family)?,
-            ..Plan::default()
-        })
-    }
-
-    fn setup(&self) -> Result<Setup, LoadError> {
-        let whole = |bytes: u64, flag: &str| {
-            usize::try_from(bytes).map_err(|_| LoadError::Usage(format!("{flag} is too large here")))
-        };
-        Ok(Setup {
-            size: whole(self.size, "--size")?,
-            depth: self.depth.unwrap_or(default_depth(self.size)) as usize,
-            working_set: whole(self.working_set / u64::from(self.streams), "--working-set")?,
-            so_zerocopy: !self.no_so_zerocopy,
-            iovecs: self.iovecs as usize,
-            pages: self.page,
-            source: self.source.clone(),
-            more: self.more,
-            reap_every: self.reap_every.map(|n| n as usize),
-            verify: self.peer.verify(),
-            ..Setup::default()
+            ..how
         })
     }
 
@@ -260,29 +183,13 @@ impl Args {
             )),
         }
     }
-
-    fn placement(&self) -> Result<Placement, LoadError> {
-        if let Some(CpuList(cpus)) = &self.cpu {
-            let allowed = crate::load::placement::allowed();
-            if let Some(cpu) = cpus.iter().find(|cpu| !allowed.is_empty() && !allowed.contains(cpu)) {
-                return Err(LoadError::Usage(format!(
-                    "CPU {cpu} is not one this process may use; `taskset -cp $$` shows which are"
-                )));
-            }
-            return Ok(Placement::Cpus(cpus.clone()));
-        }
-        Ok(match (self.same_core, self.other_core, self.no_pin) {
-            (true, ..) => Placement::SameCore,
-            (_, true, _) => Placement::OtherCore,
-            (.., true) => Placement::Free,
-            _ => Placement::Spread,
-        })
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::knobs::SendBuffer;
+    use crate::load::placement::Placement;
     use clap::Parser;
 
     #[derive(Parser)]
@@ -313,11 +220,6 @@ mod tests {
     }
 
     #[test]
-    fn the_working_set_is_shared_out() {
-        assert_eq!(plan("--streams 4 --working-set 64M").unwrap().setup.working_set, 16 << 20);
-    }
-
-    #[test]
     fn a_thread_for_every_stream_unless_told_otherwise() {
         let threads = |flags: &str| plan(flags).map(|plan| (plan.streams, plan.threads()));
         assert_eq!(threads("--streams 8"), Ok((8, 8)));
@@ -337,16 +239,10 @@ mod tests {
     }
 
     #[test]
-    fn threads_are_placed_in_one_way_only() {
-        assert_eq!(plan("--same-core").unwrap().placement, Placement::SameCore);
-        assert_eq!(plan("--cpu 0").unwrap().placement, Placement::Cpus(vec![0]));
-        assert!(plan("--same-core --no-pin").is_err());
-        assert!(plan("--cpu 1023").unwrap_err().contains("may use"));
-    }
-
-    #[test]
-    fn sources() {
-        assert_eq!(plan("--source /tmp").unwrap().setup.source, Source::Directory("/tmp".into()));
-        assert!(plan("--source /no/such/place").is_err());
+    fn several_sizes_are_a_matrix() {
+        for sizes in ["1K..4M:x2", "4K,64K"] {
+            let error = plan(&format!("--size {sizes}")).unwrap_err();
+            assert!(error.contains(&format!("zcscope matrix --paths PATH --sizes {sizes}")), "{error}");
+        }
     }
 }

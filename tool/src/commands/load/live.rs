@@ -41,7 +41,8 @@ impl Watcher for Live {
             self.before = Progress { stage: now.stage, ..Progress::default() };
         }
         if self.terminal {
-            write(&format!("{AGAIN}{} {}", bar(now), line(&self.before, now)));
+            let text = format!("{} {}", bar(now), line(&self.before, now));
+            write(&format!("{AGAIN}{}", fit(&text, columns())));
             self.drawn = true;
         } else if now.elapsed < self.before.elapsed + PLAIN {
             return;
@@ -55,6 +56,16 @@ impl Watcher for Live {
 /// Nobody may be reading; that is no reason to fail.
 fn write(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Columns of the terminal; 80 where it does not say.
+fn columns() -> usize {
+    crossterm::terminal::size().map_or(80, |(columns, _)| usize::from(columns))
+}
+
+/// What fits into one line: a line that wraps cannot be redrawn.
+fn fit(text: &str, columns: usize) -> &str {
+    text.char_indices().nth(columns).map_or(text, |(end, _)| &text[..end])
 }
 
 /// How much of the stage is done, by bytes where it ends by them.
@@ -104,6 +115,17 @@ mod tests {
     fn a_line_shows_the_last_interval_only() {
         let text = line(&at(1000, 1_000_000_000, 100, 100), &at(2000, 2_250_000_000, 200, 125));
         assert_eq!(text, "  2.0 s  10.0 Gbit/s  told copied 25.0 %  p99 93.0 µs");
+    }
+
+    #[test]
+    fn a_line_never_wraps() {
+        let busy =
+            Progress { stage: Stage::Maximum, enobufs: 1_000_000, ..at(2000, 2_250_000_000, 200, 125) };
+        let text = format!("{} {}", bar(&busy), line(&at(1000, 1_000_000_000, 100, 100), &busy));
+        assert!(text.chars().count() > 80, "{text}");
+        assert_eq!(fit(&text, 80).chars().count(), 80);
+        assert_eq!(fit("93.0 µs", 7), "93.0 µs");
+        assert_eq!(fit("93.0 µs", 6), "93.0 µ");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::commands::how_args::HowArgs;
 use crate::commands::peer_args::PeerArgs;
 use crate::commands::place::PlaceArgs;
 use crate::load::Family;
@@ -38,13 +39,12 @@ pub(super) struct MeasureArgs {
     #[arg(short = 'i', long = "interface", value_name = "DEV", requires = "to")]
     pub(super) dev: Option<String>,
     #[command(flatten)]
+    pub(super) how: HowArgs,
+    #[command(flatten)]
     pub(super) place: PlaceArgs,
     /// How the sink is asked, or, when it is our own, started.
     #[command(flatten)]
     pub(super) peer: PeerArgs,
-    /// Congestion control [default: the system's].
-    #[arg(long, value_name = "NAME")]
-    pub(super) cc: Option<String>,
     /// Rounds; each runs every cell once, in an order of its own. Fewer than 5 give no interval and no verdict.
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub(super) repeat: u64,
@@ -54,10 +54,6 @@ pub(super) struct MeasureArgs {
     /// End a run when it has sent this much, too.
     #[arg(long, value_parser = parse_size, value_name = "SIZE")]
     pub(super) cell_bytes: Option<u64>,
-    /// Buffers, or file, that all connections together rotate through. A small one stays in the CPU's cache and flatters
-    /// copies.
-    #[arg(long, default_value = "16M", value_parser = parse_size, value_name = "SIZE")]
-    pub(super) working_set: u64,
     /// Sending before the figures of each run begin; 0 for none.
     #[arg(long, default_value = "200ms", value_parser = parse_warm_up, value_name = "TIME")]
     pub(super) warm_up: Duration,

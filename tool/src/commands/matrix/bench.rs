@@ -9,10 +9,10 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::place::Place;
 use super::progress::Progress;
 use super::truth::{Mark, Truth};
+use crate::commands::how_args::{HowArgs, Sends};
 use crate::load::LoadError;
 use crate::load::control::client::Target;
 use crate::load::engine::{self, Plan, Watcher};
-use crate::load::knobs::SendBuffer;
 use crate::load::paths::{PathEntry, Setup};
 use crate::load::pattern::Poison;
 use crate::load::place::SinkChild;
@@ -64,15 +64,14 @@ pub(super) struct Bench<'a> {
     /// How our own sink receives.
     pub(super) rules: Rules,
     pub(super) device: Option<String>,
-    pub(super) cc: Option<String>,
+    /// How every cell is sent.
+    pub(super) how: &'a HowArgs,
     /// Control port of a sink that is not ours.
     pub(super) peer: Option<Target>,
     /// Whether that sink checks every byte.
     pub(super) verify: Option<Poison>,
     pub(super) duration: Duration,
     pub(super) bytes: Option<u64>,
-    /// Bytes of buffers all connections together rotate through.
-    pub(super) working_set: u64,
     pub(super) warm_up: Duration,
     pub(super) progress: Progress,
     /// Congestion control the runs really had.
@@ -167,31 +166,20 @@ impl Bench<'_> {
         Ok(measure::repetition(at, &load, sink.as_ref(), kernel))
     }
 
-    /// What the generator shall do for one run. The only place that knows its knobs.
+    /// What the generator shall do for one run.
     fn plan(&self, cell: &Cell, targets: Vec<SocketAddr>) -> Result<Plan, LoadError> {
-        let small =
-            |n: u64| usize::try_from(n).map_err(|_| LoadError::Usage(format!("{n} is too large here")));
-        let streams = small(cell.key.streams)?;
+        let Key { size, depth, streams, .. } = cell.key;
+        let how = self.how.plan(Sends { size, depth, streams })?;
         Ok(Plan {
             path: cell.entry,
             targets,
             device: self.device.clone(),
-            cc: self.cc.clone(),
-            setup: Setup {
-                size: small(cell.key.size)?,
-                depth: small(cell.key.depth)?,
-                working_set: small(self.working_set)? / streams.max(1),
-                verify: self.verify,
-                ..Setup::default()
-            },
-            streams,
+            setup: Setup { verify: self.verify, ..how.setup },
             duration: self.duration,
             bytes: self.bytes,
-            // Copying paths shall have no more in flight than the others.
-            sndbuf: SendBuffer::InFlight,
             peer: self.peer.clone(),
             warm_up: if self.warm_up.is_zero() { WarmUp::None } else { WarmUp::For(self.warm_up) },
-            ..Plan::default()
+            ..how
         })
     }
 }

@@ -10,12 +10,15 @@ use super::place::Place;
 use super::progress::Progress;
 use super::truth::Truth;
 use super::{output, setting};
+use crate::commands::how_args::Sends;
 use crate::commands::{Failure, Outcome};
 use crate::host::cpu::CpuTime;
+use crate::load::LoadError;
 use crate::load::control::client::Target;
 use crate::load::interrupt::Interrupt;
 use crate::load::paths::{self, PathEntry};
 use crate::matrix::breakeven::refinements;
+use crate::matrix::knobs::Knobs;
 use crate::matrix::plan::{self, Key};
 use crate::matrix::result::{CellReport, Class, MATRIX_SCHEMA, MatrixReport, Setting, Unavailable};
 use crate::matrix::{document, verdict::Verdict};
@@ -30,6 +33,7 @@ const REFINE_STEPS: u64 = 3;
 /// See [`Failure`]. Single runs that fail are marked in the report and end nothing.
 pub(super) fn run(args: &MeasureArgs) -> Outcome {
     output::check(args)?;
+    let knobs = knobs(args)?;
     let (entries, unavailable) = sort_out(&args.paths.0);
     if entries.is_empty() {
         let why: Vec<_> = unavailable.iter().map(|u| format!("{}: {}", u.path, u.why)).collect();
@@ -39,7 +43,7 @@ pub(super) fn run(args: &MeasureArgs) -> Outcome {
     let interrupt = Interrupt::new().map_err(anyhow::Error::from)?;
     let place = Place::new(args)?;
     let peer = asked(args, &place)?;
-    let session = Session { args, entries, interrupt: &interrupt, place: &place, peer };
+    let session = Session { args, knobs, entries, interrupt: &interrupt, place: &place, peer };
     let mut report = place.at_near_end(|| session.measure())?;
     report.unavailable = unavailable;
     output::write(&report, args)?;
@@ -56,6 +60,18 @@ fn nothing_came(report: &MatrixReport) -> String {
         (None, Some(why)) => format!("no run was finished: {why}"),
         (None, None) => "no run succeeded".into(),
     }
+}
+
+/// How all cells are sent. What no cell could be sent with is refused here, before the first one.
+fn knobs(args: &MeasureArgs) -> Result<Knobs, LoadError> {
+    let mut knobs = Knobs::default();
+    for streams in &args.streams {
+        // Size and depth take no part in this.
+        let plan = args.how.plan(Sends { size: 1, depth: 1, streams: *streams })?;
+        plan.check_threads()?;
+        knobs = Knobs::of(&plan);
+    }
+    Ok(knobs)
 }
 
 /// The control port to ask for every run. Only a sink that is not ours has one.
@@ -88,6 +104,7 @@ fn sort_out(entries: &[&'static PathEntry]) -> (Vec<&'static PathEntry>, Vec<Una
 /// One measurement.
 struct Session<'a> {
     args: &'a MeasureArgs,
+    knobs: Knobs,
     entries: Vec<&'static PathEntry>,
     interrupt: &'a Interrupt,
     place: &'a Place,
@@ -117,13 +134,12 @@ impl Session<'_> {
             stop: self.interrupt.as_fd(),
             rules: args.peer.rules(false),
             device: args.dev.clone(),
-            cc: args.cc.clone(),
+            how: &args.how,
             peer: self.peer.clone(),
             verify: args.peer.verify(),
             seen_sink: None,
             duration: each,
             bytes: args.cell_bytes,
-            working_set: args.working_set,
             warm_up: args.warm_up,
             progress: Progress::new(runs, expected),
             seen_cc: None,
@@ -221,7 +237,8 @@ impl Session<'_> {
             cell_duration_ns: ns(timing.each),
             cell_bytes: self.args.cell_bytes,
             warm_up_ns: ns(self.args.warm_up),
-            working_set_bytes: self.args.working_set,
+            working_set_bytes: self.args.how.working_set(),
+            knobs: self.knobs.clone(),
             duration_ns: ns(timing.took),
             cells,
             unavailable: Vec::new(),

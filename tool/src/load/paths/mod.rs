@@ -73,6 +73,17 @@ pub enum Source {
     Directory(std::path::PathBuf),
 }
 
+impl Source {
+    /// As it is written on the command line, and in JSON.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Source::Memfd => "memfd".into(),
+            Source::Directory(directory) => directory.display().to_string(),
+        }
+    }
+}
+
 impl Default for Setup {
     fn default() -> Self {
         Setup {

@@ -65,7 +65,7 @@ impl SinkChild {
                 return Ok(());
             }
             if let Some(status) = self.child.try_wait()? {
-                bail!("{status}: {}", self.last_words());
+                bail!("{} ({status})", self.last_words());
             }
             if start.elapsed() > READY_WAIT {
                 bail!("it does not listen after {} s: {}", READY_WAIT.as_secs(), self.last_words());
@@ -104,7 +104,8 @@ impl SinkChild {
 
     fn last_words(&mut self) -> String {
         let text = text_of(&mut self.words);
-        text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it gave no reason").trim().to_owned()
+        let last = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it gave no reason").trim();
+        last.strip_prefix("zcscope: ").unwrap_or(last).to_owned()
     }
 }
 

@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::units::exact;
+
 /// Schema of [`SinkReport`].
 pub const SINK_SCHEMA: &str = "zcscope.sink/1";
 
@@ -54,7 +56,7 @@ impl SinkReport {
         let wrong = self.figures.mismatches.filter(|n| *n > 0)?;
         let first = self.connections.iter().find_map(|connection| connection.first_mismatch.as_ref());
         let first = first.map(|first| format!("; {first}")).unwrap_or_default();
-        Some(format!("the sink received {wrong} wrong bytes{first}"))
+        Some(format!("the sink received {} wrong bytes{first}", exact(wrong)))
     }
 }
 

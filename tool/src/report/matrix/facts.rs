@@ -26,7 +26,9 @@ pub fn facts(report: &MatrixReport) -> Vec<(&'static str, String)> {
         ("sink", setting.sink.clone().unwrap_or_else(|| "not ours".into())),
         ("traced", traced),
         ("runs", runs(report)),
-        ("buffers", format!("{} in turn; send queue at most size x depth", bytes(report.working_set_bytes))),
+        ("buffers", buffers(report)),
+        ("set", report.knobs.set()),
+        ("threads", report.knobs.threads()),
         ("seed", report.seed.to_string()),
         ("steal", share(setting.steal)),
         ("other load", share(setting.other_load)),
@@ -46,6 +48,16 @@ fn device(device: &DeviceFacts) -> String {
     ];
     let driver = device.driver.as_ref().map(|driver| format!(" ({driver})")).unwrap_or_default();
     format!("{}{driver}, MTU {}, {}", device.name, device.mtu, offloads.join(", "))
+}
+
+fn buffers(report: &MatrixReport) -> String {
+    let (size, knobs) = (bytes(report.working_set_bytes), &report.knobs);
+    format!(
+        "{size} in turn on {} pages, source {}; send queue {}",
+        knobs.page,
+        knobs.source,
+        knobs.send_queue()
+    )
 }
 
 fn runs(report: &MatrixReport) -> String {

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::matrix::fixture::{cable, copying};
+use crate::matrix::knobs::{Knobs, QueueLimit};
 use crate::matrix::result::MatrixReport;
 
 const SCHEMA_TEXT: &str = include_str!("../../../../docs/json/zcscope.matrix-1.schema.json");
@@ -36,6 +37,14 @@ fn full() -> MatrixReport {
     let mut report = cable();
     report.partial = Some("ended by a signal".into());
     report.cell_bytes = Some(1 << 20);
+    report.knobs = Knobs {
+        sndbuf: QueueLimit::Bytes,
+        sndbuf_asked_bytes: Some(1 << 20),
+        reap_every: Some(3),
+        threads: Some(1),
+        cpus: Some(vec![0, 2]),
+        ..Knobs::default()
+    };
     report.setting.functional_only = Some("why".into());
     report.setting.not_traced = Some("why".into());
     let run = &mut report.cells[1].runs[0];
