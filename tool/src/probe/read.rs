@@ -123,7 +123,8 @@ impl Reader {
             socket_latency: take("SOCKET_LATENCY")?,
             sweeper: Sweeper::new(take("SENDS")?),
             ended: Ended::new(RingBuf::try_from(take("ENDED")?)?)?,
-            symbols,
+            // Where tracepoints tell of copies nobody sees who called: five megabytes for nothing.
+            symbols: symbols.filter(|_| session.sources.contains_key("copy") && !session.infers("copy")),
             spill_batch: Batch::new(),
             copy_batch: Batch::new(),
             dev_batch: Batch::new(),
