@@ -47,7 +47,7 @@ pub(super) fn resent(snapshot: &Snapshot) -> Option<Finding> {
     let again: u64 = rows.iter().map(|(_, tcp)| tcp.resent_bytes).sum();
     let sent: u64 = rows.iter().map(|(_, tcp)| tcp.sent_bytes).sum();
     let evidence = rows.iter().take(TOP).map(|(socket, tcp)| {
-        let pages = socket.gauges.and_then(|gauges| gauges.pages_in_flight);
+        let pages = socket.gauges.as_deref().and_then(|gauges| gauges.pages_in_flight);
         let held = pages.map(|pages| format!(", {pages} pages held")).unwrap_or_default();
         format!(
             "{}: {} of {} sent again since it was opened{held}",

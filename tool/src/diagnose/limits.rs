@@ -140,7 +140,9 @@ fn usage(snapshot: &Snapshot, reason: Reason) -> Vec<String> {
 
 /// Sockets with their option memory and its limit, bytes, the fullest first.
 fn optmem_use(snapshot: &Snapshot) -> Vec<(&SocketFigures, u64, u64)> {
-    let known = |s: &SocketFigures| s.gauges.and_then(|g| Some((g.optmem_peak_bytes?, g.optmem_max_bytes?)));
+    let known = |s: &SocketFigures| {
+        s.gauges.as_deref().and_then(|g| Some((g.optmem_peak_bytes?, g.optmem_max_bytes?)))
+    };
     let mut sockets: Vec<_> = snapshot
         .sockets
         .iter()

@@ -1,6 +1,7 @@
 //! Tests of the findings.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use zcscope_common::{Disagreement, Path, Reason};
 
@@ -9,7 +10,7 @@ use crate::model::sample::CopyKind;
 use crate::model::sample::{BounceSample, FileReads, FileSample};
 use crate::model::snapshot::{
     Completions, CopyFigures, DelayedAcks, GaugeFigures, Ledger, Limit, Lost, Percentiles, Place,
-    ProcessFigures, Session, SocketFigures, WrongSends,
+    ProcessFigures, Session, SocketFigures, SocketIdentity, WrongSends,
 };
 
 pub(super) fn copy(reason: Reason, bytes: u64, told: bool, clone: bool) -> CopyFigures {
@@ -306,16 +307,18 @@ fn every_refusal_is_named_and_abort_is_ordinary() {
 
 pub(super) fn socket_with(gauges: GaugeFigures) -> SocketFigures {
     SocketFigures {
-        id: 1,
-        cookie: None,
-        pid: 7,
-        comm: "app".into(),
-        local: "10.9.0.1:4".parse().unwrap(),
-        remote: "10.9.0.2:9999".parse().unwrap(),
-        dev: None,
-        uid: 0,
-        place: Place::default(),
-        gauges: Some(gauges),
+        identity: Arc::new(SocketIdentity {
+            id: 1,
+            cookie: None,
+            pid: 7,
+            comm: "app".into(),
+            local: "10.9.0.1:4".parse().unwrap(),
+            remote: "10.9.0.2:9999".parse().unwrap(),
+            dev: None,
+            uid: 0,
+            place: Place::default(),
+        }),
+        gauges: Some(gauges.into()),
         alive: true,
         paths: Vec::new(),
     }

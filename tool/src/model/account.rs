@@ -1,6 +1,6 @@
 //! An account: the counters of one subject (all traffic, a process, a socket, a device) per path, with rates.
 
-use zcscope_common::Path;
+use zcscope_common::{FlowCounters, Path};
 
 use super::copies::{Growth, Kinds, Seen};
 use super::known::Known;
@@ -53,11 +53,55 @@ fn make_room<T>(list: &mut Vec<T>) {
     }
 }
 
+/// Of most sockets nothing grows but these; all that can be counted takes half a kilobyte, so it is there only where it
+/// is not all zeroes.
 #[derive(Clone, Debug)]
 struct PathAccount {
     path: Path,
-    sums: Sums,
+    calls: u64,
+    bytes: u64,
+    timed_calls: u64,
+    timed_bytes: u64,
+    timed_ns: u64,
+    /// All others; those above are 0 in it.
+    others: Option<Box<Sums>>,
     mark: Mark,
+}
+
+impl PathAccount {
+    fn new(path: Path) -> Self {
+        Self {
+            path,
+            calls: 0,
+            bytes: 0,
+            timed_calls: 0,
+            timed_bytes: 0,
+            timed_ns: 0,
+            others: None,
+            mark: Mark::default(),
+        }
+    }
+
+    fn sums(&self) -> Sums {
+        let Self { calls, bytes, timed_calls, timed_bytes, timed_ns, .. } = *self;
+        let mut sums = self.others.as_deref().copied().unwrap_or_default();
+        sums.c = FlowCounters { calls, bytes, timed_calls, timed_bytes, timed_ns, ..sums.c };
+        sums
+    }
+
+    fn set(&mut self, mut sums: Sums) {
+        let c = &mut sums.c;
+        self.calls = std::mem::take(&mut c.calls);
+        self.bytes = std::mem::take(&mut c.bytes);
+        self.timed_calls = std::mem::take(&mut c.timed_calls);
+        self.timed_bytes = std::mem::take(&mut c.timed_bytes);
+        self.timed_ns = std::mem::take(&mut c.timed_ns);
+        match &mut self.others {
+            Some(others) => **others = sums,
+            None if sums == Sums::default() => {}
+            None => self.others = Some(Box::new(sums)),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -79,38 +123,54 @@ pub(super) struct Account {
 
 impl Account {
     /// What stands on a path so far.
-    pub(super) fn sums(&self, path: Path) -> Option<&Sums> {
-        self.paths.iter().find(|p| p.path == path).map(|p| &p.sums)
+    pub(super) fn sums(&self, path: Path) -> Option<Sums> {
+        self.of(path).map(PathAccount::sums)
+    }
+
+    /// Calls and bytes of a path so far.
+    pub(super) fn calls_and_bytes(&self, path: Path) -> (u64, u64) {
+        self.of(path).map_or((0, 0), |p| (p.calls, p.bytes))
+    }
+
+    fn of(&self, path: Path) -> Option<&PathAccount> {
+        self.paths.iter().find(|p| p.path == path)
     }
 
     /// Bytes over all paths.
     pub(super) fn bytes(&self) -> u64 {
-        self.paths.iter().map(|p| p.sums.c.bytes).sum()
+        self.paths.iter().map(|p| p.bytes).sum()
+    }
+
+    /// Every path.
+    pub(super) fn paths(&self) -> impl Iterator<Item = Path> {
+        self.paths.iter().map(|p| p.path)
     }
 
     /// Every path with its sums.
-    pub(super) fn flows(&self) -> impl Iterator<Item = (Path, &Sums)> {
-        self.paths.iter().map(|p| (p.path, &p.sums))
+    pub(super) fn flows(&self) -> impl Iterator<Item = (Path, Sums)> {
+        self.paths.iter().map(|p| (p.path, p.sums()))
     }
 
     /// Bytes of one path per second over the latest interval.
     pub(super) fn rates(&self, view: &View<'_>) -> impl Iterator<Item = (Path, u64)> {
-        self.paths.iter().map(move |p| (p.path, p.mark.per_second(p.sums.c.bytes, view)))
+        self.paths.iter().map(move |p| (p.path, p.mark.per_second(p.bytes, view)))
     }
 
     /// One part of this account went from `old` to `new` in sample `tick`.
     pub(super) fn flow(&mut self, tick: u64, path: Path, old: &Sums, new: &Sums) {
         let account = self.path_mut(path);
-        account.mark.touch(tick, account.sums.c.bytes);
-        account.sums.replace(old, new);
+        account.mark.touch(tick, account.bytes);
+        let mut sums = account.sums();
+        sums.replace(old, new);
+        account.set(sums);
     }
 
     /// Plain calls were made on a path in sample `tick`.
     pub(super) fn plain(&mut self, tick: u64, path: Path, calls: u64, bytes: u64) {
         let account = self.path_mut(path);
-        account.mark.touch(tick, account.sums.c.bytes);
-        account.sums.c.calls += calls;
-        account.sums.c.bytes += bytes;
+        account.mark.touch(tick, account.bytes);
+        account.calls += calls;
+        account.bytes += bytes;
     }
 
     /// Copy events grew in sample `tick`.
@@ -133,9 +193,8 @@ impl Account {
         let at = match self.paths.binary_search_by_key(&path, |p| p.path) {
             Ok(at) => at,
             Err(at) => {
-                let new = PathAccount { path, sums: Sums::default(), mark: Mark::default() };
                 make_room(&mut self.paths);
-                self.paths.insert(at, new);
+                self.paths.insert(at, PathAccount::new(path));
                 at
             }
         };
@@ -148,7 +207,7 @@ impl Account {
     }
 
     fn path_figures(&self, account: &PathAccount, view: &View<'_>) -> PathFigures {
-        let (path, sums, known) = (account.path, &account.sums, view.known);
+        let (path, sums, known) = (account.path, &account.sums(), view.known);
         let zerocopy = path.wants_zerocopy();
         PathFigures {
             path,

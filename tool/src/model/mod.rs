@@ -15,6 +15,7 @@ pub mod sample;
 pub(crate) mod serial;
 mod since;
 pub mod snapshot;
+mod socket_figures;
 mod sockets;
 pub mod sparse;
 mod state;

@@ -6,7 +6,7 @@ use zcscope_common::{Disagreement, Hist, Reason};
 
 use super::*;
 use crate::model::sample::CopyKind;
-use crate::model::snapshot::{InFlight, Percentiles, Place, SpreadFigures};
+use crate::model::snapshot::{InFlight, Percentiles, Place, SocketIdentity, SpreadFigures};
 
 /// A path with a ledger: requested, copied and in-flight bytes; the rest is zero-copied.
 fn path(requested: u64, copied: u64, in_flight: u64) -> PathFigures {
@@ -36,15 +36,17 @@ fn snapshot(second: u64, paths: Vec<PathFigures>) -> Snapshot {
 fn socket(id: u64, paths: Vec<PathFigures>) -> Arc<SocketFigures> {
     let any: SocketAddr = ([127, 0, 0, 1], 1).into();
     Arc::new(SocketFigures {
-        id,
-        cookie: None,
-        pid: 7,
-        comm: "sender".into(),
-        local: any,
-        remote: any,
-        dev: None,
-        uid: 0,
-        place: Place::default(),
+        identity: Arc::new(SocketIdentity {
+            id,
+            cookie: None,
+            pid: 7,
+            comm: "sender".into(),
+            local: any,
+            remote: any,
+            dev: None,
+            uid: 0,
+            place: Place::default(),
+        }),
         gauges: None,
         alive: true,
         paths,

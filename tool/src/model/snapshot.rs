@@ -2,7 +2,6 @@
 //! is shown as such, never as 0.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +11,7 @@ use crate::host::facts::HostFacts;
 
 use super::sample::{BounceSample, CopyKind, FileReads, FileSample, MapSample, ProgramCosts};
 use super::serial;
+pub use super::socket_figures::{SocketFigures, SocketIdentity};
 use super::sparse::SparseHist;
 
 /// The state of the world at one moment. Recordings keep these types by the names of their fields: a field added later
@@ -151,22 +151,29 @@ pub struct PathFigures {
     /// Bytes per second over the last interval.
     pub bytes_per_s: u64,
     /// Bytes put into frags by reference; receive: bytes mapped.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub attached_bytes: Option<u64>,
     /// New frags they took.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub frags: Option<u64>,
     /// Pages those frags refer to.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub pages: Option<u64>,
     /// Frags of an skb when a send call left it; only over all traffic.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub frags_per_skb: Option<Box<SpreadFigures>>,
     /// Bytes per frag; only over all traffic.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes_per_frag: Option<Box<SpreadFigures>>,
     /// What is no copy and worth telling (`frag_limit`, `mixed_socket`), only those above zero; `None` when it cannot
     /// be seen.
-    #[serde(default, with = "serial::reasons::known")]
+    #[serde(default, with = "serial::reasons::known", skip_serializing_if = "Option::is_none")]
     pub notes: Option<Vec<(Reason, u64)>>,
     /// `recv_zerocopy`: bytes the kernel left to a plain read (`recv_skip_hint`); `None` on other paths.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub skip_hint_bytes: Option<u64>,
     /// The copy ledger; `None` on paths that never asked for zero-copy.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ledger: Option<Ledger>,
     /// Copy events, most bytes first.
     pub copies: Vec<CopyFigures>,
@@ -174,12 +181,16 @@ pub struct PathFigures {
     #[serde(with = "serial::reasons")]
     pub refused: Vec<(Reason, u64)>,
     /// Ends of sends; `None` on paths without completions or where they cannot be seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub completions: Option<Box<Completions>>,
     /// Sends not released yet; `None` on paths without completions or where they cannot be seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub in_flight: Option<InFlight>,
     /// Time inside the send call; only over all traffic, `None` when not measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub send_ns: Option<Box<Percentiles>>,
     /// Time inside the send call per 1,024 bytes, ns, of the calls measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub send_ns_per_kib: Option<u64>,
 }
 
@@ -376,12 +387,16 @@ pub struct InFlight {
 #[serde(default)]
 pub struct Place {
     /// Inode number of the network namespace.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub netns: Option<u32>,
     /// Its name (`ip netns`).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub netns_name: Option<Arc<str>>,
     /// Path of the cgroup below its mount.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cgroup: Option<Arc<str>>,
     /// Container, like `docker:0123456789ab`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub container: Option<Arc<str>>,
 }
 
@@ -391,16 +406,22 @@ pub struct Place {
 #[serde(default)]
 pub struct GaugeFigures {
     /// Bytes charged to option memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub optmem_bytes: Option<u64>,
     /// The most seen on one socket.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub optmem_peak_bytes: Option<u64>,
     /// Limit of option memory per socket (`net.core.optmem_max`).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub optmem_max_bytes: Option<u64>,
     /// Notifications queued and not read.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub unread_notifications: Option<u64>,
     /// Pages of zero-copy sends not released.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub pages_in_flight: Option<u64>,
     /// Pages pinned by the user, all programs together, the most seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub locked_pages: Option<u64>,
 }
 
@@ -428,55 +449,6 @@ pub struct ProcessFigures {
     pub memlock_limit: Option<Limit>,
     /// Its ledger per path.
     pub paths: Vec<PathFigures>,
-}
-
-/// One socket.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SocketFigures {
-    /// zcscope's own number.
-    pub id: u64,
-    /// The kernel's cookie.
-    pub cookie: Option<u64>,
-    /// Process id.
-    pub pid: u32,
-    /// Process name.
-    pub comm: String,
-    /// Local address.
-    pub local: SocketAddr,
-    /// Remote address.
-    pub remote: SocketAddr,
-    /// Device of the route.
-    pub dev: Option<String>,
-    /// User id of the process.
-    pub uid: u32,
-    /// Where it runs.
-    pub place: Place,
-    /// What it holds; `None` on sockets that never sent with notifications.
-    pub gauges: Option<GaugeFigures>,
-    /// False once the socket has ended.
-    pub alive: bool,
-    /// Its ledger per path.
-    pub paths: Vec<PathFigures>,
-}
-
-impl SocketFigures {
-    /// The same socket with other figures.
-    pub(super) fn with(&self, paths: Vec<PathFigures>, gauges: Option<GaugeFigures>) -> Self {
-        Self {
-            comm: self.comm.clone(),
-            dev: self.dev.clone(),
-            place: self.place.clone(),
-            paths,
-            gauges,
-            id: self.id,
-            cookie: self.cookie,
-            pid: self.pid,
-            local: self.local,
-            remote: self.remote,
-            uid: self.uid,
-            alive: self.alive,
-        }
-    }
 }
 
 /// One device.

@@ -12,7 +12,7 @@ use super::gauges::SocketGauges;
 use super::hash::ById;
 use super::places::PlaceIds;
 use super::sample::SocketSample;
-use super::snapshot::{Percentiles, Place, SocketFigures};
+use super::snapshot::{Percentiles, Place, SocketFigures, SocketIdentity};
 use super::sparse::SparseHist;
 
 /// Ended sockets kept in detail; older ones stand in their process and in the totals.
@@ -54,7 +54,7 @@ pub(super) struct Socket {
 
 impl Socket {
     fn new(sample: &SocketSample) -> Self {
-        let figures = SocketFigures {
+        let identity = SocketIdentity {
             id: sample.id,
             cookie: sample.cookie,
             pid: sample.pid,
@@ -64,10 +64,9 @@ impl Socket {
             dev: sample.dev.clone(),
             uid: sample.uid,
             place: Place::default(),
-            gauges: None,
-            alive: true,
-            paths: Vec::new(),
         };
+        let figures =
+            SocketFigures { identity: Arc::new(identity), gauges: None, alive: true, paths: Vec::new() };
         Self {
             figures: Arc::new(figures),
             account: Account::default(),
@@ -98,7 +97,7 @@ impl Socket {
 
     /// True when copy rows of it can come: it asked for zero-copy, or has some.
     fn may_have_copies(&self) -> bool {
-        !self.rows.is_empty() || self.account.flows().any(|(path, _)| path.wants_zerocopy())
+        !self.rows.is_empty() || self.account.paths().any(Path::wants_zerocopy)
     }
 
     /// Something about it changed in sample `tick`.
@@ -161,16 +160,28 @@ impl Socket {
                     completions.release = Some(Arc::clone(&release.durations));
                 }
             }
-            let gauges = self.gauges.map(|gauges| gauges.figures(self.figures.alive, view.known));
+            let gauges = self.gauges.map(|gauges| Box::new(gauges.figures(self.figures.alive, view.known)));
             match Arc::get_mut(&mut self.figures) {
                 Some(figures) => (figures.paths, figures.gauges) = (paths, gauges),
                 // Somebody still reads those of another moment.
-                None => self.figures = Arc::new(self.figures.with(paths, gauges)),
+                None => {
+                    let SocketFigures { identity, alive, .. } = &*self.figures;
+                    let (identity, alive) = (Arc::clone(identity), *alive);
+                    self.figures = Arc::new(SocketFigures { identity, gauges, alive, paths });
+                }
             }
             self.built = view.tick;
         }
         &self.figures
     }
+}
+
+/// Where a socket stands among the others, by what it is sorted by: comparing does not reach for the sockets themselves.
+#[derive(Clone, Copy, Debug)]
+struct Rank {
+    bytes: u64,
+    id: u64,
+    slot: u32,
 }
 
 /// All sockets kept in detail.
@@ -179,8 +190,8 @@ pub(super) struct Sockets {
     slots: Vec<Option<Socket>>,
     free: Vec<u32>,
     index: ById<u32>,
-    /// Slots, most bytes first as of the last snapshot: nearly sorted the next time.
-    order: Vec<u32>,
+    /// Most bytes first as of the last snapshot: nearly sorted the next time.
+    order: Vec<Rank>,
     /// Whether a slot stands in `order`, also an empty one.
     listed: Vec<bool>,
     /// Slots of ended sockets with the sample they ended in, oldest first.
@@ -212,7 +223,7 @@ impl Sockets {
         if let Some(listed) = self.listed.get_mut(slot as usize)
             && !std::mem::replace(listed, true)
         {
-            self.order.push(slot);
+            self.order.push(Rank { bytes: 0, id: sample.id, slot });
         }
         let place = self.slots.get_mut(slot as usize)?;
         Some(place.insert(Socket::new(sample)))
@@ -253,7 +264,7 @@ impl Sockets {
     pub(super) fn tidy(&mut self) {
         if std::mem::take(&mut self.emptied) {
             let (slots, listed) = (&self.slots, &mut self.listed);
-            self.order.retain(|slot| {
+            self.order.retain(|Rank { slot, .. }| {
                 let holds = slots.get(*slot as usize).is_some_and(Option::is_some);
                 if let Some(listed) = listed.get_mut(*slot as usize) {
                     *listed = holds;
@@ -265,17 +276,13 @@ impl Sockets {
 
     /// The figures of every socket, most bytes first.
     pub(super) fn figures(&mut self, view: &View<'_>) -> Vec<Arc<SocketFigures>> {
-        let slots = &self.slots;
-        self.order.sort_by_key(|slot| {
-            let socket = slots.get(*slot as usize).and_then(Option::as_ref);
-            socket.map(|s| (std::cmp::Reverse(s.bytes), s.figures.id))
-        });
-        let mut out = Vec::with_capacity(self.order.len());
-        for slot in &self.order {
-            if let Some(Some(socket)) = self.slots.get_mut(*slot as usize) {
-                out.push(Arc::clone(socket.refresh(view)));
+        for rank in &mut self.order {
+            if let Some(Some(socket)) = self.slots.get_mut(rank.slot as usize) {
+                (rank.bytes, rank.id) = (socket.bytes, socket.refresh(view).id);
             }
         }
-        out
+        self.order.sort_by_key(|rank| (std::cmp::Reverse(rank.bytes), rank.id));
+        let socket = |rank: &Rank| self.slots.get(rank.slot as usize)?.as_ref();
+        self.order.iter().filter_map(|rank| Some(Arc::clone(&socket(rank)?.figures))).collect()
     }
 }

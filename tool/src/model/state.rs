@@ -165,7 +165,7 @@ impl Model {
             }
         }
         for (path, counters) in &sample.flows {
-            let old = socket.account.sums(*path).copied().unwrap_or_default();
+            let old = socket.account.sums(*path).unwrap_or_default();
             let pages = if alive { pages_of(sample, *path, counters) } else { Some(0) };
             if old.c == *counters && old == old.holding(pages) {
                 continue;
@@ -182,7 +182,7 @@ impl Model {
     fn absorb_plain(&mut self, sample: &PlainSample) {
         let Self { sockets, processes, devices, total, tick, .. } = self;
         let Some(socket) = sockets.get_mut(sample.socket).filter(|socket| socket.alive()) else { return };
-        let before = socket.account.sums(sample.path).map_or((0, 0), |sums| (sums.c.calls, sums.c.bytes));
+        let before = socket.account.calls_and_bytes(sample.path);
         let grown = (sample.calls.saturating_sub(before.0), sample.bytes.saturating_sub(before.1));
         if grown != (0, 0) {
             let spread = |account: &mut Account| account.plain(*tick, sample.path, grown.0, grown.1);
@@ -244,7 +244,7 @@ impl Model {
             }
             None => {
                 for (path, sums) in socket.account.flows() {
-                    account.flow(*tick, path, &Sums::default(), sums);
+                    account.flow(*tick, path, &Sums::default(), &sums);
                 }
                 socket.rows.iter().for_each(|row| account.copied(*tick, row.whole()));
             }
@@ -265,7 +265,7 @@ impl Model {
     }
 
     fn absorb_unattributed(&mut self, path: Path, counters: &FlowCounters) {
-        let old = self.unattributed.sums(path).copied().unwrap_or_default();
+        let old = self.unattributed.sums(path).unwrap_or_default();
         let new = Sums::of_socket(path, &ledger::never_back(&old.c, counters));
         if old != new {
             self.unattributed.flow(self.tick, path, &old, &new);

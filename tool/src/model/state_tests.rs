@@ -300,14 +300,14 @@ fn gauges_are_of_the_living_and_pages_leave_with_their_socket() {
     let s = model.snapshot();
     assert_eq!(s.paths[1].in_flight.unwrap().pages, Some(10));
     assert_eq!(s.processes[0].gauges.unwrap().optmem_bytes, Some(100));
-    assert_eq!(s.sockets[0].gauges.unwrap().pages_in_flight, Some(4));
+    assert_eq!(s.sockets[0].gauges.as_deref().unwrap().pages_in_flight, Some(4));
     assert_eq!(s.sockets[2].gauges, None, "nobody looks at the gauges of a plain socket");
     model.absorb(Sample { ended: vec![holding(2, 8)], ..sample(2, vec![holding(1, 5), plain]) });
     let s = model.snapshot();
     assert_eq!(s.paths[1].in_flight.unwrap().pages, Some(5));
     let gauges = s.processes[0].gauges.unwrap();
     assert_eq!((gauges.pages_in_flight, gauges.optmem_peak_bytes), (Some(5), Some(80)));
-    let ended = s.sockets.iter().find(|s| !s.alive).unwrap().gauges.unwrap();
+    let ended = s.sockets.iter().find(|s| !s.alive).unwrap().gauges.as_deref().unwrap();
     assert_eq!((ended.pages_in_flight, ended.optmem_peak_bytes), (Some(0), Some(80)));
 }
 

@@ -67,6 +67,11 @@ impl<E: Entry + Pod> Live<E> {
         self.seen.plain()
     }
 
+    /// How many sockets were in the table at the last reading, to be counted or not.
+    pub(super) fn len(&self) -> usize {
+        self.seen.len() + self.loose.len()
+    }
+
     /// The `struct sock` of every socket.
     pub(super) fn addresses(&self) -> impl Iterator<Item = u64> {
         self.seen.addresses().chain(self.loose.iter().map(Entry::sk))

@@ -48,6 +48,8 @@ use crate::model::snapshot::{Missing, Session};
 use crate::{host, privilege};
 
 const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
+/// So many sockets handed over at one reading, with all that is known of each, take a megabyte and more.
+const MANY: usize = 1_000;
 
 /// Which tracing back end to use for facts that several can know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -146,6 +148,8 @@ pub struct Probe {
     filtered: bool,
     /// What the programs had taken when tracing began.
     took_before: Vec<ProgramSample>,
+    /// The reading before handed over [`MANY`] sockets or more.
+    had_many: bool,
 }
 
 /// A better way to know a fact than the one in use, and why it does not hold here.
@@ -216,7 +220,18 @@ impl Probe {
         let stats = options.kernel_stats.then(measure_programs).transpose()?;
         let (started, took_before) = (Instant::now(), Vec::new());
         let filtered = options.filter.is_set();
-        Ok(Probe { ebpf, reader, processes, session, refusals, started, stats, filtered, took_before })
+        Ok(Probe {
+            ebpf,
+            reader,
+            processes,
+            session,
+            refusals,
+            started,
+            stats,
+            filtered,
+            took_before,
+            had_many: false,
+        })
     }
 
     /// Host, kernel, back end, sources of every fact and what is missing.
@@ -238,11 +253,22 @@ impl Probe {
     pub fn read(&mut self) -> anyhow::Result<Sample> {
         let at_ns = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let mut sample = self.reader.read(at_ns)?;
+        self.give_back(sample.sockets.len() + sample.ended.len());
         sample.programs = self.stats.as_ref().map(|_| ProgramCosts {
             programs: programs::since(&self.took_before, &self.ebpf),
             filtered: self.filtered,
         });
         Ok(sample)
+    }
+
+    /// Gives memory back to the kernel when a time is over in which thousands of sockets were handed over at once: whole
+    /// ones take megabytes until the model has taken them in.
+    fn give_back(&mut self, handed_over: usize) {
+        if handed_over >= MANY {
+            self.had_many = true;
+        } else if std::mem::take(&mut self.had_many) {
+            host::heap::trim();
+        }
     }
 
     /// How full the kernel's maps are and what memory they take. Walks the maps: for the end, not for every tick.

@@ -35,6 +35,9 @@ use crate::model::snapshot::Session;
 
 /// The table of tallies, an array whose elements come and go.
 const TALLIES: &str = "TALLIES";
+/// The tables of sockets that send and that receive: how many are in them is known from reading.
+const SENDERS: &str = "SOCKS";
+const RECEIVERS: &str = "RECVS";
 /// Readings between two looks for completion units left behind.
 const SWEEP: u64 = 16;
 
@@ -111,8 +114,8 @@ impl Reader {
         Ok(Reader {
             tallies: Tallies::map(array(take(TALLIES)?)?, array(take("TALLIES_USED")?)?)
                 .context("mapping the tallies")?,
-            senders: Live::new(data(take("SOCKS")?, "SOCKS")?),
-            receivers: Live::new(data(take("RECVS")?, "RECVS")?),
+            senders: Live::new(data(take(SENDERS)?, SENDERS)?),
+            receivers: Live::new(data(take(RECEIVERS)?, RECEIVERS)?),
             spill: take("SPILL")?,
             copies: take("COPIES")?,
             devs: data(take("DEVS")?, "DEVS")?,
@@ -120,7 +123,8 @@ impl Reader {
             socket_latency: take("SOCKET_LATENCY")?,
             sweeper: Sweeper::new(take("SENDS")?),
             ended: Ended::new(RingBuf::try_from(take("ENDED")?)?)?,
-            symbols,
+            // Where tracepoints tell of copies nobody sees who called: five megabytes for nothing.
+            symbols: symbols.filter(|_| session.sources.contains_key("copy") && !session.infers("copy")),
             spill_batch: Batch::new(),
             copy_batch: Batch::new(),
             dev_batch: Batch::new(),
@@ -336,13 +340,14 @@ impl Reader {
         Ok(lost)
     }
 
-    /// How full the maps are. Walks them: not for every tick.
+    /// How full the maps are, those of sockets as of the last reading. Walks most of the others: not for every tick.
     pub(super) fn maps(&self) -> Vec<MapSample> {
-        let mut maps = self.maps.sample();
-        for map in maps.iter_mut().filter(|map| map.name == TALLIES) {
-            map.entries = Some(self.tallies.iter().count() as u64);
-        }
-        maps
+        self.maps.sample(|name| match name {
+            TALLIES => Some(self.tallies.iter().count() as u64),
+            SENDERS => Some(self.senders.len() as u64),
+            RECEIVERS => Some(self.receivers.len() as u64),
+            _ => None,
+        })
     }
 
     /// Sockets that ended, as senders and as receivers: each record of one is followed by its spilled flows.

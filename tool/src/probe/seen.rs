@@ -67,20 +67,45 @@ enum News {
     Entry,
 }
 
-/// What is known of one socket.
+/// What is known of one socket. All of them are walked at every reading: no more than that needs.
 #[derive(Clone, Copy, Debug)]
 struct Known {
+    tally: Last,
+    /// Of the entry as last read: its number, calls and bytes of its own path, all of it.
+    id: u64,
+    calls: u64,
+    bytes: u64,
+    fingerprint: u64,
     slot: u32,
+    /// Where it stands among those read now; [`NOT_READ`].
+    read: u32,
+    /// The entry's own path.
+    path: Option<Path>,
     news: News,
     /// Its entry is read at the next reading in any case.
     again: bool,
-    tally: Tally,
-    /// Of the entry as last read: its number, its own path, all of it.
+}
+
+/// No place among those read now.
+const NOT_READ: u32 = u32::MAX;
+
+/// A tally as last looked at, without what only the kernel side compares.
+#[derive(Clone, Copy, Debug)]
+struct Last {
+    key: u64,
     id: u64,
-    home: (Option<Path>, u64, u64),
-    fingerprint: u64,
-    /// Where it stands among those read now.
-    read: Option<usize>,
+    calls: u64,
+    bytes: u64,
+    touched: u32,
+    /// Whether calls go to the entry.
+    is_entry: bool,
+}
+
+impl Last {
+    fn of(tally: &Tally) -> Self {
+        let Tally { key, id, calls, bytes, touched, state, .. } = *tally;
+        Self { key, id, calls, bytes, touched, is_entry: state == tally_state::ENTRY }
+    }
 }
 
 /// See the module.
@@ -122,27 +147,32 @@ impl<E: Entry> Seen<E> {
             return Ok(());
         }
         while self.next_if(|known| known.slot < slot).is_some() {}
+        let tally = Last::of(&tally);
         let known = self.next_if(|known| known.slot == slot && known.tally.key == tally.key);
         let touched = known.as_ref().is_none_or(|known| is_touched(&known.tally, &tally));
         if let Some(known) = known.filter(|known| !touched && !known.again) {
-            self.known.push_back(Known { news: counted_since(&known, &tally), tally, read: None, ..known });
+            let news = counted_since(&known, &tally);
+            self.known.push_back(Known { news, tally, read: NOT_READ, ..known });
             return Ok(());
         }
         // Without an entry its end is in the ring.
         let Some(entry) = read(tally.key - E::SIDE)? else { return Ok(()) };
-        let (fingerprint, at) = (entry.fingerprint(), self.read.len());
+        let fingerprint = entry.fingerprint();
+        let at = u32::try_from(self.read.len()).unwrap_or(NOT_READ);
         let same = known.filter(|known| known.fingerprint == fingerprint);
         let news = same.map_or(News::Entry, |known| counted_since(&known, &tally));
-        let (id, home) = (entry.id(), entry.home());
+        let (path, calls, bytes) = entry.home();
         self.known.push_back(Known {
+            tally,
+            id: entry.id(),
+            calls,
+            bytes,
+            fingerprint,
             slot,
+            read: at,
+            path,
             news,
             again: touched,
-            tally,
-            id,
-            home,
-            fingerprint,
-            read: Some(at),
         });
         self.read.push(entry);
         Ok(())
@@ -171,10 +201,14 @@ impl<E: Entry> Seen<E> {
     pub(super) fn plain(&self) -> impl Iterator<Item = PlainSample> {
         let counted = self.known.iter().filter(|known| known.news == News::Counted && known.id != 0);
         counted.filter(|known| known.tally.id == known.id).filter_map(|known| {
-            let (path, calls, bytes) = known.home;
-            let (calls, bytes) = (calls + known.tally.calls, bytes + known.tally.bytes);
-            Some(PlainSample { socket: known.id, path: path?, calls, bytes })
+            let (calls, bytes) = (known.calls + known.tally.calls, known.bytes + known.tally.bytes);
+            Some(PlainSample { socket: known.id, path: known.path?, calls, bytes })
         })
+    }
+
+    /// How many sockets there are.
+    pub(super) fn len(&self) -> usize {
+        self.known.len()
     }
 
     /// The `struct sock` of every socket.
@@ -199,7 +233,7 @@ impl<E: Entry> Seen<E> {
     ) -> io::Result<Vec<E>> {
         let mut entries = Vec::new();
         for known in self.known.iter().filter(|known| known.id != 0 && wanted(known.id)) {
-            let entry = match known.read.and_then(|at| self.read.get(at)) {
+            let entry = match self.read.get(known.read as usize) {
                 Some(entry) => Some(*entry),
                 None => read(known.tally.key - E::SIDE)?,
             };
@@ -211,7 +245,7 @@ impl<E: Entry> Seen<E> {
     /// Takes out those of the entries read now that are over, with everything they have counted and their slots.
     pub(super) fn remove(&mut self, over: impl Fn(&E) -> bool) -> Vec<(u32, E)> {
         let mut removed = Vec::new();
-        self.known.retain(|known| match known.read.and_then(|at| self.read.get(at)) {
+        self.known.retain(|known| match self.read.get(known.read as usize) {
             Some(entry) if over(entry) => {
                 removed.push((known.slot, whole(*entry, &known.tally)));
                 false
@@ -223,20 +257,18 @@ impl<E: Entry> Seen<E> {
 }
 
 /// What is new, as far as the tally tells.
-fn counted_since(known: &Known, tally: &Tally) -> News {
+fn counted_since(known: &Known, tally: &Last) -> News {
     let same = (known.tally.calls, known.tally.bytes) == (tally.calls, tally.bytes);
     if same { News::Nothing } else { News::Counted }
 }
 
 /// Whether calls went to the entry between these two looks at its tally.
-fn is_touched(before: &Tally, now: &Tally) -> bool {
-    before.state == tally_state::ENTRY
-        || now.state == tally_state::ENTRY
-        || (before.touched, before.id) != (now.touched, now.id)
+fn is_touched(before: &Last, now: &Last) -> bool {
+    before.is_entry || now.is_entry || (before.touched, before.id) != (now.touched, now.id)
 }
 
 /// An entry and its tally together.
-fn whole<E: Entry>(mut entry: E, tally: &Tally) -> E {
+fn whole<E: Entry>(mut entry: E, tally: &Last) -> E {
     if tally.id == entry.id() {
         entry.add(tally.calls, tally.bytes);
     }

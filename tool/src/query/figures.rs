@@ -98,13 +98,13 @@ pub(super) fn max(s: &SocketFigures) -> Option<u64> {
 }
 
 pub(super) fn optmem(s: &SocketFigures) -> Option<u64> {
-    s.gauges?.optmem_bytes
+    s.gauges.as_deref()?.optmem_bytes
 }
 
 pub(super) fn optmem_max(s: &SocketFigures) -> Option<u64> {
-    s.gauges?.optmem_max_bytes
+    s.gauges.as_deref()?.optmem_max_bytes
 }
 
 pub(super) fn pinned(s: &SocketFigures) -> Option<u64> {
-    s.gauges?.pages_in_flight
+    s.gauges.as_deref()?.pages_in_flight
 }

@@ -5,7 +5,7 @@ use zcscope_common::{Path, Reason};
 use super::*;
 use crate::model::sample::CopyKind;
 use crate::model::snapshot::{
-    Completions, CopyFigures, GaugeFigures, InFlight, Ledger, PathFigures, Percentiles, Place,
+    Completions, CopyFigures, GaugeFigures, InFlight, Ledger, PathFigures, Percentiles, Place, SocketIdentity,
 };
 
 fn zerocopy(path: Path, requested: u64, copied: Option<u64>) -> PathFigures {
@@ -42,20 +42,22 @@ fn nginx() -> SocketFigures {
     }];
     let plain = PathFigures { calls: 3, bytes: 4_096, ..PathFigures::nothing(Path::Copy) };
     SocketFigures {
-        id: 1,
-        cookie: Some(77),
-        pid: 4_242,
-        comm: "nginx: worker".into(),
-        local: "[::ffff:10.9.0.1]:443".parse().unwrap(),
-        remote: "10.1.2.3:51514".parse().unwrap(),
-        dev: Some("eth0".into()),
-        uid: 33,
-        place: Place {
-            netns: Some(4_026_531_840),
-            netns_name: Some("blue".into()),
-            cgroup: Some("/system.slice/nginx.service".into()),
-            container: None,
-        },
+        identity: Arc::new(SocketIdentity {
+            id: 1,
+            cookie: Some(77),
+            pid: 4_242,
+            comm: "nginx: worker".into(),
+            local: "[::ffff:10.9.0.1]:443".parse().unwrap(),
+            remote: "10.1.2.3:51514".parse().unwrap(),
+            dev: Some("eth0".into()),
+            uid: 33,
+            place: Place {
+                netns: Some(4_026_531_840),
+                netns_name: Some("blue".into()),
+                cgroup: Some("/system.slice/nginx.service".into()),
+                container: None,
+            },
+        }),
         gauges: None,
         alive: true,
         paths: vec![sendfile, plain],
@@ -79,22 +81,24 @@ fn blind() -> SocketFigures {
         ..Completions::default()
     }));
     SocketFigures {
-        id: 2,
-        pid: 99,
-        comm: "feedd".into(),
-        local: "[2001:db8::17]:9999".parse().unwrap(),
-        remote: "[2001:db8:1::6]:40000".parse().unwrap(),
-        dev: None,
-        gauges: Some(GaugeFigures {
+        identity: Arc::new(SocketIdentity {
+            id: 2,
+            pid: 99,
+            comm: "feedd".into(),
+            local: "[2001:db8::17]:9999".parse().unwrap(),
+            remote: "[2001:db8:1::6]:40000".parse().unwrap(),
+            dev: None,
+            place: Place::default(),
+            cookie: None,
+            uid: 0,
+        }),
+        gauges: Some(Box::new(GaugeFigures {
             optmem_bytes: Some(60_000),
             optmem_max_bytes: Some(100_000),
             pages_in_flight: Some(2_000),
             ..GaugeFigures::default()
-        }),
-        place: Place::default(),
+        })),
         alive: false,
-        cookie: None,
-        uid: 0,
         paths: vec![zc],
     }
 }

@@ -26,6 +26,8 @@ const SPAN_NS: u64 = 5_000_000_000;
 const MAX_BYTES: usize = 1 << 20;
 /// or takes as much as this to read.
 const MAX_RAW_BYTES: usize = 32 << 20;
+/// The room for a frame that is kept from one to the next, bytes.
+const MAX_KEPT: usize = 64 << 10;
 
 /// What a block is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,9 +146,10 @@ pub(super) struct Builder {
     encoder: Encoder,
     frames: zstd::stream::write::Encoder<'static, Vec<u8>>,
     points: Vec<Point>,
-    /// Bytes of a frame; kept for the next one.
+    /// Bytes of a frame; kept for the next one, unless it is large.
     frame: Vec<u8>,
-    raw: usize,
+    /// Bytes before compression: of the first frame, of all.
+    lengths: (usize, usize),
 }
 
 impl Builder {
@@ -156,7 +159,13 @@ impl Builder {
     /// Out of memory.
     pub(super) fn new() -> Result<Self, Error> {
         let frames = zstd::stream::write::Encoder::new(Vec::new(), LEVEL).map_err(encoding)?;
-        Ok(Self { encoder: Encoder::default(), frames, points: Vec::new(), frame: Vec::new(), raw: 0 })
+        Ok(Self {
+            encoder: Encoder::default(),
+            frames,
+            points: Vec::new(),
+            frame: Vec::new(),
+            lengths: (0, 0),
+        })
     }
 
     /// Adds a snapshot and what moved since the one before.
@@ -170,7 +179,9 @@ impl Builder {
             u32::try_from(self.frame.len()).map_err(|_| Error::Encoding("it is too large".into()))?;
         self.frames.write_all(&length.to_le_bytes()).map_err(encoding)?;
         self.frames.write_all(&self.frame).map_err(encoding)?;
-        self.raw += self.frame.len();
+        self.lengths.0 = if self.points.is_empty() { self.frame.len() } else { self.lengths.0 };
+        self.lengths.1 += self.frame.len();
+        self.frame.shrink_to(MAX_KEPT);
         self.points.push(point);
         Ok(())
     }
@@ -192,7 +203,12 @@ impl Builder {
 
     /// Their bytes before compression.
     pub(super) fn raw_bytes(&self) -> usize {
-        self.raw
+        self.lengths.1
+    }
+
+    /// The same without the first one, which holds all there is: what the others have that is new.
+    pub(super) fn raw_bytes_of_news(&self) -> usize {
+        self.lengths.1 - self.lengths.0
     }
 
     /// The snapshots in it; it can be filled further.
@@ -209,7 +225,7 @@ impl Builder {
     pub(super) fn is_full(&self) -> bool {
         let span =
             self.points.first().zip(self.points.last()).map_or(0, |(a, b)| b.at_ns.saturating_sub(a.at_ns));
-        span >= SPAN_NS || self.frames.get_ref().len() >= MAX_BYTES || self.raw >= MAX_RAW_BYTES
+        span >= SPAN_NS || self.frames.get_ref().len() >= MAX_BYTES || self.raw_bytes() >= MAX_RAW_BYTES
     }
 
     /// The whole block: header, points, frames.

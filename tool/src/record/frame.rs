@@ -2,13 +2,13 @@
 //! know). Within a block a frame holds only what is new since the frame before: sockets that moved, the session and
 //! the facts of the host when they changed.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use serde::{Deserialize, Serialize};
 
 use super::error::Error;
 use crate::host::facts::HostFacts;
+use crate::model::hash::FastMap;
 use crate::model::snapshot::{Session, Snapshot, SocketFigures};
 
 /// What is written.
@@ -42,9 +42,9 @@ type Run = (u32, u32);
 /// Turns the snapshots of one block into bytes, in order.
 #[derive(Debug, Default)]
 pub(super) struct Encoder {
-    /// The sockets of the last frame by address, with their numbers. Held, so that an address stands for one state of
-    /// a socket.
-    sockets: HashMap<usize, (u32, Arc<SocketFigures>)>,
+    /// The sockets of the last frame by address, with their numbers. Their addresses are held, so that one stands for
+    /// one state of a socket, but not what is in them: of ten thousand busy sockets that is megabytes.
+    sockets: FastMap<usize, (u32, Weak<SocketFigures>)>,
     next: u32,
     session: Option<Session>,
     host: Option<Arc<HostFacts>>,
@@ -56,7 +56,8 @@ impl Encoder {
     /// # Errors
     /// A figure that cannot be serialized; none is known.
     pub(super) fn encode(&mut self, snapshot: &Snapshot, out: &mut Vec<u8>) -> Result<(), Error> {
-        let mut known = HashMap::with_capacity(snapshot.sockets.len());
+        let mut known = FastMap::default();
+        known.reserve(snapshot.sockets.len());
         let mut new_sockets = Vec::new();
         let mut sockets: Vec<Run> = Vec::new();
         for socket in &snapshot.sockets {
@@ -69,7 +70,7 @@ impl Encoder {
                     self.next - 1
                 }
             };
-            known.insert(at, (number, Arc::clone(socket)));
+            known.insert(at, (number, Arc::downgrade(socket)));
             match sockets.last_mut() {
                 Some((first, length)) if *first + *length == number => *length += 1,
                 _ => sockets.push((number, 1)),

@@ -22,8 +22,9 @@ const COST_PARTS: u64 = 100;
 const MAX_SPACING_NS: u64 = 10_000_000_000;
 /// Snapshots in a block at most,
 const MAX_FRAMES: usize = 8;
-/// and bytes of them before compression, but for one that has more: a block is unpacked as a whole.
-const MAX_RAW_BYTES: usize = 4 << 20;
+/// and bytes before compression of what is new in those after the first: a block is unpacked as a whole. The first one has
+/// every socket; idle ones are not in the others, so it is not to be written again because it was large.
+const MAX_NEW_BYTES: usize = 2 << 20;
 /// Snapshots that may wait; hardly ever more than one, because packing takes a hundredth of the time between two.
 const MAX_WAITING: usize = 32;
 
@@ -258,7 +259,8 @@ impl Packer {
         let mut builder = open.take().or_else(|| Builder::new().ok());
         // One that cannot be written is left out, with what its block held.
         builder = builder.and_then(|mut builder| push(&mut builder, snapshot).is_ok().then_some(builder));
-        let full = |builder: &Builder| builder.len() >= MAX_FRAMES || builder.raw_bytes() >= MAX_RAW_BYTES;
+        let full =
+            |builder: &Builder| builder.len() >= MAX_FRAMES || builder.raw_bytes_of_news() >= MAX_NEW_BYTES;
         let closed = builder.take_if(|builder| full(builder)).and_then(|full| self.pack(0, full));
         let mut kept = shared.lock();
         kept.waiting.pop_front();

@@ -332,7 +332,7 @@ pub fn document(snapshot: &Snapshot, findings: &[Finding], command: &[String]) -
         alive: Some(s.alive),
         uid: Some(s.uid),
         place: place(&s.place),
-        gauges: s.gauges.as_ref().map(gauges),
+        gauges: s.gauges.as_deref().map(gauges),
         paths: paths(&s.paths, session),
     });
     let devices =

@@ -8,7 +8,7 @@ use zcscope_common::{Disagreement, Path, Reason};
 use crate::model::sample::CopyKind;
 use crate::model::snapshot::{
     Completions, CopyFigures, GaugeFigures, InFlight, Ledger, Lost, Missing, PathFigures, Percentiles, Place,
-    Session, Snapshot, SocketFigures, WrongSends,
+    Session, Snapshot, SocketFigures, SocketIdentity, WrongSends,
 };
 
 const MIB: u64 = 1 << 20;
@@ -123,27 +123,31 @@ fn copies(kind: CopyKind, bytes: u64, bytes_per_s: u64) -> CopyFigures {
 fn socket(id: u64, comm: &str, local: &str, remote: &str, paths: Vec<PathFigures>) -> Arc<SocketFigures> {
     let address = |text: &str| text.parse().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)));
     Arc::new(SocketFigures {
-        id,
-        cookie: Some(id),
-        pid: 4_000 + (id * 7919 % 90_000) as u32,
-        comm: comm.into(),
-        local: address(local),
-        remote: address(remote),
-        dev: Some("eth0".into()),
-        uid: 1_000,
-        place: Place {
-            netns: Some(4_026_531_840),
-            netns_name: None,
-            cgroup: Some("/system.slice/web.service".into()),
-            container: id.is_multiple_of(2).then(|| "docker:0123456789ab".into()),
-        },
-        gauges: paths.iter().any(|p| p.path.has_completion()).then_some(GaugeFigures {
-            optmem_bytes: Some(8_192),
-            optmem_peak_bytes: Some(16_384),
-            optmem_max_bytes: Some(131_072),
-            unread_notifications: Some(3),
-            pages_in_flight: Some(768),
-            locked_pages: Some(1_024),
+        identity: Arc::new(SocketIdentity {
+            id,
+            cookie: Some(id),
+            pid: 4_000 + (id * 7919 % 90_000) as u32,
+            comm: comm.into(),
+            local: address(local),
+            remote: address(remote),
+            dev: Some("eth0".into()),
+            uid: 1_000,
+            place: Place {
+                netns: Some(4_026_531_840),
+                netns_name: None,
+                cgroup: Some("/system.slice/web.service".into()),
+                container: id.is_multiple_of(2).then(|| "docker:0123456789ab".into()),
+            },
+        }),
+        gauges: paths.iter().any(|p| p.path.has_completion()).then(|| {
+            Box::new(GaugeFigures {
+                optmem_bytes: Some(8_192),
+                optmem_peak_bytes: Some(16_384),
+                optmem_max_bytes: Some(131_072),
+                unread_notifications: Some(3),
+                pages_in_flight: Some(768),
+                locked_pages: Some(1_024),
+            })
         }),
         alive: true,
         paths,

@@ -87,7 +87,7 @@ impl Film {
                     true
                 })
             });
-            socket.gauges = socket.gauges.and(gauges(socket.id, self.tick));
+            socket.gauges = socket.gauges.take().and(gauges(socket.id, self.tick)).map(Box::new);
         }
         snapshot.sockets.extend(storm(second, &snapshot));
         snapshot.processes = processes(&snapshot);
@@ -280,7 +280,7 @@ fn processes(snapshot: &Snapshot) -> Vec<ProcessFigures> {
         pid: socket.pid,
         comm: socket.comm.clone(),
         place: socket.place.clone(),
-        gauges: socket.gauges,
+        gauges: socket.gauges.as_deref().copied(),
         memlock_limit: match socket.id {
             1 => Some(Limit::Bytes(8 << 20)),
             2 => Some(Limit::Unlimited),

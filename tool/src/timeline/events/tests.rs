@@ -9,7 +9,8 @@ use crate::host::facts::{DeviceFacts, HostFacts, NamespaceFacts, TcpFacts};
 use crate::host::taps::{Holder, Tap};
 use crate::model::sample::CopyKind;
 use crate::model::snapshot::{
-    Completions, CopyFigures, LatencyFigures, Lost, PathFigures, Place, Snapshot, SocketFigures, WrongSends,
+    Completions, CopyFigures, LatencyFigures, Lost, PathFigures, Place, Snapshot, SocketFigures,
+    SocketIdentity, WrongSends,
 };
 
 fn with(paths: Vec<PathFigures>) -> Snapshot {
@@ -133,15 +134,17 @@ fn delayed_acks_are_an_event_only_while_they_come() {
 fn socket(id: u64, alive: bool, unsent_bytes: u64) -> Arc<SocketFigures> {
     let ends = Completions { unsent_bytes, ..Completions::default() };
     Arc::new(SocketFigures {
-        id,
-        cookie: None,
-        pid: 7,
-        comm: "curl".into(),
-        local: ([10, 0, 0, 1], 1).into(),
-        remote: ([10, 0, 0, 2], 2).into(),
-        dev: None,
-        uid: 0,
-        place: Place::default(),
+        identity: Arc::new(SocketIdentity {
+            id,
+            cookie: None,
+            pid: 7,
+            comm: "curl".into(),
+            local: ([10, 0, 0, 1], 1).into(),
+            remote: ([10, 0, 0, 2], 2).into(),
+            dev: None,
+            uid: 0,
+            place: Place::default(),
+        }),
         gauges: None,
         alive,
         paths: vec![PathFigures { completions: Some(Box::new(ends)), ..path() }],

@@ -171,7 +171,7 @@ impl<'a> Subject<'a> {
         for member in self.members {
             let Some(socket) = self.sockets.get(member.socket as usize) else { continue };
             let more = match member.path {
-                None => socket.gauges.map(|gauges| gauges.pages_in_flight),
+                None => socket.gauges.as_deref().map(|gauges| gauges.pages_in_flight),
                 Some(path) => socket
                     .paths
                     .iter()

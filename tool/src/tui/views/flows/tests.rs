@@ -67,7 +67,7 @@ fn processes(sockets: &[Arc<SocketFigures>]) -> Vec<ProcessFigures> {
         pid: socket.pid,
         comm: socket.comm.clone(),
         place: socket.place.clone(),
-        gauges: socket.gauges,
+        gauges: socket.gauges.as_deref().copied(),
         memlock_limit: Some(Limit::Bytes(8 << 20)),
         paths: socket.paths.clone(),
     };

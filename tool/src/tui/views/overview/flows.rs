@@ -113,7 +113,7 @@ fn held(paths: &[PathFigures]) -> String {
 
 /// Pages held for sends in flight.
 fn pinned(socket: &SocketFigures) -> String {
-    match socket.gauges {
+    match socket.gauges.as_deref() {
         None => units::NOT_APPLICABLE.into(),
         Some(gauges) => gauges.pages_in_flight.map_or_else(|| units::UNKNOWN.into(), units::count_short),
     }

@@ -147,7 +147,7 @@ pub(super) fn place(snapshot: &Snapshot, by: By, selected: Option<u64>) -> usize
 
 /// The fullest limit of all, and whose it is.
 pub(super) fn fullest(snapshot: &Snapshot) -> Option<(Share, String)> {
-    let gauges = |socket: &SocketFigures| socket.gauges.as_ref().filter(|_| socket.alive).and_then(optmem);
+    let gauges = |socket: &SocketFigures| socket.gauges.as_deref().filter(|_| socket.alive).and_then(optmem);
     let sockets = snapshot.sockets.iter().filter_map(|socket| Some((gauges(socket)?, socket)));
     let socket = sockets.max_by_key(|(share, _)| *share);
     let page = snapshot.session.page_bytes;

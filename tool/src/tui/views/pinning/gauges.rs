@@ -113,7 +113,7 @@ fn number(n: Option<u64>, theme: &Theme) -> (String, Style) {
 }
 
 fn socket(theme: &Theme, table: &Table, of: &SocketFigures) -> Line<'static> {
-    let gauges = of.gauges.unwrap_or_default();
+    let gauges = of.gauges.as_deref().copied().unwrap_or_default();
     let share = fill::optmem(&gauges);
     let bytes = |n: Option<u64>| (units::bytes_or_unknown(n), theme.text);
     table.row(|column, width| match column {

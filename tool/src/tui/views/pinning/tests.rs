@@ -40,7 +40,7 @@ fn the_fullest_comes_first_and_the_dead_hold_nothing() {
     let uses = [(100, 900), (500, 500), (100, 950), (999, 999), (300, 300)];
     for (socket, (used, peak)) in snapshot.sockets.iter_mut().zip(uses) {
         let socket = Arc::make_mut(socket);
-        socket.gauges = Some(gauges(used, peak));
+        socket.gauges = Some(gauges(used, peak).into());
         socket.alive = used != 999;
     }
     assert_eq!(fill::rows(&snapshot, By::Socket, 0, 9), [1, 4, 2, 0]);

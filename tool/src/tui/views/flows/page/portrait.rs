@@ -52,7 +52,7 @@ impl<'a> Portrait<'a> {
             comm: &socket.comm,
             place: &socket.place,
             paths: &socket.paths,
-            gauges: socket.gauges,
+            gauges: socket.gauges.as_deref().copied(),
             memlock: process.and_then(|process| process.memlock_limit),
             tcp: snapshot.host.sockets.get(&id),
         })
