@@ -60,6 +60,11 @@ impl Span {
         self.used.iter().map(|used| used.cpu_ns).sum()
     }
 
+    /// Time all threads together could have run but had no CPU, ns; `None` where it is not known of each.
+    fn run_delay_ns(&self) -> Option<u64> {
+        self.used.iter().map(|used| used.run_delay_ns).sum()
+    }
+
     fn bytes(&self) -> u64 {
         self.laps.iter().map(|lap| lap.tally.bytes).sum()
     }
@@ -170,6 +175,7 @@ fn cpu(spans: &[&Span], plan: &Plan, acked_bytes: u64) -> Cpu {
     Cpu {
         thread_ns,
         thread_s_per_gb: s_per_gb(thread_ns, acked_bytes),
+        run_delay_ns: spans.iter().map(|span| span.run_delay_ns()).sum(),
         machine_ns,
         machine_s_per_gb: machine_ns.and_then(|ns| s_per_gb(ns, acked_bytes)),
         steal_ns: machine.map(|all| all.iter().map(|machine| ns(machine.steal)).sum()),

@@ -316,6 +316,10 @@ pub struct Cpu {
     /// The same per GB (1e9 bytes) acknowledged, seconds; absent when nothing was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thread_s_per_gb: Option<f64>,
+    /// How long the sending threads could have run and had no CPU, because others had it, ns; of all threads together, so
+    /// it may be longer than the span. Absent where the kernel does not count it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_delay_ns: Option<u64>,
     /// Of the whole machine, everything that ran on it, interrupts included, ns.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub machine_ns: Option<u64>,

@@ -9,6 +9,9 @@ use crate::units::{bit_rate, bytes, duration, exact, percent, size};
 /// Share of refused sends worth a word.
 const REFUSED_LIMIT: f64 = 0.01;
 
+/// Share of their time that sending threads may wait for a CPU before their rates mislead.
+const WAITED_LIMIT: f64 = 0.20;
+
 /// The report as lines, with a newline at the end. `kernel` is a block of lines (or nothing) on what the kernel did;
 /// it stands before the warnings.
 #[must_use]
@@ -145,6 +148,9 @@ fn cpu(report: &LoadReport) -> String {
     let per_gb = |value: Option<f64>| value.map(|s| format!(" ({s:.3} s/GB)")).unwrap_or_default();
     let mut line =
         format!("senders {}{}", duration(report.cpu.thread_ns), per_gb(report.cpu.thread_s_per_gb));
+    if let Some(delay) = report.cpu.run_delay_ns {
+        let _ = write!(line, "\nsenders waited for a CPU {}", duration(delay));
+    }
     if let Some(machine) = report.cpu.machine_ns {
         let per_gb = per_gb(report.cpu.machine_s_per_gb);
         let _ = write!(line, "\nwhole machine with all that runs on it {}{per_gb}", duration(machine));
@@ -230,10 +236,25 @@ fn warnings(report: &LoadReport) -> Vec<String> {
             exact(refused)
         ));
     }
+    warnings.extend(waited(report));
     if let Some(device) = report.device.as_ref().filter(|device| !device.verified) {
         warnings.push(format!("the traffic did not leave through {}: {}", device.name, device.why));
     }
     warnings
+}
+
+/// That the senders waited for a CPU so long that the rates are no longer the path's.
+fn waited(report: &LoadReport) -> Option<String> {
+    let measured = report.phases.send_ns + report.phases.settle_ns;
+    let all = report.threads.unwrap_or(report.streams) * measured;
+    let delay = report.cpu.run_delay_ns.filter(|delay| *delay as f64 > WAITED_LIMIT * all as f64)?;
+    Some(format!(
+        "the sending threads could run, but waited for a CPU {} of the time:\n\
+         others had it (the sink, if it runs on this host, may be one of them), so the\n\
+         path may be faster than this; name free CPUs (--cpu), use fewer --streams, or\n\
+         measure on a quiet machine",
+        percent(delay, all)
+    ))
 }
 
 /// The copied share in percent.
@@ -332,6 +353,30 @@ mod tests {
         let mut r = report();
         r.errors.insert("ENOBUFS".into(), 9);
         assert!(render(&r, "").contains("net.core.optmem_max"), "{}", render(&r, ""));
+    }
+
+    #[test]
+    fn senders_that_waited_for_a_cpu_are_told_and_warned_of_when_it_was_long() {
+        let mut r = report();
+        (r.streams, r.threads) = (4, Some(2));
+        assert!(!render(&r, "").contains("waited"), "not known is not told");
+        // A second of two threads, one fifth of it.
+        r.cpu.run_delay_ns = Some(400_000_000);
+        let text = render(&r, "");
+        assert!(text.contains("senders waited for a CPU 400 ms") && !text.contains("warning"), "{text}");
+        r.cpu.run_delay_ns = Some(401_000_000);
+        let text = render(&r, "");
+        let (_, warning) = text.split_once("warning: ").unwrap();
+        assert!(
+            warning.starts_with("the sending threads could run, but waited for a CPU 20.1 %")
+                && warning.contains("--cpu"),
+            "{text}"
+        );
+        let warning = format!("warning: {warning}");
+        assert!(warning.lines().all(|line| line.chars().count() <= 80), "{warning}");
+        r.phases.send_ns = 0;
+        r.cpu.run_delay_ns = Some(0);
+        assert!(!render(&r, "").contains("warning"), "a run of no time");
     }
 
     #[test]
