@@ -116,7 +116,7 @@ pub(super) fn report(facts: &Facts<'_>, spans: &[Span]) -> LoadReport {
         knobs: knobs(plan, laps().filter_map(|lap| lap.sndbuf).max()),
         warm_up: warm_up.map(|span| warm_up_figures(span, plan.warm_up)),
         ended_by: ended_by(&measured, error.is_some()),
-        error: error.map(|error| sentence(error, facts.target, tally.bytes)),
+        error: error.map(|error| sentence(error, facts.target, spans.iter().map(Span::bytes).sum())),
         phases: Phases { connect_ns: facts.connect_ns, send_ns, settle_ns: total_ns - send_ns },
         bytes: tally.bytes,
         acked_bytes,
@@ -289,8 +289,9 @@ fn errors(tally: &Tally, told: bool, fatal: Option<&io::Error>) -> BTreeMap<Stri
     errors
 }
 
-/// Why a run failed on the way.
+/// Why a run failed on the way, or at its beginning; `sent` is all that was sent before, warm-up included.
 fn sentence(error: &io::Error, target: SocketAddr, sent: u64) -> String {
+    let nothing = sent == 0;
     let sent = bytes(sent);
     match (error.kind(), error.raw_os_error()) {
         (io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset, _) => format!(
@@ -308,6 +309,7 @@ fn sentence(error: &io::Error, target: SocketAddr, sent: u64) -> String {
         (_, Some(libc::EMFILE | libc::ENFILE)) => format!(
             "out of open descriptors while setting up the path ({error}); raise the limit (ulimit -n) or lower --streams"
         ),
+        _ if nothing => format!("nothing was sent to {target}: {error}"),
         _ => format!("sending to {target} failed after {sent}: {error}"),
     }
 }
@@ -337,5 +339,8 @@ mod tests {
             let text = sentence(&io::Error::from_raw_os_error(errno), target, 1 << 20);
             assert!(text.contains(words), "{text}");
         }
+        let other = |sent| sentence(&io::Error::other("no ring"), target, sent);
+        assert_eq!(other(0), "nothing was sent to 10.0.0.2:9000: no ring");
+        assert_eq!(other(1 << 20), "sending to 10.0.0.2:9000 failed after 1.00 MiB: no ring");
     }
 }

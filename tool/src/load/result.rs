@@ -102,6 +102,16 @@ pub struct LoadReport {
     pub kernel_missing: Option<String>,
 }
 
+impl LoadReport {
+    /// Whether it failed before anything was sent, warm-up included: then its figures say nothing. A run whose sends were
+    /// refused again and again began; how often is worth a look. One refusal is in the sentence.
+    #[must_use]
+    pub fn never_began(&self) -> bool {
+        let refused: u64 = self.errors.values().sum();
+        self.error.is_some() && self.bytes == 0 && self.warm_up.is_none() && refused <= 1
+    }
+}
+
 /// What ended a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::result::{Completions, Copied, EndedBy, Latency, LoadReport};
 use super::{text_knobs, text_levels};
-use crate::units::{bit_rate, bytes, duration, exact, percent, size};
+use crate::units::{bit_rate, bytes, counted, duration, exact, percent, size};
 
 /// Share of refused sends worth a word.
 const REFUSED_LIMIT: f64 = 0.01;
@@ -12,10 +12,13 @@ const REFUSED_LIMIT: f64 = 0.01;
 /// Share of their time that sending threads may wait for a CPU before their rates mislead.
 const WAITED_LIMIT: f64 = 0.20;
 
-/// The report as lines, with a newline at the end. `kernel` is a block of lines (or nothing) on what the kernel did;
+/// The report as lines, with a newline at the end; empty for a run that never began: its error says all. `kernel` is a block of lines (or nothing) on what the kernel did;
 /// it stands before the warnings.
 #[must_use]
 pub fn render(report: &LoadReport, kernel: &str) -> String {
+    if report.never_began() {
+        return String::new();
+    }
     let mut out = heading(report);
     for (name, value) in rows(report) {
         for (index, line) in value.lines().enumerate() {
@@ -139,7 +142,7 @@ fn calls(report: &LoadReport) -> String {
     if let Some(syscalls) = &report.syscalls {
         let per_gb =
             syscalls.per_gb.map(|n| format!(" ({} per GB)", exact(n.round() as u64))).unwrap_or_default();
-        let _ = write!(line, "; {} system calls of the path{per_gb}", exact(syscalls.count));
+        let _ = write!(line, "; {} of the path{per_gb}", counted(syscalls.count, "system call"));
     }
     line
 }
@@ -196,10 +199,10 @@ fn told(report: &LoadReport) -> String {
 
 fn ends(c: &Completions, calls: u64) -> String {
     let mut text = format!(
-        "{} of {} sends ended, in {} notifications\n{} told copied ({}), {}",
+        "{} of {} ended, in {}\n{} told copied ({}), {}",
         exact(c.sends),
-        exact(calls),
-        exact(c.notifications),
+        counted(calls, "send"),
+        counted(c.notifications, "notification"),
         exact(c.told_copied),
         percent(c.told_copied, c.sends),
         bytes(c.told_copied_bytes)
@@ -208,7 +211,7 @@ fn ends(c: &Completions, calls: u64) -> String {
         let _ = write!(text, "\n{} still held by the kernel when we gave up waiting", exact(c.outstanding));
     }
     if c.unexpected > 0 {
-        let _ = write!(text, "\n{} ends told of sends that were not outstanding", exact(c.unexpected));
+        let _ = write!(text, "\n{} told of sends that were not outstanding", counted(c.unexpected, "end"));
     }
     text
 }
@@ -230,10 +233,10 @@ fn warnings(report: &LoadReport) -> Vec<String> {
     let refused = report.errors.get("ENOBUFS").copied().unwrap_or(0);
     if refused as f64 > REFUSED_LIMIT * report.calls as f64 {
         warnings.push(format!(
-            "the kernel refused {} sends with ENOBUFS: what it may hold\n\
+            "the kernel refused {} with ENOBUFS: what it may hold\n\
              of one socket (net.core.optmem_max) or of one user (ulimit -l) was used up;\n\
              raise it, lower --depth, or look at ends more often (--reap-every)",
-            exact(refused)
+            counted(refused, "send")
         ));
     }
     warnings.extend(waited(report));
@@ -377,6 +380,21 @@ mod tests {
         r.phases.send_ns = 0;
         r.cpu.run_delay_ns = Some(0);
         assert!(!render(&r, "").contains("warning"), "a run of no time");
+    }
+
+    #[test]
+    fn a_run_that_never_began_has_no_figures() {
+        let failed = || LoadReport {
+            error: Some("this kernel has no TLS sockets".into()),
+            ended_by: EndedBy::Error,
+            ..LoadReport::default()
+        };
+        assert_eq!(render(&failed(), "kernel"), "");
+        let told = |report: LoadReport| assert!(render(&report, "").contains("FAILED on the way"));
+        told(LoadReport { bytes: 1, ..failed() });
+        told(LoadReport { warm_up: Some(WarmUpFigures::default()), ..failed() });
+        told(LoadReport { errors: BTreeMap::from([("ENOBUFS".into(), 2)]), ..failed() });
+        assert!(!render(&LoadReport { error: None, ..failed() }, "").is_empty());
     }
 
     #[test]
