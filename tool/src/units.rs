@@ -106,6 +106,13 @@ pub fn size(n: u64) -> String {
     fits.map_or_else(|| n.to_string(), |(name, factor)| format!("{}{name}", n / factor))
 }
 
+/// So many things, by the name of one: `1 cell`, `1,234 cells`.
+#[must_use]
+pub fn counted(n: u64, what: &str) -> String {
+    let plural = if n == 1 { "" } else { "s" };
+    format!("{} {what}{plural}", exact(n))
+}
+
 /// A number of things, exact, with separators: `1,234,567`.
 #[must_use]
 pub fn exact(n: u64) -> String {
@@ -284,6 +291,7 @@ mod tests {
     #[test]
     fn counts() {
         assert_eq!([exact(7), exact(1234), exact(12_345_678)], ["7", "1,234", "12,345,678"]);
+        assert_eq!([0, 1, 2_000].map(|n| counted(n, "run")), ["0 runs", "1 run", "2,000 runs"]);
         assert_eq!([count(999), count(1_234), count(9_999_999)], ["999", "1,234", "9,999,999"]);
         assert_eq!(count(12_345_678), "12.3 M");
         assert_eq!(count_short(9_999), "9999");

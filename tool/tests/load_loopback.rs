@@ -191,6 +191,21 @@ fn a_stop_signal_ends_load_and_sink_early() {
     assert_sound(&report, &sink);
 }
 
+/// A path that cannot be set up: its file has no place.
+#[test]
+fn a_run_that_never_began_is_its_sentence_only() {
+    let (target, sink) = start_sink("127.0.0.1:0", Mode::Recv, BOUNDS);
+    // Gone by the time the path is set up.
+    let directory = tempfile::tempdir().unwrap();
+    let source = zcscope::load::paths::Source::Directory(directory.path().join("gone"));
+    let setup = Setup { source, ..Setup::default() };
+    let report = run(&Plan { setup, ..plan("sendfile", target) }, None, |_| {}).unwrap();
+    assert_eq!((report.ended_by, report.bytes, sink.join().unwrap().bytes), (EndedBy::Error, 0, 0));
+    assert!(report.never_began() && zcscope::load::text::render(&report, "").is_empty(), "{report:?}");
+    let error = report.error.unwrap();
+    assert!(error.starts_with(&format!("nothing was sent to {target}: cannot make the file")), "{error}");
+}
+
 #[test]
 fn refusals_are_sentences() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -192,3 +192,23 @@ fn a_connection_that_is_closed_ends_the_run_with_its_reason() {
         assert!(sink.join().unwrap() > 0 && report.bytes >= 1 << 20, "{name}");
     }
 }
+
+#[test]
+fn threads_that_share_a_cpu_are_told_to_have_waited_for_it() {
+    if !std::fs::read_to_string("/proc/thread-self/schedstat").is_ok_and(|text| text.trim() != "0 0 0") {
+        return; // this kernel does not count it
+    }
+    let copy = PathEntry::from_name("copy").unwrap();
+    let cpu = zcscope::load::placement::allowed()[0];
+    let (listener, target) = listen();
+    let sums = drain_all(listener, 8);
+    let all_on_one = Plan { placement: Placement::Cpus(vec![cpu]), ..plan(copy, target, 8, 8) };
+    let begin = std::time::Instant::now();
+    let report = run(&all_on_one, None, |_| {}).unwrap();
+    let passed = u64::try_from(begin.elapsed().as_nanos()).unwrap();
+    assert_eq!(sums.iter().sum::<u64>(), EACH * 8);
+    // While one of them ran, the others that were ready did not: CPU time of one is run delay of others.
+    let delay = report.cpu.run_delay_ns.unwrap();
+    assert!(delay > report.cpu.thread_ns / 2, "{delay} ns waited, {} ns run", report.cpu.thread_ns);
+    assert!(delay <= 8 * passed, "{delay} ns waited by 8 threads in {passed} ns");
+}

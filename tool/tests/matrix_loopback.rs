@@ -132,6 +132,31 @@ fn what_was_set_is_told_in_every_form_and_keeps_results_apart() {
 }
 
 #[test]
+fn without_so_zerocopy_a_cell_is_copied_and_not_ranked() {
+    let dir = tempfile::tempdir().unwrap();
+    let [json, csv] = ["m.json", "m.csv"].map(|name| dir.path().join(name).display().to_string());
+    let mut args =
+        SMALL.iter().map(|arg| arg.replace("16K,64K", "64K").replace("copy,msg", "msg")).collect::<Vec<_>>();
+    args.extend(["--no-so-zerocopy", "--json", &json, "--csv", &csv].map(str::to_owned));
+    let output = zcscope(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    let said = text(&output);
+    assert!(output.status.success(), "{said}");
+    for expected in ["1 cell x 2 runs", "msg_zerocopy (COPIED 100 %)", "COPIED AS ASKED: without SO_ZEROCOPY"]
+    {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+    let document: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&json).unwrap()).unwrap();
+    fits_its_schema(&document);
+    let cell = &document["cells"][0];
+    assert_eq!((&cell["verdict"], &cell["verdict_source"]), (&"copied".into(), &"setting".into()));
+    assert_eq!(
+        (&cell["told"], &cell["runs"][0]["told"]),
+        (&serde_json::Value::Null, &serde_json::Value::Null)
+    );
+    assert!(std::fs::read_to_string(&csv).unwrap().contains(",copied,setting,"));
+}
+
+#[test]
 fn cells_that_fail_are_kept_and_told() {
     // Nothing listens on the discard port of a documentation address of this host's loopback.
     let output = zcscope(&[
@@ -166,6 +191,10 @@ fn wrong_usage_is_told_before_anything_runs() {
         (&["matrix", "--cpu", "1023"], "not one this process may use"),
         (&["matrix", "--cpu", "0", "--no-pin"], "cannot be used with"),
         (&["matrix", "--source", "/no/such/place"], "neither memfd nor a directory"),
+        (
+            &["matrix", "--paths", "msg_zerocopy,sendfile", "--veth", "--verify", "--reuse-early"],
+            "breaks no rule on sendfile",
+        ),
         (&["matrix", "--rate", "5Gbit"], "unexpected argument"),
         (&["matrix", "diff", "/nonexistent", "/nonexistent"], "cannot read"),
     ] {

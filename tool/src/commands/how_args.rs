@@ -113,12 +113,18 @@ impl HowArgs {
         self.working_set
     }
 
+    /// Whether `SO_ZEROCOPY` is set where a path needs it.
+    #[must_use]
+    pub const fn so_zerocopy(&self) -> bool {
+        !self.no_so_zerocopy
+    }
+
     fn setup(&self, sends: Sends) -> Result<Setup, LoadError> {
         Ok(Setup {
             size: whole(sends.size, "--size")?,
             depth: whole(sends.depth, "--depth")?,
             working_set: whole(self.working_set / sends.streams.max(1), "--working-set")?,
-            so_zerocopy: !self.no_so_zerocopy,
+            so_zerocopy: self.so_zerocopy(),
             iovecs: self.iovecs as usize,
             pages: self.page,
             source: self.source.clone(),

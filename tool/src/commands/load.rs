@@ -45,7 +45,8 @@ pub fn run(args: Args) -> Outcome {
         None => load()?,
     };
     live.clear();
-    if plan.setup.verify.is_some() && placed.is_none() && plan.peer.is_none() {
+    let unknown = plan.setup.verify.is_some() && placed.is_none() && plan.peer.is_none();
+    if unknown && !report.never_began() {
         eprintln!("--verify: only the sink knows whether all was right; look there or use --control");
     }
     if let Some(placed) = placed {

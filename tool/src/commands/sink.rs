@@ -12,7 +12,7 @@ use crate::load::control::token::Token;
 use crate::load::interrupt::Interrupt;
 use crate::load::sink::result::{Connection, Figures, LoadSeen, SinkReport};
 use crate::load::sink::{Bounds, Event, MAX_CONNECTIONS, Mode, Rules, Sink};
-use crate::units::{bit_rate, bytes, duration, exact, parse_duration, parse_size, percent};
+use crate::units::{bit_rate, bytes, counted, duration, exact, parse_duration, parse_size, percent};
 
 /// Strangers at the control port that are told one by one; more are only counted.
 const MAX_STRANGERS_TOLD: u64 = 20;
@@ -141,6 +141,9 @@ fn announce(file: &Path, sink: &Sink) -> Result<(), Failure> {
 }
 
 fn line(c: &Connection) -> String {
+    if c.bytes == 0 {
+        return format!("{}: nothing came, {}\n", c.peer, c.end);
+    }
     let rate = c.gbit_s.map(|g| format!(", {}", bit_rate(g * 1e9))).unwrap_or_default();
     let wrong = c.first_mismatch.as_ref().map(|first| format!("  WRONG {first}\n")).unwrap_or_default();
     format!(
@@ -174,11 +177,10 @@ fn figures(f: &Figures, all: u64) -> String {
 fn load_line(load: &LoadSeen) -> String {
     let tls = if load.tls { ", TLS" } else { "" };
     format!(
-        "load from {}: {}{tls}, {} connection{}, {} ({} B){}, {}\n",
+        "load from {}: {}{tls}, {}, {} ({} B){}, {}\n",
         load.peer,
         load.mode,
-        load.connections,
-        if load.connections == 1 { "" } else { "s" },
+        counted(load.connections, "connection"),
         bytes(load.bytes),
         load.bytes,
         figures(&load.figures, load.bytes),
@@ -196,11 +198,35 @@ fn total(report: &SinkReport) -> String {
         rest += &format!(", {} not let in at the control port", report.refused_controls);
     }
     format!(
-        "total: {} ({} B) over {n} connection{}{rest}{}, receiving threads' CPU {}\n",
+        "total: {} ({} B) over {}{rest}{}, receiving threads' CPU {}\n",
         bytes(report.bytes),
         report.bytes,
-        if n == 1 { "" } else { "s" },
+        counted(n, "connection"),
         figures(&report.figures, report.bytes),
         duration(report.thread_ns)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_on_which_nothing_came_has_no_rate() {
+        let mut connection = Connection {
+            peer: "10.0.0.1:4000".into(),
+            bytes: 0,
+            calls: 0,
+            figures: Figures { verified_bytes: Some(0), mismatches: Some(0), ..Figures::default() },
+            first_mismatch: None,
+            duration_ns: 0,
+            gbit_s: None,
+            thread_ns: 0,
+            end: "closed".into(),
+        };
+        assert_eq!(line(&connection), "10.0.0.1:4000: nothing came, closed\n");
+        (connection.bytes, connection.duration_ns) = (2048, 1_000);
+        let text = line(&connection);
+        assert!(text.starts_with("10.0.0.1:4000: 2.00 KiB (2048 B) in 1.00 µs"), "{text}");
+    }
 }

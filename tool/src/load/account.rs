@@ -60,6 +60,11 @@ impl Span {
         self.used.iter().map(|used| used.cpu_ns).sum()
     }
 
+    /// Time all threads together could have run but had no CPU, ns; `None` where it is not known of each.
+    fn run_delay_ns(&self) -> Option<u64> {
+        self.used.iter().map(|used| used.run_delay_ns).sum()
+    }
+
     fn bytes(&self) -> u64 {
         self.laps.iter().map(|lap| lap.tally.bytes).sum()
     }
@@ -111,7 +116,7 @@ pub(super) fn report(facts: &Facts<'_>, spans: &[Span]) -> LoadReport {
         knobs: knobs(plan, laps().filter_map(|lap| lap.sndbuf).max()),
         warm_up: warm_up.map(|span| warm_up_figures(span, plan.warm_up)),
         ended_by: ended_by(&measured, error.is_some()),
-        error: error.map(|error| sentence(error, facts.target, tally.bytes)),
+        error: error.map(|error| sentence(error, facts.target, spans.iter().map(Span::bytes).sum())),
         phases: Phases { connect_ns: facts.connect_ns, send_ns, settle_ns: total_ns - send_ns },
         bytes: tally.bytes,
         acked_bytes,
@@ -170,6 +175,7 @@ fn cpu(spans: &[&Span], plan: &Plan, acked_bytes: u64) -> Cpu {
     Cpu {
         thread_ns,
         thread_s_per_gb: s_per_gb(thread_ns, acked_bytes),
+        run_delay_ns: spans.iter().map(|span| span.run_delay_ns()).sum(),
         machine_ns,
         machine_s_per_gb: machine_ns.and_then(|ns| s_per_gb(ns, acked_bytes)),
         steal_ns: machine.map(|all| all.iter().map(|machine| ns(machine.steal)).sum()),
@@ -283,8 +289,9 @@ fn errors(tally: &Tally, told: bool, fatal: Option<&io::Error>) -> BTreeMap<Stri
     errors
 }
 
-/// Why a run failed on the way.
+/// Why a run failed on the way, or at its beginning; `sent` is all that was sent before, warm-up included.
 fn sentence(error: &io::Error, target: SocketAddr, sent: u64) -> String {
+    let nothing = sent == 0;
     let sent = bytes(sent);
     match (error.kind(), error.raw_os_error()) {
         (io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset, _) => format!(
@@ -302,6 +309,7 @@ fn sentence(error: &io::Error, target: SocketAddr, sent: u64) -> String {
         (_, Some(libc::EMFILE | libc::ENFILE)) => format!(
             "out of open descriptors while setting up the path ({error}); raise the limit (ulimit -n) or lower --streams"
         ),
+        _ if nothing => format!("nothing was sent to {target}: {error}"),
         _ => format!("sending to {target} failed after {sent}: {error}"),
     }
 }
@@ -331,5 +339,8 @@ mod tests {
             let text = sentence(&io::Error::from_raw_os_error(errno), target, 1 << 20);
             assert!(text.contains(words), "{text}");
         }
+        let other = |sent| sentence(&io::Error::other("no ring"), target, sent);
+        assert_eq!(other(0), "nothing was sent to 10.0.0.2:9000: no ring");
+        assert_eq!(other(1 << 20), "sending to 10.0.0.2:9000 failed after 1.00 MiB: no ring");
     }
 }

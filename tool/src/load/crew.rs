@@ -90,8 +90,8 @@ fn one_lap(
         cpu = placement::stay_on(near).is_ok().then_some(near);
     }
     let mut laps: Vec<Lap> = crew.jobs.iter().map(|job| Lap::new(job.local_address(), cpu)).collect();
-    let begin = Instant::now();
     let before = ThreadUse::now();
+    let begin = Instant::now();
     laps.iter_mut().for_each(|lap| lap.begin_at(begin));
     match opened {
         Ok(Opened { paths, rounds }) => {

@@ -243,6 +243,7 @@ pub fn run_watched(
 fn check(plan: &Plan) -> Result<(), LoadError> {
     let setup = &plan.setup;
     plan.check_threads()?;
+    plan.path.check_poison(setup.verify, setup.so_zerocopy).map_err(LoadError::Usage)?;
     if !plan.levels.is_empty() && plan.bytes.is_some() {
         return Err(LoadError::Usage("levels of an open loop end by time, not by bytes".into()));
     }

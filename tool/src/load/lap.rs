@@ -68,6 +68,8 @@ impl Lap {
 pub(super) struct ThreadUse {
     /// CPU time, ns.
     pub(super) cpu_ns: u64,
+    /// Time it could have run but had no CPU, ns; `None` where the kernel does not count it.
+    pub(super) run_delay_ns: Option<u64>,
     /// Context switches: the thread waited; it was pushed off its CPU.
     pub(super) switches: (u64, u64),
     /// System calls made for several streams at once.
@@ -77,15 +79,20 @@ pub(super) struct ThreadUse {
 impl ThreadUse {
     /// What the calling thread has used so far.
     pub(super) fn now() -> Self {
-        Self { cpu_ns: cpu::thread_ns(), switches: cpu::switches(), syscalls: 0 }
+        // The file first: reading it takes CPU time, which is none of the lap's.
+        let run_delay_ns = cpu::run_delay_ns();
+        Self { cpu_ns: cpu::thread_ns(), run_delay_ns, switches: cpu::switches(), syscalls: 0 }
     }
 
     /// What it has used since `before`.
     pub(super) fn since(before: &Self) -> Self {
-        let now = Self::now();
+        // The file last, for the same reason.
+        let (cpu_ns, switches) = (cpu::thread_ns(), cpu::switches());
+        let run_delay_ns = cpu::run_delay_ns().zip(before.run_delay_ns);
         Self {
-            cpu_ns: now.cpu_ns.saturating_sub(before.cpu_ns),
-            switches: (now.switches.0 - before.switches.0, now.switches.1 - before.switches.1),
+            cpu_ns: cpu_ns.saturating_sub(before.cpu_ns),
+            run_delay_ns: run_delay_ns.map(|(now, before)| now.saturating_sub(before)),
+            switches: (switches.0 - before.switches.0, switches.1 - before.switches.1),
             syscalls: 0,
         }
     }

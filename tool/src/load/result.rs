@@ -102,6 +102,16 @@ pub struct LoadReport {
     pub kernel_missing: Option<String>,
 }
 
+impl LoadReport {
+    /// Whether it failed before anything was sent, warm-up included: then its figures say nothing. A run whose sends were
+    /// refused again and again began; how often is worth a look. One refusal is in the sentence.
+    #[must_use]
+    pub fn never_began(&self) -> bool {
+        let refused: u64 = self.errors.values().sum();
+        self.error.is_some() && self.bytes == 0 && self.warm_up.is_none() && refused <= 1
+    }
+}
+
 /// What ended a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -316,6 +326,10 @@ pub struct Cpu {
     /// The same per GB (1e9 bytes) acknowledged, seconds; absent when nothing was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thread_s_per_gb: Option<f64>,
+    /// How long the sending threads could have run and had no CPU, because others had it, ns; of all threads together, so
+    /// it may be longer than the span. Absent where the kernel does not count it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_delay_ns: Option<u64>,
     /// Of the whole machine, everything that ran on it, interrupts included, ns.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub machine_ns: Option<u64>,

@@ -4,15 +4,21 @@ use std::fmt::Write;
 
 use super::result::{Completions, Copied, EndedBy, Latency, LoadReport};
 use super::{text_knobs, text_levels};
-use crate::units::{bit_rate, bytes, duration, exact, percent, size};
+use crate::units::{bit_rate, bytes, counted, duration, exact, percent, size};
 
 /// Share of refused sends worth a word.
 const REFUSED_LIMIT: f64 = 0.01;
 
-/// The report as lines, with a newline at the end. `kernel` is a block of lines (or nothing) on what the kernel did;
+/// Share of their time that sending threads may wait for a CPU before their rates mislead.
+const WAITED_LIMIT: f64 = 0.20;
+
+/// The report as lines, with a newline at the end; empty for a run that never began: its error says all. `kernel` is a block of lines (or nothing) on what the kernel did;
 /// it stands before the warnings.
 #[must_use]
 pub fn render(report: &LoadReport, kernel: &str) -> String {
+    if report.never_began() {
+        return String::new();
+    }
     let mut out = heading(report);
     for (name, value) in rows(report) {
         for (index, line) in value.lines().enumerate() {
@@ -136,7 +142,7 @@ fn calls(report: &LoadReport) -> String {
     if let Some(syscalls) = &report.syscalls {
         let per_gb =
             syscalls.per_gb.map(|n| format!(" ({} per GB)", exact(n.round() as u64))).unwrap_or_default();
-        let _ = write!(line, "; {} system calls of the path{per_gb}", exact(syscalls.count));
+        let _ = write!(line, "; {} of the path{per_gb}", counted(syscalls.count, "system call"));
     }
     line
 }
@@ -145,6 +151,9 @@ fn cpu(report: &LoadReport) -> String {
     let per_gb = |value: Option<f64>| value.map(|s| format!(" ({s:.3} s/GB)")).unwrap_or_default();
     let mut line =
         format!("senders {}{}", duration(report.cpu.thread_ns), per_gb(report.cpu.thread_s_per_gb));
+    if let Some(delay) = report.cpu.run_delay_ns {
+        let _ = write!(line, "\nsenders waited for a CPU {}", duration(delay));
+    }
     if let Some(machine) = report.cpu.machine_ns {
         let per_gb = per_gb(report.cpu.machine_s_per_gb);
         let _ = write!(line, "\nwhole machine with all that runs on it {}{per_gb}", duration(machine));
@@ -190,10 +199,10 @@ fn told(report: &LoadReport) -> String {
 
 fn ends(c: &Completions, calls: u64) -> String {
     let mut text = format!(
-        "{} of {} sends ended, in {} notifications\n{} told copied ({}), {}",
+        "{} of {} ended, in {}\n{} told copied ({}), {}",
         exact(c.sends),
-        exact(calls),
-        exact(c.notifications),
+        counted(calls, "send"),
+        counted(c.notifications, "notification"),
         exact(c.told_copied),
         percent(c.told_copied, c.sends),
         bytes(c.told_copied_bytes)
@@ -202,7 +211,7 @@ fn ends(c: &Completions, calls: u64) -> String {
         let _ = write!(text, "\n{} still held by the kernel when we gave up waiting", exact(c.outstanding));
     }
     if c.unexpected > 0 {
-        let _ = write!(text, "\n{} ends told of sends that were not outstanding", exact(c.unexpected));
+        let _ = write!(text, "\n{} told of sends that were not outstanding", counted(c.unexpected, "end"));
     }
     text
 }
@@ -224,16 +233,31 @@ fn warnings(report: &LoadReport) -> Vec<String> {
     let refused = report.errors.get("ENOBUFS").copied().unwrap_or(0);
     if refused as f64 > REFUSED_LIMIT * report.calls as f64 {
         warnings.push(format!(
-            "the kernel refused {} sends with ENOBUFS: what it may hold\n\
+            "the kernel refused {} with ENOBUFS: what it may hold\n\
              of one socket (net.core.optmem_max) or of one user (ulimit -l) was used up;\n\
              raise it, lower --depth, or look at ends more often (--reap-every)",
-            exact(refused)
+            counted(refused, "send")
         ));
     }
+    warnings.extend(waited(report));
     if let Some(device) = report.device.as_ref().filter(|device| !device.verified) {
         warnings.push(format!("the traffic did not leave through {}: {}", device.name, device.why));
     }
     warnings
+}
+
+/// That the senders waited for a CPU so long that the rates are no longer the path's.
+fn waited(report: &LoadReport) -> Option<String> {
+    let measured = report.phases.send_ns + report.phases.settle_ns;
+    let all = report.threads.unwrap_or(report.streams) * measured;
+    let delay = report.cpu.run_delay_ns.filter(|delay| *delay as f64 > WAITED_LIMIT * all as f64)?;
+    Some(format!(
+        "the sending threads could run, but waited for a CPU {} of the time:\n\
+         others had it (the sink, if it runs on this host, may be one of them), so the\n\
+         path may be faster than this; name free CPUs (--cpu), use fewer --streams, or\n\
+         measure on a quiet machine",
+        percent(delay, all)
+    ))
 }
 
 /// The copied share in percent.
@@ -332,6 +356,45 @@ mod tests {
         let mut r = report();
         r.errors.insert("ENOBUFS".into(), 9);
         assert!(render(&r, "").contains("net.core.optmem_max"), "{}", render(&r, ""));
+    }
+
+    #[test]
+    fn senders_that_waited_for_a_cpu_are_told_and_warned_of_when_it_was_long() {
+        let mut r = report();
+        (r.streams, r.threads) = (4, Some(2));
+        assert!(!render(&r, "").contains("waited"), "not known is not told");
+        // A second of two threads, one fifth of it.
+        r.cpu.run_delay_ns = Some(400_000_000);
+        let text = render(&r, "");
+        assert!(text.contains("senders waited for a CPU 400 ms") && !text.contains("warning"), "{text}");
+        r.cpu.run_delay_ns = Some(401_000_000);
+        let text = render(&r, "");
+        let (_, warning) = text.split_once("warning: ").unwrap();
+        assert!(
+            warning.starts_with("the sending threads could run, but waited for a CPU 20.1 %")
+                && warning.contains("--cpu"),
+            "{text}"
+        );
+        let warning = format!("warning: {warning}");
+        assert!(warning.lines().all(|line| line.chars().count() <= 80), "{warning}");
+        r.phases.send_ns = 0;
+        r.cpu.run_delay_ns = Some(0);
+        assert!(!render(&r, "").contains("warning"), "a run of no time");
+    }
+
+    #[test]
+    fn a_run_that_never_began_has_no_figures() {
+        let failed = || LoadReport {
+            error: Some("this kernel has no TLS sockets".into()),
+            ended_by: EndedBy::Error,
+            ..LoadReport::default()
+        };
+        assert_eq!(render(&failed(), "kernel"), "");
+        let told = |report: LoadReport| assert!(render(&report, "").contains("FAILED on the way"));
+        told(LoadReport { bytes: 1, ..failed() });
+        told(LoadReport { warm_up: Some(WarmUpFigures::default()), ..failed() });
+        told(LoadReport { errors: BTreeMap::from([("ENOBUFS".into(), 2)]), ..failed() });
+        assert!(!render(&LoadReport { error: None, ..failed() }, "").is_empty());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::result::LoadReport;
-use crate::units::{bit_rate, bytes, exact};
+use crate::units::{bit_rate, bytes, counted};
 
 /// Everything that was set, in lines.
 pub(super) fn knobs(report: &LoadReport) -> String {
@@ -48,11 +48,6 @@ pub(super) fn streams(report: &LoadReport) -> String {
 
 fn threads(report: &LoadReport) -> String {
     report.threads.map_or_else(|| "threads".into(), |threads| counted(threads, "thread"))
-}
-
-fn counted(n: u64, what: &str) -> String {
-    let plural = if n == 1 { "" } else { "s" };
-    format!("{} {what}{plural}", exact(n))
 }
 
 fn placement(report: &LoadReport) -> String {

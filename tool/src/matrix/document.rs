@@ -5,7 +5,7 @@ use super::breakeven::break_even;
 use super::plan::Key;
 use super::result::{CellReport, Class, Copied, MatrixReport, Repetition};
 use super::stats::{self, Estimate, MIN_REPETITIONS, WIDE};
-use super::verdict::{Verdict, judge};
+use super::verdict::{Source, Verdict, judge};
 
 /// Other load, as a part of all CPU time, from which on it is worth a warning.
 const OTHER_LOAD: f64 = 0.10;
@@ -103,6 +103,7 @@ impl MatrixReport {
         if let Some(why) = &self.partial {
             banners.push(format!("PARTIAL: {why}"));
         }
+        banners.extend(self.surely_copied());
         banners.extend(self.confidence());
         if let Some(other) = setting.other_load.filter(|share| *share > OTHER_LOAD) {
             banners.push(format!(
@@ -117,6 +118,16 @@ impl MatrixReport {
             ));
         }
         banners
+    }
+
+    /// The banner on cells that could not be but copied.
+    fn surely_copied(&self) -> Option<String> {
+        let set = Verdict::Copied { verdict_source: Source::Setting };
+        let cell = self.cells.iter().find(|cell| cell.verdict == set)?;
+        Some(format!(
+            "COPIED AS ASKED: without SO_ZEROCOPY the kernel ignores MSG_ZEROCOPY, so {} copied every byte",
+            cell.key.path
+        ))
     }
 
     /// The banner on intervals too wide to decide much.
@@ -213,6 +224,21 @@ mod tests {
         let begins = ["FUNCTIONAL ONLY", "PARTIAL", "OTHER LOAD: 50 %", "STEAL: the hypervisor took 5.0 %"];
         assert_eq!(banners.len(), 4, "{banners:?}");
         assert!(banners.iter().zip(begins).all(|(banner, begin)| banner.starts_with(begin)), "{banners:?}");
+    }
+
+    #[test]
+    fn cells_that_could_not_be_but_copied_are_told_and_not_ranked() {
+        let mut report = fixture::cable();
+        let of = |cell: CellReport| if cell.key.path == "msg_zerocopy" { cell.surely_copied() } else { cell };
+        report.cells = std::mem::take(&mut report.cells).into_iter().map(of).collect();
+        conclude(&mut report);
+        let banners = report.banners();
+        assert!(
+            banners[0].starts_with("COPIED AS ASKED") && banners[0].contains("so msg_zerocopy"),
+            "{banners:?}"
+        );
+        let found = report.break_even.iter().find(|found| found.path == "msg_zerocopy").unwrap();
+        assert_eq!(found.machine_s_per_gb, super::super::breakeven::Outcome::Copied);
     }
 
     #[test]

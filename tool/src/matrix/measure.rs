@@ -61,7 +61,10 @@ pub fn repetition(
         latency_p50_ns: latency.map(|l| l.p50),
         latency_p99_ns: latency.map(|l| l.p99),
         latency_p999_ns: latency.map(|l| l.p999),
-        told: completions.map(|c| Copied { requested_bytes: c.bytes, copied_bytes: c.told_copied_bytes }),
+        // Without SO_ZEROCOPY nobody was told anything.
+        told: completions
+            .filter(|_| load.so_zerocopy != Some(false))
+            .map(|c| Copied { requested_bytes: c.bytes, copied_bytes: c.told_copied_bytes }),
         kernel,
         kernel_missing,
         enobufs: load.errors.get("ENOBUFS").copied(),

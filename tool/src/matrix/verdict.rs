@@ -17,6 +17,8 @@ pub enum Source {
     Kernel,
     /// What the kernel told the application.
     Told,
+    /// How it was set: without `SO_ZEROCOPY` the kernel ignores `MSG_ZEROCOPY`, copies, and tells nothing.
+    Setting,
 }
 
 /// What a cell may be called.
@@ -71,9 +73,26 @@ impl CellReport {
             {
                 Source::Kernel => self.kernel,
                 Source::Told => self.told,
+                Source::Setting => self.all_copied(),
             },
             _ => None,
         }
+    }
+
+    /// Every byte of the runs that did not fail.
+    fn all_copied(&self) -> Option<Copied> {
+        let good = self.runs.iter().filter(|run| run.error.is_none());
+        let bytes = good.map(|run| run.acked_bytes).sum();
+        Some(Copied { requested_bytes: bytes, copied_bytes: bytes })
+    }
+
+    /// The cell, if it was set so that the kernel could not but copy.
+    #[must_use]
+    pub fn surely_copied(mut self) -> Self {
+        if self.verdict != Verdict::Failed {
+            self.verdict = Verdict::Copied { verdict_source: Source::Setting };
+        }
+        self
     }
 
     /// Whether it may stand in a ranking of zero-copy paths.
@@ -91,7 +110,7 @@ impl CellReport {
         match self.verdict {
             Verdict::Baseline => path.clone(),
             Verdict::ZeroCopy { verdict_source: Source::Kernel } => format!("{path} (copied {})", share()),
-            Verdict::ZeroCopy { verdict_source: Source::Told } => format!("{path} (told {})", share()),
+            Verdict::ZeroCopy { .. } => format!("{path} (told {})", share()),
             Verdict::Copied { .. } => format!("{path} (COPIED {})", share()),
             Verdict::Unproven => format!("{path} (copied n/a)"),
             Verdict::Failed => format!("{path} (FAILED)"),
@@ -122,6 +141,18 @@ mod tests {
         assert_eq!(told(None, None), Verdict::Unproven);
         assert_eq!(judge(Class::Untold, 5, None, None), Verdict::Unproven);
         assert_eq!(judge(Class::Untold, 5, of(1000), None), copied(Kernel));
+    }
+
+    #[test]
+    fn a_cell_that_could_not_but_copy_is_copied_whatever_else_is_known() {
+        use super::super::fixture;
+        let cells = fixture::cable().cells;
+        let cell = cells.iter().find(|cell| cell.is_zero_copy()).unwrap().clone().surely_copied();
+        assert_eq!(cell.verdict, Verdict::Copied { verdict_source: Source::Setting });
+        assert_eq!((cell.copied_share(), cell.is_zero_copy()), (Some(1.0), false));
+        assert!(cell.name().ends_with("(COPIED 100 %)"), "{}", cell.name());
+        let failed = CellReport { verdict: Verdict::Failed, ..cell }.surely_copied();
+        assert_eq!(failed.verdict, Verdict::Failed);
     }
 
     #[test]

@@ -119,8 +119,11 @@ impl Args {
         self.repair
     }
 
-    /// Makes both ends, if they are to be on this host.
+    /// Makes both ends, if they are to be on this host, and nothing where the path cannot do what is asked.
     pub(super) fn open_place(&self) -> Result<Option<Placed>, LoadError> {
+        if let Some(path) = self.path {
+            path.check_poison(self.peer.verify(), self.how.so_zerocopy()).map_err(LoadError::Usage)?;
+        }
         let tls = self.path.is_some_and(|entry| entry.path == zcscope_common::Path::Ktls);
         let placed = self.place.open(self.v6, self.peer.rules(tls), SINK_LIMIT)?;
         if placed.is_none() && !self.peer.can_tell_the_sink() {
@@ -225,6 +228,16 @@ mod tests {
         assert_eq!(threads("--streams 8"), Ok((8, 8)));
         assert_eq!(threads("--streams 8 --threads 2"), Ok((8, 2)));
         assert!(threads("--threads 0").is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_caught_is_refused_before_anything_is_made() {
+        let open = |path: &str| {
+            let words = ["load", path, "--to", "127.0.0.1:9", "--verify", "--reuse-early"];
+            Line::try_parse_from(words).unwrap().load.open_place().map(drop)
+        };
+        assert!(open("copy").is_err_and(|error| error.to_string().contains("breaks no rule on copy")));
+        assert!(open("msg_zerocopy").is_ok());
     }
 
     #[test]

@@ -30,15 +30,18 @@ const SINK_SLACK: Duration = Duration::from_secs(60);
 pub(super) struct Cell {
     pub(super) entry: &'static PathEntry,
     pub(super) key: Key,
+    /// Whether the kernel ignores `MSG_ZEROCOPY`, because `SO_ZEROCOPY` is left unset.
+    pub(super) ignored: bool,
     /// A traced run; in no figure, because tracing costs time.
     pub(super) proof: Option<Repetition>,
     pub(super) runs: Vec<Repetition>,
 }
 
 impl Cell {
-    /// Whether there is something to see of it: a path that never asks for zero-copy has no ledger.
+    /// Whether there is something to see of it: a path that never asks for zero-copy has no ledger, and one that asks in
+    /// vain has none either.
     pub(super) fn is_provable(&self) -> bool {
-        self.entry.path.wants_zerocopy()
+        self.entry.path.wants_zerocopy() && !self.ignored
     }
 }
 

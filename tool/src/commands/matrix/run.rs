@@ -4,6 +4,8 @@ use std::hash::{BuildHasher, Hasher};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+use zcscope_common::Path;
+
 use super::args::{CellDuration, MeasureArgs};
 use super::bench::{Bench, Cell};
 use super::place::Place;
@@ -22,7 +24,7 @@ use crate::matrix::knobs::Knobs;
 use crate::matrix::plan::{self, Key};
 use crate::matrix::result::{CellReport, Class, MATRIX_SCHEMA, MatrixReport, Setting, Unavailable};
 use crate::matrix::{document, verdict::Verdict};
-use crate::units::duration;
+use crate::units::{counted, duration};
 
 /// Most steps of a refinement; each halves what is not known.
 const REFINE_STEPS: u64 = 3;
@@ -34,6 +36,9 @@ const REFINE_STEPS: u64 = 3;
 pub(super) fn run(args: &MeasureArgs) -> Outcome {
     output::check(args)?;
     let knobs = knobs(args)?;
+    for entry in &args.paths.0 {
+        entry.check_poison(args.peer.verify(), knobs.so_zerocopy).map_err(Failure::Usage)?;
+    }
     let (entries, unavailable) = sort_out(&args.paths.0);
     if entries.is_empty() {
         let why: Vec<_> = unavailable.iter().map(|u| format!("{}: {}", u.path, u.why)).collect();
@@ -165,7 +170,8 @@ impl Session<'_> {
 
     fn cell(&self, key: Key) -> Option<Cell> {
         let entry = self.entries.iter().find(|entry| entry.name == key.path)?;
-        Some(Cell { entry, key, proof: None, runs: Vec::new() })
+        let ignored = entry.path == Path::MsgZerocopy && !self.knobs.so_zerocopy;
+        Some(Cell { entry, key, ignored, proof: None, runs: Vec::new() })
     }
 
     /// How many runs these cells take: all rounds, and the traced ones.
@@ -187,8 +193,9 @@ impl Session<'_> {
         let limit = if self.args.cell_bytes.is_some() { " at most" } else { "" };
         let traced = if self.args.no_trace { "" } else { ", and one traced where zero-copy is asked for" };
         eprintln!(
-            "{cells} cells x {} runs{traced}, {}{limit} each: about {}{limit}; seed {seed}",
-            self.args.repeat,
+            "{} x {}{traced}, {}{limit} each: about {}{limit}; seed {seed}",
+            counted(cells as u64, "cell"),
+            counted(self.args.repeat, "run"),
             text(each),
             text(expected)
         );
@@ -260,7 +267,8 @@ struct Timing {
 fn reports(cells: &[Cell], seed: u64) -> Vec<CellReport> {
     let report = |cell: &Cell| {
         let (key, runs) = (cell.key.clone(), cell.runs.clone());
-        document::cell(key, class(cell.entry), runs, cell.proof.clone(), seed)
+        let report = document::cell(key, class(cell.entry), runs, cell.proof.clone(), seed);
+        if cell.ignored { report.surely_copied() } else { report }
     };
     cells.iter().map(report).collect()
 }

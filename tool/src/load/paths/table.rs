@@ -9,6 +9,7 @@ use super::{
     SendPath, Setup, available, copy, copy_iov, ktls, mmap_write, msg_zerocopy, read_write, sendfile, splice,
     uring_bundle, uring_send, uring_zc, vmsplice,
 };
+use crate::load::pattern::Poison;
 use crate::load::{tls, uring};
 
 /// A send path as the command line knows it.
@@ -174,6 +175,32 @@ impl PathEntry {
             format!("no such send path; one of {}", known.join(", "))
         })
     }
+
+    /// Refuses to overwrite buffers too early on purpose where that breaks no rule, because then nothing could be caught:
+    /// only a path that is told of the end of a send has a time before which its buffer is not its own.
+    ///
+    /// # Errors
+    /// One sentence, with the paths that can.
+    pub fn check_poison(&self, verify: Option<Poison>, so_zerocopy: bool) -> Result<(), String> {
+        let told = self.class == Class::Told;
+        let ignored = self.path == Path::MsgZerocopy && !so_zerocopy;
+        if verify != Some(Poison::TooEarly) || told && !ignored {
+            return Ok(());
+        }
+        let name = self.name;
+        if ignored {
+            return Err(format!(
+                "--reuse-early breaks no rule on {name} with --no-so-zerocopy: the kernel copies before the call \
+                 returns, so there is nothing to catch; leave one of the two out"
+            ));
+        }
+        let able = PATHS.iter().filter(|entry| entry.class == Class::Told).map(|entry| entry.name);
+        Err(format!(
+            "--reuse-early breaks no rule on {name}, which is never told that the kernel is done with a buffer (it copies, \
+             or sends what never changes), so there is nothing to catch; use it with {}",
+            able.collect::<Vec<_>>().join(", ")
+        ))
+    }
 }
 
 impl std::fmt::Debug for PathEntry {
@@ -193,6 +220,28 @@ mod tests {
         }
         let error = PathEntry::from_name("teleport").unwrap_err();
         assert!(error.contains("copy, read_write, copy_iov, "), "{error}");
+    }
+
+    #[test]
+    fn buffers_are_overwritten_too_early_only_where_that_can_be_caught() {
+        let refused = |name: &str, poison, so_zerocopy| {
+            PathEntry::from_name(name).unwrap().check_poison(poison, so_zerocopy).err().unwrap_or_default()
+        };
+        let early = Some(Poison::TooEarly);
+        for entry in PATHS {
+            let text = refused(entry.name, early, true);
+            assert_eq!(text.is_empty(), entry.path.has_completion(), "{}: {text}", entry.name);
+            for harmless in [None, Some(Poison::AfterEnd)] {
+                assert_eq!(refused(entry.name, harmless, false), "", "{}", entry.name);
+            }
+        }
+        let text = refused("vmsplice", early, true);
+        assert!(
+            text.ends_with("with msg_zerocopy, uring_send_zc, uring_send_zc_fixed, uring_sendmsg_zc"),
+            "{text}"
+        );
+        assert!(refused("msg_zerocopy", early, false).contains("--no-so-zerocopy"));
+        assert_eq!(refused("uring_send_zc", early, false), "", "it needs no SO_ZEROCOPY");
     }
 
     #[test]

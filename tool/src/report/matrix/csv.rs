@@ -91,6 +91,7 @@ const fn verdict(verdict: Verdict) -> (&'static str, &'static str) {
         match source {
             Source::Kernel => "kernel",
             Source::Told => "told",
+            Source::Setting => "setting",
         }
     }
     match verdict {
