@@ -14,7 +14,7 @@ use zcscope_common::{
 
 use crate::{
     forward::Arrived,
-    mem::{add, add32, fetch_add},
+    mem::{add, add32, checked_by_verifier, fetch_add},
     tally::{zcscope_tally_free, zcscope_tally_take},
 };
 
@@ -161,13 +161,6 @@ pub fn lost(cause: Lost, n: u64) {
         // SAFETY: a valid map value.
         add(unsafe { &mut *counter }, n);
     }
-}
-
-/// Hides a bound that LLVM knows and would drop the check for, which the verifier needs.
-#[inline(always)]
-fn checked_by_verifier(index: usize) -> usize {
-    // SAFETY: a valid reference.
-    unsafe { core::ptr::read_volatile(&raw const index) }
 }
 
 /// Records one duration.

@@ -172,6 +172,8 @@ unsafe fn make(sk: *const u8, path: Path, tgid: u32) -> Receiver {
     who.dst = unsafe { Probe::read(entry.sk as *const u8, conf!(off.sock_dst_cache)) };
     socket::zcscope_route(who);
     zcscope_recv_adopt(entry, who, path as u32);
+    // From the first call on: a socket that receives once and is silent then would be looked at by every reading.
+    zcscope_tally_receives(entry, path as u32);
     let _ = WHOSE.remove(current_tid());
     if entry.flags & sock_flags::IGNORED != 0 { Receiver::Unwanted } else { Receiver::Known(entry) }
 }

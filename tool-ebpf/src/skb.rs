@@ -4,7 +4,7 @@ use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 
 use crate::{
     config::conf,
-    mem::{Mem, Probe, read},
+    mem::{Mem, Probe, checked_by_verifier, read},
 };
 
 /// `SKBFL_ZEROCOPY_ENABLE`: the frags belong to a `ubuf_info`.
@@ -81,15 +81,11 @@ pub const FRAGS_AT_ONCE: usize = 8;
 /// one there need not be memory.
 #[inline(always)]
 pub unsafe fn read_frags(to: &mut [Frag; FRAGS_AT_ONCE], info: u64, index: u32, left: u32) {
-    let most = FRAGS_AT_ONCE as u32;
-    let n = if left < most { left } else { most };
-    unsafe {
-        bpf_probe_read_kernel(
-            to.as_mut_ptr().cast(),
-            n * size_of::<Frag>() as u32,
-            frag_at(info, index).cast(),
-        )
-    };
+    const ROOM: u32 = size_of::<[Frag; FRAGS_AT_ONCE]>() as u32;
+    let n = if left < FRAGS_AT_ONCE as u32 { left } else { FRAGS_AT_ONCE as u32 };
+    // The mask changes nothing, but before Linux 6.2 the verifier loses sight of the bound above.
+    let size = (checked_by_verifier((n * size_of::<Frag>() as u32).wrapping_sub(1)) & (ROOM - 1)) + 1;
+    unsafe { bpf_probe_read_kernel(to.as_mut_ptr().cast(), size, frag_at(info, index).cast()) };
 }
 
 /// Pages touched by `len` bytes at `offset`.

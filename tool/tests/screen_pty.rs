@@ -210,3 +210,12 @@ fn ctrl_z_does_not_hang_where_nobody_could_continue_it() {
     pty.until_taken();
     quit(pty);
 }
+
+#[test]
+fn a_window_that_closes_ends_it_also_beside_a_key() {
+    for keys in [&b""[..], b"j", b"\x1b[B", b"3", b"j", b"\x1b[B", b"3", b"j"] {
+        let mut pty = start(80, 24);
+        pty.send(keys);
+        assert!(pty.hang_up().success());
+    }
+}

@@ -10,6 +10,7 @@ mod fixtures;
 #[cfg(test)]
 mod fixtures_timeline;
 mod generator;
+mod hangup;
 pub mod keys;
 mod order;
 #[cfg(test)]

@@ -11,6 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use super::Options;
+use super::hangup::HangUp;
 
 /// What woke it.
 pub(super) enum Wake {
@@ -39,6 +40,7 @@ pub(super) struct Waits {
     tick: Duration,
     keys: EventStream,
     stops: [Signal; 3],
+    hang_up: HangUp,
     suspend: Signal,
     continued: Signal,
     end: Option<Instant>,
@@ -48,6 +50,8 @@ impl Waits {
     pub(super) fn new(options: &Options) -> anyhow::Result<Self> {
         let mut ticks = tokio::time::interval_at(Instant::now() + options.tick, options.tick);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // Before anything reads the terminal.
+        let hang_up = HangUp::watch().context("the terminal cannot be watched")?;
         let listen = |kind| signal(kind).context("signals cannot be received");
         Ok(Self {
             ticks,
@@ -58,6 +62,7 @@ impl Waits {
                 listen(SignalKind::terminate())?,
                 listen(SignalKind::hangup())?,
             ],
+            hang_up,
             suspend: listen(SignalKind::from_raw(libc::SIGTSTP))?,
             continued: listen(SignalKind::from_raw(libc::SIGCONT))?,
             end: options.duration.map(|duration| Instant::now() + duration),
@@ -72,6 +77,7 @@ impl Waits {
             _ = interrupt.recv() => Wake::Stop,
             _ = terminate.recv() => Wake::Stop,
             _ = hangup.recv() => Wake::Stop,
+            () = self.hang_up.told() => Wake::Stop,
             _ = self.suspend.recv() => Wake::Suspend,
             _ = self.continued.recv() => Wake::Continued,
             input = next_input(&mut self.keys) => input,

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::pty::{Winsize, openpty};
 use nix::sys::signal::{Signal, kill};
@@ -41,6 +42,8 @@ impl Pty {
     pub(crate) fn start(program: &[&str], columns: u16, rows: u16) -> Self {
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         let pty = openpty(Some(&size), None).unwrap();
+        // A program that holds its own terminal open would never see it hang up.
+        fcntl(&pty.master, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).unwrap();
         let end = || Stdio::from(pty.slave.try_clone().unwrap());
         let before = tcgetattr(&pty.slave).unwrap();
         let child = Command::new("setsid")
@@ -135,6 +138,19 @@ impl Pty {
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         kill(self.pid(), signal).unwrap();
+    }
+
+    /// Closes the window, and waits for the program's end.
+    pub(crate) fn hang_up(mut self) -> ExitStatus {
+        self.master = File::open("/dev/null").unwrap();
+        let begin = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(begin.elapsed() < HANG, "it does not end without its terminal");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Waits for its end; then the terminal must be as it was before.
