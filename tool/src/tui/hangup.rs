@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -36,9 +36,10 @@ impl HangUp {
         }
         let watch = Self { told: Arc::default(), over: Arc::default() };
         let (told, over) = (Arc::clone(&watch.told), Arc::clone(&watch.over));
-        let (read, write) = pipe2(OFlag::O_NONBLOCK | OFlag::O_CLOEXEC)?;
+        // The writing end stays open as long: without one, reading would be the same end of file again.
+        let pipe = pipe2(OFlag::O_NONBLOCK | OFlag::O_CLOEXEC)?;
         let thread = std::thread::Builder::new().name("hang-up".into());
-        thread.spawn(move || wait(read, write, &told, &over))?;
+        thread.spawn(move || wait(&pipe, &told, &over))?;
         Ok(watch)
     }
 
@@ -54,18 +55,17 @@ impl Drop for HangUp {
     }
 }
 
-/// `write` is the other end of the pipe: without one, reading it would be the same end of file again.
-fn wait(read: OwnedFd, write: OwnedFd, told: &Notify, over: &AtomicBool) {
+/// Waits for the hang-up, and ends what does not end by itself.
+fn wait((silence, _held): &(OwnedFd, OwnedFd), told: &Notify, over: &AtomicBool) {
     let stdin = io::stdin();
     // Nothing is asked for: a hang-up is always told.
-    let mut terminal = [PollFd::new(std::os::fd::AsFd::as_fd(&stdin), PollFlags::empty())];
+    let mut terminal = [PollFd::new(stdin.as_fd(), PollFlags::empty())];
     while let Err(nix::errno::Errno::EINTR) = poll(&mut terminal, PollTimeout::NONE) {}
-    if over.load(Ordering::SeqCst) || dup2_stdin(&read).is_err() {
+    if over.load(Ordering::SeqCst) || dup2_stdin(silence).is_err() {
         return;
     }
     told.notify_one();
     std::thread::sleep(PATIENCE);
-    drop(write);
     if !over.load(Ordering::SeqCst) {
         std::process::exit(STATUS);
     }
