@@ -7,8 +7,11 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::mount::{MsFlags, mount, umount};
 use nix::time::{ClockId, clock_gettime};
 
+const TRACEFS: &str = "/sys/kernel/tracing";
+const KIND: &str = "tracefs";
 const INSTANCES: &str = "/sys/kernel/tracing/instances";
 const NAME: &str = "zcscope-tests-";
 /// What happens to every packet on its way out and in.
@@ -18,6 +21,29 @@ const EVENTS: [&str; 2] = ["net/net_dev_queue", "net/netif_receive_skb"];
 #[derive(Debug)]
 pub(crate) struct Witness {
     instance: PathBuf,
+    /// Holds it; unmounted last.
+    _tracefs: Option<Tracefs>,
+}
+
+/// The kernel's file system of events, which not every machine has mounted.
+#[derive(Debug)]
+struct Tracefs;
+
+impl Tracefs {
+    /// Mounts it until dropped, if it is not there.
+    fn need() -> Option<Tracefs> {
+        let there = Path::new(INSTANCES).is_dir();
+        let mounted =
+            !there && mount(Some(KIND), TRACEFS, Some(KIND), MsFlags::empty(), None::<&str>).is_ok();
+        mounted.then_some(Tracefs)
+    }
+}
+
+impl Drop for Tracefs {
+    fn drop(&mut self) {
+        // Another run may use it by now; then it stays.
+        let _ = umount(TRACEFS);
+    }
 }
 
 impl Witness {
@@ -26,10 +52,11 @@ impl Witness {
         if !init_is_guarded() {
             return None;
         }
+        let tracefs = Tracefs::need();
         remove_stale();
         let instance = Path::new(INSTANCES).join(format!("{NAME}{}", std::process::id()));
         std::fs::create_dir(&instance).ok()?;
-        let witness = Witness { instance };
+        let witness = Witness { instance, _tracefs: tracefs };
         witness.set_up().ok()?;
         Some(witness)
     }

@@ -17,6 +17,11 @@ const BASE: [Program; 3] = [
     tools::program("setpriv", "util-linux"),
 ];
 
+/// What is done first in the namespaces.
+const INSIDE: &str = r#"ip link set dev lo up
+[ -d /sys/kernel/tracing/events ] || mount -t tracefs tracefs /sys/kernel/tracing
+exec "$@""#;
+
 /// Options of every benchmark.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Common {
@@ -82,7 +87,8 @@ impl Common {
         }
         tools::need(&[&BASE, programs].concat())?;
         let mut command = dependent("unshare");
-        command.args(["--net", "sh", "-c", r#"ip link set dev lo up && exec "$@""#, "sh"]);
+        // bpftrace looks the kernel's events up in tracefs, which not every machine has mounted; ours goes with us.
+        command.args(["--net", "--mount", "sh", "-c", INSIDE, "sh"]);
         command.arg(std::env::current_exe()?).args(std::env::args_os().skip(1));
         command.arg("--inside").arg("--zcscope").arg(self.built()?);
         let status = command.status().context("cannot run unshare")?;
