@@ -100,10 +100,17 @@ hook!(fexit, fexit_mptcp_sendmsg, FExitContext, ctx => {
         layer::mptcp::<Direct>(ctx.arg(0), i64::from(ret));
     }
 });
+// Each with a twin: see `uring::put`.
 hook!(fentry, fentry_io_tx_ubuf_complete, FEntryContext, ctx => {
     uring::put(ctx.arg(1), ctx.arg::<u64>(2) & 0xff != 0);
 });
+hook!(fentry, fentry_io_tx_ubuf_complete_twin, FEntryContext, ctx => {
+    uring::put(ctx.arg(1), ctx.arg::<u64>(2) & 0xff != 0);
+});
 hook!(fentry, fentry_io_uring_tx_zerocopy_callback, FEntryContext, ctx => {
+    uring::put(ctx.arg(1), ctx.arg::<u64>(2) & 0xff != 0);
+});
+hook!(fentry, fentry_io_uring_tx_zerocopy_callback_twin, FEntryContext, ctx => {
     uring::put(ctx.arg(1), ctx.arg::<u64>(2) & 0xff != 0);
 });
 hook!(fexit, fexit_tcp_bpf_sendmsg, FExitContext, ctx => {

@@ -23,21 +23,28 @@ struct Link {
 impl Link {
     #[inline(always)]
     unsafe fn of(notif: u64) -> Link {
-        if conf!(off.io_notif_head) == Offsets::ABSENT || conf!(off.io_notif_next) == Offsets::ABSENT {
-            return Link { head: notif, next: 0 };
-        }
-        let at = notif as *const u8;
-        unsafe {
-            Link {
-                head: Probe::read(at, conf!(off.io_notif_head)),
-                next: Probe::read(at, conf!(off.io_notif_next)),
-            }
-        }
+        let next = conf!(off.io_notif_next);
+        // SAFETY: a guarded read.
+        let next = unsafe { if next == Offsets::ABSENT { 0 } else { Probe::read(notif as *const u8, next) } };
+        Link { head: unsafe { head_of(notif) }, next }
     }
+}
+
+/// The first notification of the chain that `notif` is part of; itself when it is alone.
+#[inline(always)]
+unsafe fn head_of(notif: u64) -> u64 {
+    let head = conf!(off.io_notif_head);
+    // SAFETY: a guarded read.
+    unsafe { if head == Offsets::ABSENT { notif } else { Probe::read(notif as *const u8, head) } }
 }
 
 /// `io_tx_ubuf_complete(skb, ubuf, success)` (6.1: `io_uring_tx_zerocopy_callback`): a packet gives its reference
 /// back; the last one to do so releases the buffer, with all that are linked to it.
+///
+/// The sender itself gives a reference back with interrupts on, just when those of its packets come: the kernel skips
+/// a program that is still running on the CPU, and the packet's would be lost. So with trampolines two programs do
+/// this at every call, one after the other. An interrupt finds at most one of them running, and what both do is done
+/// once.
 #[inline(always)]
 pub unsafe fn put(ubuf: u64, success: bool) {
     let notif = notif_of(ubuf);
@@ -49,9 +56,9 @@ pub unsafe fn put(ubuf: u64, success: bool) {
         if !success {
             (*send).copied = 1;
         }
-        let link = Link::of(notif);
-        if link.head != notif
-            && let Some(head) = URING.get_ptr_mut(link.head)
+        let head = head_of(notif);
+        if head != notif
+            && let Some(head) = URING.get_ptr_mut(head)
         {
             (*head).put_ns = now;
         }

@@ -6,11 +6,15 @@ use super::plan::Kind::{self, Fentry, Fexit, Kprobe, Kretprobe, Tracepoint};
 use super::plan::{Fact, Hook, Need, Way, When};
 
 const fn hook(kind: Kind, target: &'static str) -> Hook {
-    Hook { kind, target, when: When::Always }
+    Hook { kind, target, when: When::Always, twin: false }
 }
 
 const fn hook_when(kind: Kind, target: &'static str, when: When) -> Hook {
-    Hook { kind, target, when }
+    Hook { kind, target, when, twin: false }
+}
+
+const fn twin(hook: Hook) -> Hook {
+    Hook { twin: true, ..hook }
 }
 
 const fn way(source: Source, hooks: &'static [Hook], needs: &'static [Need]) -> Way {
@@ -55,6 +59,9 @@ const URING: &[Hook] = &[
     hook_when(Tracepoint, "io_uring_submit_req", When::UringSubmitReq),
     hook_when(Tracepoint, "io_uring_submit_sqe", When::UringSubmitSqe),
 ];
+/// A packet gives back its reference to a buffer of io_uring.
+const URING_PUT: Hook = hook_when(Fentry, "io_tx_ubuf_complete", When::UringLink);
+const URING_PUT_BEFORE_6_2: Hook = hook_when(Fentry, "io_uring_tx_zerocopy_callback", When::UringCallback);
 /// The same tracepoints with every back end: they suffice.
 const URING_WAYS: &[Way] = &[
     way(Source::Fentry, URING, &[]),
@@ -156,10 +163,7 @@ pub(super) const FACTS: &[Fact] = &[
         ways: &[
             way(
                 Source::Fentry,
-                &[
-                    hook_when(Fentry, "io_tx_ubuf_complete", When::UringLink),
-                    hook_when(Fentry, "io_uring_tx_zerocopy_callback", When::UringCallback),
-                ],
+                &[URING_PUT, twin(URING_PUT), URING_PUT_BEFORE_6_2, twin(URING_PUT_BEFORE_6_2)],
                 &[],
             ),
             way(

@@ -176,17 +176,20 @@ fn hook(hook: &Hook) -> String {
     }
 }
 
-/// Kernels in words; a condition without a row is named as in the table.
-const KERNELS: &[(When, &str)] = &[
-    (When::SplicePages, "Linux 6.5 and later"),
-    (When::SendPages, "before Linux 6.5"),
-    (When::SendTracepoint, "Linux 6.16 and later"),
-];
-
-/// The kernels a hook belongs to, `None` for all.
-fn kernels(when: When) -> Option<String> {
-    let words = KERNELS.iter().find(|(of, _)| *of == when).map(|(_, words)| (*words).to_owned());
-    (when != When::Always).then(|| words.unwrap_or_else(|| format!("{when:?}")))
+/// The kernels a hook belongs to, in words; `None` for all.
+fn kernels(when: When) -> Option<&'static str> {
+    match when {
+        When::Always => None,
+        When::SplicePages => Some("Linux 6.5 and later"),
+        When::SendPages => Some("before Linux 6.5"),
+        When::SendTracepoint => Some("Linux 6.16 and later"),
+        When::Exists => Some("where it exists"),
+        When::UringSubmitReq => Some("Linux 6.3 and later"),
+        When::UringSubmitSqe => Some("before Linux 6.3"),
+        When::UringLink => Some("Linux 6.10 and later"),
+        When::UringCallback => Some("before Linux 6.2"),
+        When::Ipv6 => Some("with IPv6"),
+    }
 }
 
 /// True when `session` can still list this fact as missing.

@@ -62,6 +62,9 @@ pub(super) enum When {
     Ipv6,
 }
 
+/// What the name of a second program at one place ends in.
+pub(super) const TWIN: &str = "_twin";
+
 /// One program on one kernel function or tracepoint.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hook {
@@ -69,10 +72,13 @@ pub(super) struct Hook {
     /// Kernel function or tracepoint.
     pub(super) target: &'static str,
     pub(super) when: When,
+    /// A second program at the same place, which does the same: the kernel skips one that is interrupted by itself.
+    pub(super) twin: bool,
 }
 
 impl Hook {
-    /// Name of the program in the object: `KIND_TARGET`, without leading underscores of the target.
+    /// Name of the program in the object: `KIND_TARGET`, without leading underscores of the target; [`TWIN`] behind it
+    /// for the second one there.
     pub(super) fn program(&self) -> String {
         let kind = match self.kind {
             Kind::Fentry => "fentry",
@@ -81,7 +87,8 @@ impl Hook {
             Kind::Kretprobe => "kretprobe",
             Kind::Tracepoint => "tp",
         };
-        format!("{kind}_{}", self.target.trim_start_matches('_'))
+        let twin = if self.twin { TWIN } else { "" };
+        format!("{kind}_{}{twin}", self.target.trim_start_matches('_'))
     }
 }
 

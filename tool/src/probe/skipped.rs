@@ -4,16 +4,18 @@
 //!
 //! Left out is the program on `skb:consume_skb`, which runs for every packet of the host and skips many when it
 //! interrupts itself. It watches notifications. The application reads them in a system call, which interrupts nothing,
-//! so no reading is ever skipped; a completion that is skipped in an interrupt is made up for when it is read.
+//! so no reading is ever skipped; a completion that is skipped in an interrupt is made up for when it is read. And left
+//! out are programs with a twin, which runs when they are skipped.
 
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use aya::Ebpf;
 
+use super::plan::TWIN;
 use super::raw;
 
-/// Programs whose skipped events lose nothing.
+/// Programs whose skipped events lose nothing, besides those with a twin.
 const HARMLESS: [&str; 1] = ["tp_consume_skb"];
 
 /// The programs that are loaded, and the links of kprobes.
@@ -25,7 +27,8 @@ pub(super) struct Programs {
 impl Programs {
     /// Notes every loaded program of the object; valid as long as the object is.
     pub(super) fn of(ebpf: &Ebpf) -> Programs {
-        let counted = ebpf.programs().filter(|(name, _)| !HARMLESS.contains(name));
+        let alone = |name: &str| ebpf.program(&twin(name)).is_none();
+        let counted = ebpf.programs().filter(|(name, _)| !HARMLESS.contains(name) && alone(name));
         let loaded = counted.filter_map(|(_, program)| program.fd().ok());
         Programs { programs: loaded.map(|fd| fd.as_fd().as_raw_fd()).collect(), kprobes: kprobe_links() }
     }
@@ -64,6 +67,11 @@ fn kprobe_links() -> Vec<RawFd> {
         .collect()
 }
 
+/// The name a program's twin has, for either of them.
+fn twin(name: &str) -> String {
+    format!("{}{TWIN}", name.trim_end_matches(TWIN))
+}
+
 fn misses(fdinfo: &str) -> Option<u64> {
     fdinfo.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?.trim().parse().ok()
 }
@@ -71,6 +79,13 @@ fn misses(fdinfo: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn either_twin_knows_the_name_of_the_second() {
+        let second = "fentry_io_tx_ubuf_complete_twin";
+        assert_eq!(twin("fentry_io_tx_ubuf_complete"), second);
+        assert_eq!(twin(second), second);
+    }
 
     #[test]
     fn misses_are_read_where_they_are_told() {
