@@ -216,6 +216,7 @@ fn a_window_that_closes_ends_it_also_beside_a_key() {
     for keys in [&b""[..], b"j", b"\x1b[B", b"3", b"j", b"\x1b[B", b"3", b"j"] {
         let mut pty = start(80, 24);
         pty.send(keys);
-        assert!(pty.hang_up().success());
+        let status = pty.hang_up();
+        assert!(status.success(), "{status}, keys {keys:?}");
     }
 }

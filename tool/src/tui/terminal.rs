@@ -42,7 +42,8 @@ pub fn require() -> Result<(), NotATerminal> {
 
 /// True when an error means that the terminal itself has gone (closed window, broken connection): the end, no failure.
 pub(super) fn is_gone(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(libc::EIO) || error.kind() == io::ErrorKind::BrokenPipe
+    // Reading and writing it fail with EIO then, and opening `/dev/tty`, which crossterm does, with ENXIO.
+    matches!(error.raw_os_error(), Some(libc::EIO | libc::ENXIO)) || error.kind() == io::ErrorKind::BrokenPipe
 }
 
 /// The terminal, ours until dropped.
