@@ -2,6 +2,7 @@
 //! small splices.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use zcscope_common::{LatencyKind, Path, Reason};
 
@@ -15,10 +16,16 @@ use crate::units::{bytes, duration, percent, rate};
 /// Rows named in one finding.
 const TOP: usize = 3;
 
-/// Connections with what the kernel says of them.
-fn connections(snapshot: &Snapshot) -> impl Iterator<Item = (&SocketFigures, &TcpFacts)> {
-    let host = &snapshot.host;
-    snapshot.sockets.iter().filter_map(|socket| Some((socket.as_ref(), host.sockets.get(&socket.id)?)))
+/// Connections with what the kernel says of them, where that is `of_interest`. It says it of few, and of ten thousand
+/// sockets the walk is what costs: without interest there is none.
+fn connections(
+    snapshot: &Snapshot,
+    of_interest: impl Fn(&TcpFacts) -> bool,
+) -> impl Iterator<Item = (&SocketFigures, &TcpFacts)> {
+    let facts = snapshot.host.sockets.iter().filter(|(_, tcp)| of_interest(tcp));
+    let facts: BTreeMap<u64, &TcpFacts> = facts.map(|(id, tcp)| (*id, tcp)).collect();
+    let sockets = if facts.is_empty() { &[] } else { snapshot.sockets.as_slice() };
+    sockets.iter().filter_map(move |socket| Some((socket.as_ref(), *facts.get(&socket.id)?)))
 }
 
 fn name(socket: &SocketFigures) -> String {
@@ -37,12 +44,11 @@ const MIN_RESENT_BYTES: u64 = 256 << 10;
 /// Bytes sent again on connections whose buffers are held until the peer has them.
 pub(super) fn resent(snapshot: &Snapshot) -> Option<Finding> {
     let holds = |socket: &SocketFigures| socket.paths.iter().any(|path| path.path.has_completion());
-    let mut rows: Vec<_> = connections(snapshot)
-        .filter(|(socket, tcp)| {
-            let much = tcp.resent_bytes.saturating_mul(100) >= tcp.sent_bytes.saturating_mul(RESENT_PERCENT);
-            holds(socket) && tcp.resent_bytes >= MIN_RESENT_BYTES && much
-        })
-        .collect();
+    let much = |tcp: &TcpFacts| {
+        let share = tcp.resent_bytes.saturating_mul(100) >= tcp.sent_bytes.saturating_mul(RESENT_PERCENT);
+        share && tcp.resent_bytes >= MIN_RESENT_BYTES
+    };
+    let mut rows: Vec<_> = connections(snapshot, much).filter(|(socket, _)| holds(socket)).collect();
     rows.sort_by_key(|(socket, tcp)| (Reverse(tcp.resent_bytes), socket.id));
     let again: u64 = rows.iter().map(|(_, tcp)| tcp.resent_bytes).sum();
     let sent: u64 = rows.iter().map(|(_, tcp)| tcp.sent_bytes).sum();
@@ -83,8 +89,7 @@ const PACED_PERCENT: u64 = 50;
 
 /// Flows whose rate is the pace of their congestion control, on a way so short that nothing else limits them.
 pub(super) fn pacing(snapshot: &Snapshot) -> Option<Finding> {
-    let mut rows: Vec<_> = connections(snapshot)
-        .filter(|(_, tcp)| is_paced(tcp))
+    let mut rows: Vec<_> = connections(snapshot, is_paced)
         .map(|(socket, tcp)| (socket, tcp, tcp.pacing_bytes_per_s.unwrap_or(0)))
         .collect();
     rows.sort_by_key(|(socket, _, pace)| (Reverse(*pace), socket.id));

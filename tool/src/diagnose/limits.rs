@@ -74,7 +74,7 @@ const FULL_PERCENT: u64 = 1;
 pub(super) fn refused(snapshot: &Snapshot, reason: Reason) -> Option<Finding> {
     let count = |path: &PathFigures| refusals(path, reason);
     let title = format!("{}: {}", reason.name(), info(reason).meaning);
-    let fix = match reason {
+    let fix = || match reason {
         Reason::Optmem => optmem_fix(snapshot),
         _ => steps(&with_pid(&fix_for(reason, None), snapshot, reason)),
     };
@@ -116,7 +116,7 @@ pub(super) fn enobufs(snapshot: &Snapshot) -> Option<Finding> {
         path.errors.get("ENOBUFS").copied().unwrap_or(0).saturating_sub(named)
     };
     let title = "sends refused with ENOBUFS; which limit it was cannot be told apart here".to_owned();
-    let both = [optmem_fix(snapshot), steps(&fix_for(Reason::Memlock, None))].concat();
+    let both = || [optmem_fix(snapshot), steps(&fix_for(Reason::Memlock, None))].concat();
     let mut finding = refusal(snapshot, "enobufs", title, both, unnamed)?;
     finding.evidence.extend([Reason::Optmem, Reason::Memlock].iter().flat_map(|of| usage(snapshot, *of)));
     Some(finding)
@@ -222,7 +222,7 @@ fn refusal(
     snapshot: &Snapshot,
     id: &str,
     title: String,
-    fix: Vec<String>,
+    fix: impl FnOnce() -> Vec<String>,
     count: impl Fn(&PathFigures) -> u64,
 ) -> Option<Finding> {
     let refused: Vec<_> =
@@ -239,7 +239,7 @@ fn refusal(
             .iter()
             .map(|(p, n)| format!("{}: {n} of {} calls refused", p.path.name(), p.calls))
             .collect(),
-        fix,
+        fix: fix(),
         bytes: 0,
         about: About { paths: refused.iter().map(|(path, _)| path.path).collect(), ..About::default() },
         ..Finding::default()

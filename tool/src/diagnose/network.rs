@@ -28,6 +28,19 @@ fn asked_bytes(socket: &SocketFigures) -> u64 {
     asking(socket).map(requested).sum()
 }
 
+/// Sockets that asked for so many bytes without a copy. All are looked at only where anybody has asked at all: of ten
+/// thousand that is the most of what a rule costs.
+fn askers(snapshot: &Snapshot, least: u64) -> impl Iterator<Item = &SocketFigures> {
+    let asked = snapshot.paths.iter().any(|path| !path.path.receives() && requested(path) > 0);
+    let sockets = if asked { snapshot.sockets.as_slice() } else { &[] };
+    sockets.iter().map(AsRef::as_ref).filter(move |socket| asked_bytes(socket) >= least)
+}
+
+/// The same, of those whose application is told when the kernel is done.
+fn told_askers(snapshot: &Snapshot, least: u64) -> impl Iterator<Item = &SocketFigures> {
+    askers(snapshot, least).filter(|socket| asking(socket).any(|path| path.path.has_completion()))
+}
+
 /// Paths of these sockets that ask for no copy, each once.
 fn paths_of<'a>(sockets: impl IntoIterator<Item = &'a SocketFigures>) -> Vec<Path> {
     let paths: BTreeSet<Path> = sockets.into_iter().flat_map(|s| asking(s).map(|path| path.path)).collect();
@@ -84,10 +97,8 @@ fn fixed(facts: &DeviceFacts) -> String {
 /// Offloads that zero-copy needs and that are off, one finding per device.
 pub(super) fn device_features(snapshot: &Snapshot) -> Vec<Finding> {
     let mut devices: BTreeMap<(u32, &str), Vec<&SocketFigures>> = BTreeMap::new();
-    for socket in &snapshot.sockets {
-        if let (Some(netns), Some(dev), 1..) =
-            (socket.place.netns, socket.dev.as_deref(), asked_bytes(socket))
-        {
+    for socket in askers(snapshot, 1) {
+        if let (Some(netns), Some(dev)) = (socket.place.netns, socket.dev.as_deref()) {
             devices.entry((netns, dev)).or_default().push(socket);
         }
     }
@@ -160,16 +171,16 @@ fn standing(name: &str, switch: Switch) -> String {
 /// Packet captures that see what zero-copy sockets send, by the processes that hold them.
 pub(super) fn sniffer(snapshot: &Snapshot) -> Option<Finding> {
     let taps: Vec<&Tap> = snapshot.host.taps.iter().flatten().filter(|tap| tap.sees_sent()).collect();
-    let senders = snapshot.sockets.iter().filter(|socket| {
-        asking(socket).any(|path| path.path.has_completion()) && asked_bytes(socket) >= MIN_BYTES
-    });
+    if taps.is_empty() {
+        return None;
+    }
     // A tap where the packets arrive makes a copy of its own, in another namespace of this host.
     let copied = |reason: Reason| {
         snapshot.paths.iter().flat_map(|path| &path.copies).any(|copy| copy.kind.reason == reason)
     };
     let arriving = copied(Reason::PacketTapRx);
-    let seen: Vec<(&Tap, &SocketFigures)> = senders
-        .flat_map(|socket| taps.iter().map(move |tap| (*tap, socket.as_ref())))
+    let seen: Vec<(&Tap, &SocketFigures)> = told_askers(snapshot, MIN_BYTES)
+        .flat_map(|socket| taps.iter().map(move |tap| (*tap, socket)))
         .filter(|(tap, socket)| arriving || sees(&snapshot.host, tap, socket))
         .collect();
     let (first, _) = seen.first()?;
@@ -237,11 +248,9 @@ fn tap_line(host: &HostFacts, tap: &Tap) -> String {
 
 /// Zero-copy towards a peer on this host.
 pub(super) fn local_peer(snapshot: &Snapshot) -> Option<Finding> {
-    let senders = snapshot.sockets.iter().filter(|socket| {
-        asking(socket).any(|path| path.path.has_completion()) && asked_bytes(socket) >= MIN_BYTES
-    });
-    let mut rows: Vec<(&SocketFigures, String)> =
-        senders.filter_map(|socket| Some((socket.as_ref(), where_is(&snapshot.host, socket)?))).collect();
+    let mut rows: Vec<(&SocketFigures, String)> = told_askers(snapshot, MIN_BYTES)
+        .filter_map(|socket| Some((socket, where_is(&snapshot.host, socket)?)))
+        .collect();
     rows.sort_by_key(|(socket, _)| (std::cmp::Reverse(asked_bytes(socket)), socket.id));
     let row = |(socket, place): &(&SocketFigures, String)| {
         format!(
@@ -301,8 +310,7 @@ pub(super) fn wrong_node(snapshot: &Snapshot) -> Option<Finding> {
         let near = cpus.iter().any(|cpu| node.cpus.contains(cpu));
         (!near).then(|| (socket.pid, socket.comm.clone(), facts.device.name.clone(), node.node))
     };
-    let senders = snapshot.sockets.iter().filter(|socket| asked_bytes(socket) >= MIN_BYTES);
-    let rows: BTreeSet<_> = senders.filter_map(|socket| far(socket)).collect();
+    let rows: BTreeSet<_> = askers(snapshot, MIN_BYTES).filter_map(far).collect();
     let (pid, comm, dev, node) = rows.first()?;
     let row = |(pid, comm, dev, node): &(u32, String, String, u32)| {
         format!("{pid} {comm}: none of its CPUs is on node {node}, where {dev} is")
@@ -335,12 +343,8 @@ pub(super) fn bounce_cause(snapshot: &Snapshot) -> Option<Finding> {
         let facts = snapshot.host.device(socket.place.netns, socket.dev.as_deref()?)?;
         (facts.device.kind == DeviceKind::Physical).then(|| facts.device.name.clone())
     };
-    let senders: Vec<_> = snapshot
-        .sockets
-        .iter()
-        .filter(|socket| asked_bytes(socket) >= MIN_BYTES)
-        .filter_map(|socket| Some((socket.as_ref(), real(socket)?)))
-        .collect();
+    let senders: Vec<_> =
+        askers(snapshot, MIN_BYTES).filter_map(|socket| Some((socket, real(socket)?))).collect();
     let asked: u64 = senders.iter().map(|(socket, _)| asked_bytes(socket)).sum();
     let devices: BTreeSet<String> = senders.iter().map(|(_, dev)| dev.clone()).collect();
     let shown = devices.iter().take(TOP).cloned().collect::<Vec<_>>().join(", ");

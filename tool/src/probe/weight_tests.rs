@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 use aya_obj::generated::bpf_insn;
 
 use super::attach::OBJECT;
+use super::facts::FACTS;
 
 const RECORD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/weights.txt");
 
@@ -82,4 +83,18 @@ fn a_heavier_or_unknown_function_is_found() {
     assert_eq!(heavier(&map(weight(101, 4)), &record).len(), 1);
     assert_eq!(heavier(&map(weight(100, 5)), &record).len(), 1);
     assert_eq!(heavier(&map(weight(1, 0)), &BTreeMap::new()).len(), 1);
+}
+
+#[test]
+fn a_twin_does_what_the_program_beside_it_does() {
+    let weights = weights();
+    let ways = FACTS.iter().flat_map(|fact| fact.ways);
+    let pairs = ways.flat_map(|way| way.hooks.iter().map(move |hook| (way, hook)));
+    let twins: Vec<_> = pairs.filter(|(_, hook)| hook.twin).collect();
+    for (way, twin) in &twins {
+        let first = way.hooks.iter().find(|hook| !hook.twin && hook.target == twin.target).unwrap();
+        let weight = weights.get(&first.program());
+        assert_eq!((weight.is_some(), weight), (true, weights.get(&twin.program())), "{}", twin.target);
+    }
+    assert!(!twins.is_empty());
 }
