@@ -207,8 +207,12 @@ impl Account {
     }
 
     fn path_figures(&self, account: &PathAccount, view: &View<'_>) -> PathFigures {
-        let (path, sums, known) = (account.path, &account.sums(), view.known);
+        let (path, known) = (account.path, view.known);
         let zerocopy = path.wants_zerocopy();
+        if !zerocopy && account.others.is_none() {
+            return self.plain_figures(account, view);
+        }
+        let sums = &account.sums();
         PathFigures {
             path,
             calls: sums.c.calls,
@@ -225,8 +229,21 @@ impl Account {
             refused: ledger::refused(sums, known),
             completions: ledger::completions(path, sums, known).map(Box::new),
             in_flight: ledger::in_flight(path, sums, known),
-            send_ns_per_kib: ledger::send_ns_per_kib(sums, known),
+            send_ns_per_kib: ledger::ns_per_kib(sums.c.timed_bytes, sums.c.timed_ns, known),
             // Distributions are kept per path only.
+            ..PathFigures::nothing(path)
+        }
+    }
+
+    /// The same of a path that never asked for zero-copy and on which nothing failed: there are thousands of them.
+    fn plain_figures(&self, account: &PathAccount, view: &View<'_>) -> PathFigures {
+        let PathAccount { path, calls, bytes, timed_bytes, timed_ns, .. } = *account;
+        PathFigures {
+            calls,
+            bytes,
+            bytes_per_s: account.mark.per_second(bytes, view),
+            copies: self.copy_figures(path, view),
+            send_ns_per_kib: ledger::ns_per_kib(timed_bytes, timed_ns, view.known),
             ..PathFigures::nothing(path)
         }
     }
@@ -249,5 +266,33 @@ impl Account {
             .collect();
         figures.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.kind.cmp(&b.kind)));
         figures
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::snapshot::Session;
+    use super::*;
+
+    #[test]
+    fn a_plain_path_has_the_same_figures_either_way() {
+        let (known, kinds) = (Known::of(&Session::default()), Kinds::default());
+        let view = View { known: &known, kinds: &kinds, tick: 3, interval_ns: 500_000_000 };
+        let c = FlowCounters {
+            calls: 7,
+            bytes: 4_096,
+            timed_calls: 2,
+            timed_bytes: 2_048,
+            timed_ns: 900,
+            ..FlowCounters::default()
+        };
+        for path in Path::ALL.iter().copied().filter(|path| !path.wants_zerocopy()) {
+            let mut account = Account::default();
+            account.flow(3, path, &Sums::default(), &Sums::of_socket(path, &c));
+            assert!(account.paths[0].others.is_none());
+            let short = account.figures(&view);
+            account.paths[0].others = Some(Box::default());
+            assert_eq!((short[0].bytes_per_s, &short), (8_192, &account.figures(&view)));
+        }
     }
 }

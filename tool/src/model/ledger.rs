@@ -163,8 +163,8 @@ pub(super) fn notes(path: Path, sums: &Sums, known: &Known) -> Option<Vec<(Reaso
 }
 
 /// Time in the send call per 1,024 bytes, ns; `None` when not measured.
-pub(super) fn send_ns_per_kib(sums: &Sums, known: &Known) -> Option<u64> {
-    let per_kib = (u128::from(sums.c.timed_ns) * 1_024).checked_div(u128::from(sums.c.timed_bytes))?;
+pub(super) fn ns_per_kib(timed_bytes: u64, timed_ns: u64, known: &Known) -> Option<u64> {
+    let per_kib = (u128::from(timed_ns) * 1_024).checked_div(u128::from(timed_bytes))?;
     known.send_time.then(|| u64::try_from(per_kib).unwrap_or(u64::MAX))
 }
 
@@ -346,7 +346,7 @@ mod tests {
     #[test]
     fn notes_and_cost_rest_on_their_facts() {
         let mut c = units();
-        (c.frag_limit, c.timed_bytes, c.timed_ns) = (5, 4_096, 8_000);
+        c.frag_limit = 5;
         let sums = Sums::of_socket(Path::MsgZerocopy, &c);
         assert_eq!(notes(Path::MsgZerocopy, &sums, &all_known()), Some(vec![(Reason::FragLimit, 5)]));
         assert_eq!(notes(Path::MsgZerocopy, &sums, &without("frags")), Some(vec![]));
@@ -358,9 +358,9 @@ mod tests {
         };
         assert_eq!(notes(Path::MsgZerocopy, &sums, &Known::of(&none)), None);
         assert_eq!(notes(Path::Copy, &sums, &all_known()), None);
-        assert_eq!(send_ns_per_kib(&sums, &all_known()), Some(2_000));
-        assert_eq!(send_ns_per_kib(&sums, &without("send_time")), None);
-        assert_eq!(send_ns_per_kib(&Sums::default(), &all_known()), None, "nothing measured");
+        assert_eq!(ns_per_kib(4_096, 8_000, &all_known()), Some(2_000));
+        assert_eq!(ns_per_kib(4_096, 8_000, &without("send_time")), None);
+        assert_eq!(ns_per_kib(0, 0, &all_known()), None, "nothing measured");
     }
 
     #[test]

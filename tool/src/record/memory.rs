@@ -25,8 +25,11 @@ const MAX_FRAMES: usize = 8;
 /// and bytes before compression of what is new in those after the first: a block is unpacked as a whole. The first one has
 /// every socket; idle ones are not in the others, so it is not to be written again because it was large.
 const MAX_NEW_BYTES: usize = 2 << 20;
-/// Snapshots that may wait; hardly ever more than one, because packing takes a hundredth of the time between two.
+/// Snapshots that may wait; hardly ever more than one, because packing takes a hundredth of the time between two,
 const MAX_WAITING: usize = 32;
+/// and sockets in them all together: a thousand that moved are nearly a megabyte. When ten thousand end in every second
+/// of a busy host, a second less of the past is better than a hundred megabytes.
+const MAX_WAITING_SOCKETS: usize = 40_000;
 
 /// Snapshots of the last minutes, by time in ns since tracing began.
 pub struct Memory {
@@ -91,10 +94,8 @@ impl Memory {
         if newest.is_some_and(|newest| snapshot.duration_ns < newest.saturating_add(spacing)) {
             return;
         }
-        if kept.waiting.len() >= MAX_WAITING {
-            // Its thread cannot follow: the one before last goes, the newest stays.
-            kept.waiting.pop_back();
-        }
+        // Where the thread cannot follow, those before the newest go.
+        kept.waiting.truncate(most_waiting(snapshot.sockets.len()) - 1);
         kept.waiting.push_back(snapshot.clone());
         self.shared.wake.notify_one();
     }
@@ -173,6 +174,11 @@ impl Shared {
 /// What a lock guards here is whole at every unlock, whoever failed meanwhile.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How many snapshots of so many sockets may wait.
+fn most_waiting(sockets: usize) -> usize {
+    MAX_WAITING_SOCKETS.checked_div(sockets).unwrap_or(MAX_WAITING).clamp(2, MAX_WAITING)
 }
 
 /// The last of these, which stand in the order of time, at or before `ns`.
@@ -310,4 +316,9 @@ fn together(snapshots: impl Iterator<Item = Snapshot>) -> Result<Builder, Error>
 /// Adds a snapshot alone: what moved before it is kept elsewhere.
 fn push(builder: &mut Builder, snapshot: &Snapshot) -> Result<(), Error> {
     builder.push(snapshot, Point { at_ns: snapshot.duration_ns, ..Point::default() })
+}
+
+#[test]
+fn fewer_wait_the_larger_they_are() {
+    assert_eq!([0, 100, 2_000, 10_000, 1_000_000].map(most_waiting), [32, 32, 20, 4, 2]);
 }
