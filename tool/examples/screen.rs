@@ -1,5 +1,5 @@
 //! Shows the live screen with made-up figures that move: for looking at the screen without a kernel to trace.
-//! `cargo run --example screen [SOCKETS] [panic]`; with `panic` it fails after two seconds on purpose.
+//! `cargo run --example screen [SOCKETS] [panic|stuck]`; after two seconds it fails or stands still, on purpose.
 
 use zcscope::model;
 use zcscope::tui;
@@ -11,13 +11,17 @@ mod fixtures;
 struct Moving {
     tick: u64,
     sockets: u64,
-    fails: bool,
+    trouble: Option<String>,
 }
 
 impl tui::Feed for Moving {
     fn next(&mut self) -> anyhow::Result<model::snapshot::Snapshot> {
         self.tick += 1;
-        assert!(!self.fails || self.tick < 8, "asked to fail");
+        let trouble = self.trouble.as_deref().filter(|_| self.tick >= 8);
+        assert!(trouble != Some("panic"), "asked to fail");
+        while trouble == Some("stuck") {
+            std::thread::park();
+        }
         Ok(fixtures::moving(self.tick, self.sockets))
     }
 }
@@ -25,7 +29,6 @@ impl tui::Feed for Moving {
 fn main() -> anyhow::Result<()> {
     let argument = |n| std::env::args().nth(n);
     let sockets = argument(1).and_then(|n| n.parse().ok()).unwrap_or(20);
-    let fails = argument(2).is_some_and(|word| word == "panic");
-    let mut feed = Moving { tick: 0, sockets, fails };
+    let mut feed = Moving { tick: 0, sockets, trouble: argument(2) };
     tui::run(tui::Source::Live(&mut feed), &mut tui::NoActions, &tui::Options::default())
 }

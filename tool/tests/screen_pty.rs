@@ -220,3 +220,13 @@ fn a_window_that_closes_ends_it_also_beside_a_key() {
         assert!(status.success(), "{status}, keys {keys:?}");
     }
 }
+
+#[test]
+fn one_that_stands_still_does_not_outlive_its_window() {
+    let mut pty = Pty::start(&[program(), "5", "stuck"], 80, 24);
+    pty.until_taken();
+    // It stands still two seconds after its begin.
+    std::thread::sleep(Duration::from_secs(3));
+    // 128 + SIGHUP.
+    assert_eq!(pty.hang_up().code(), Some(129));
+}
