@@ -71,11 +71,13 @@ pub fn cell(
     }
 }
 
-/// Whether the others, of which that was `told`, were like the traced run.
+/// Whether the others, of which that was `told`, were like the traced run. A flag that was wrong of the traced run says
+/// nothing of the others.
 fn speaks_for(proof: &Repetition, told: Option<Copied>) -> bool {
-    let share = |told: Option<Copied>| told.and_then(|told| told.share());
-    let apart = share(proof.told).zip(share(told)).map_or(0.0, |(one, others)| (one - others).abs());
-    proof.error.is_none() && apart <= TOLD_APART
+    let share = |copied: Option<Copied>| copied.and_then(|copied| copied.share());
+    let apart = |one, other| share(one).zip(share(other)).map_or(0.0, |(one, other)| (one - other).abs());
+    let wrong = apart(proof.told, proof.kernel) > TOLD_APART;
+    proof.error.is_none() && (wrong || apart(proof.told, told) <= TOLD_APART)
 }
 
 /// One clock tick of CPU time, spread over what a run of these sends, s/GB.
@@ -191,13 +193,17 @@ mod tests {
     #[test]
     fn a_traced_run_says_nothing_of_others_that_were_told_something_else() {
         let told = |copied_bytes| Some(Copied { requested_bytes: 100, copied_bytes });
-        let proof = Repetition { kernel: told(0), told: told(0), ..Repetition::default() };
-        let with = |copied| {
+        let verdict = |proof: (u64, u64), copied| {
             let runs = runs(5).into_iter().map(|run| Repetition { told: told(copied), ..run }).collect();
-            cell(key(), Class::Told, runs, Some(proof.clone()), 1).verdict
+            let proof = Repetition { kernel: told(proof.0), told: told(proof.1), ..Repetition::default() };
+            cell(key(), Class::Told, runs, Some(proof), 1).verdict
         };
-        assert!(matches!(with(40), Verdict::ZeroCopy { .. }), "a few clones were copied");
-        assert!(matches!(with(100), Verdict::Copied { .. }), "a tap was opened in between");
+        let (by_kernel, by_told) = (Source::Kernel, Source::Told);
+        let zero_copy = Verdict::ZeroCopy { verdict_source: by_kernel };
+        assert_eq!(verdict((0, 0), 40), zero_copy, "a few clones were copied");
+        let copied = |verdict_source| Verdict::Copied { verdict_source };
+        assert_eq!(verdict((0, 0), 100), copied(by_told), "a tap was opened in between");
+        assert_eq!(verdict((100, 20), 90), copied(by_kernel), "a flag that was wrong is no witness");
     }
 
     #[test]
