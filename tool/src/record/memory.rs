@@ -6,18 +6,18 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Instant;
 
 use super::block::{self, Builder, Header};
 use super::error::Error;
+use super::recorder::cpu_ns;
 use crate::model::snapshot::Snapshot;
 use crate::timeline::{Point, SPAN_NS};
 
 /// Nearest two snapshots may stand, ns. A tick that comes a little early still counts as a second.
 const SPACING_NS: u64 = 950_000_000;
-/// When snapshots are so many or so large that packing one takes longer than this part of the time between two, fewer
+/// When packing one takes a CPU longer than this part of the time between two, as with ten thousand busy sockets, fewer
 /// are kept,
-const COST_PARTS: u64 = 100;
+const COST_PARTS: u64 = 400;
 /// but at least one in this time.
 const MAX_SPACING_NS: u64 = 10_000_000_000;
 /// Snapshots in a block at most,
@@ -25,7 +25,7 @@ const MAX_FRAMES: usize = 8;
 /// and bytes before compression of what is new in those after the first: a block is unpacked as a whole. The first one has
 /// every socket; idle ones are not in the others, so it is not to be written again because it was large.
 const MAX_NEW_BYTES: usize = 2 << 20;
-/// Snapshots that may wait; hardly ever more than one, because packing takes a hundredth of the time between two,
+/// Snapshots that may wait; hardly ever more than one, because packing takes a small part of the time between two,
 const MAX_WAITING: usize = 32;
 /// and sockets in them all together: a thousand that moved are nearly a megabyte. When ten thousand end in every second
 /// of a busy host, a second less of the past is better than a hundred megabytes.
@@ -240,11 +240,11 @@ struct Packer {
 impl Packer {
     fn run(mut self) {
         while let Some(snapshot) = self.next() {
-            let begin = Instant::now();
+            let before = cpu_ns();
             self.take(&snapshot);
             drop(snapshot);
             self.thin();
-            let cost = u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            let cost = cpu_ns().saturating_sub(before);
             let spacing = cost.saturating_mul(COST_PARTS).clamp(SPACING_NS, MAX_SPACING_NS);
             self.shared.spacing_ns.store(spacing, Ordering::Relaxed);
         }
