@@ -124,9 +124,11 @@ fn traffic(bench: &Bench) -> anyhow::Result<Verdict> {
     Ok(verdict(wrong))
 }
 
-/// How often all may be not well in truth. While the host does other things, ACKs come late, and a sender whose window is
-/// full for a moment ends a packet in 48 bytes of pages: vmxnet3 pulls them into its headers, the kernel flags the 8 sends
-/// of that packet's unit as copied, and zcscope rightly says that they were not.
+/// What can be true of this link while the host does other things: ACKs come late; and a sender whose window is full for a
+/// moment ends a packet in a few bytes of pages, which vmxnet3 pulls into its headers: the kernel flags all sends of that
+/// packet's unit as copied, and zcscope rightly says that they were not.
+const DISTURBED: [&str; 3] = ["delayed_ack", "told_copied_but_not", "merged_range"];
+/// How often the host may disturb it.
 const TRIES: u32 = 3;
 
 /// 16 MiB without a copy over cards that can do it.
@@ -136,8 +138,9 @@ fn cable(bench: &Bench, path: &str) -> anyhow::Result<Verdict> {
     }
     for number in 1..TRIES {
         let wrong = over_cable(bench, path)?;
-        if wrong.is_empty() {
-            return Ok(Verdict::Ok);
+        let disturbed = |complaint: &String| DISTURBED.iter().any(|id| complaint.starts_with(id));
+        if wrong.is_empty() || !wrong.iter().all(disturbed) {
+            return Ok(verdict(wrong));
         }
         println!("  try {number} of calm_cable_{path}: {}", wrong.join("; "));
     }

@@ -1,9 +1,18 @@
-//! CPU time of the whole machine, from `/proc/stat`: what a run cost includes soft interrupts and kernel threads.
+//! CPU time of the whole machine, from `/proc/stat`: what a run cost includes soft interrupts and kernel threads. And
+//! that of one thread.
 
 use std::io;
 use std::time::Duration;
 
+use nix::time::{ClockId, clock_gettime};
 use procfs::CurrentSI as _;
+
+/// CPU time the calling thread has used, ns (0 where the clock cannot be read).
+#[must_use]
+pub fn thread_ns() -> u64 {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)
+        .map_or(0, |t| t.tv_sec() as u64 * 1_000_000_000 + t.tv_nsec() as u64)
+}
 
 /// CPU time since boot, summed over all CPUs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,14 +1,6 @@
-//! CPU time of the calling thread, how long it waited for a CPU, and its context switches.
+//! How long the calling thread waited for a CPU, and its context switches.
 
 use nix::sys::resource::{UsageWho, getrusage};
-use nix::time::{ClockId, clock_gettime};
-
-/// CPU time the calling thread has used, ns (0 where the clock cannot be read).
-#[must_use]
-pub fn thread_ns() -> u64 {
-    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)
-        .map_or(0, |t| t.tv_sec() as u64 * 1_000_000_000 + t.tv_nsec() as u64)
-}
 
 /// How long the calling thread could have run and did not, because others had its CPU, ns. `None` where the kernel does
 /// not account for it.

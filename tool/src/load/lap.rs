@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::cpu;
 use super::latency::Waits;
 use super::paths::Tally;
+use crate::host::cpu::thread_ns;
 
 /// What came of one lap of one stream.
 pub(super) struct Lap {
@@ -81,13 +82,13 @@ impl ThreadUse {
     pub(super) fn now() -> Self {
         // The file first: reading it takes CPU time, which is none of the lap's.
         let run_delay_ns = cpu::run_delay_ns();
-        Self { cpu_ns: cpu::thread_ns(), run_delay_ns, switches: cpu::switches(), syscalls: 0 }
+        Self { cpu_ns: thread_ns(), run_delay_ns, switches: cpu::switches(), syscalls: 0 }
     }
 
     /// What it has used since `before`.
     pub(super) fn since(before: &Self) -> Self {
         // The file last, for the same reason.
-        let (cpu_ns, switches) = (cpu::thread_ns(), cpu::switches());
+        let (cpu_ns, switches) = (thread_ns(), cpu::switches());
         let run_delay_ns = cpu::run_delay_ns().zip(before.run_delay_ns);
         Self {
             cpu_ns: cpu_ns.saturating_sub(before.cpu_ns),

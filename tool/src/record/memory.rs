@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 
 use super::block::{self, Builder, Header};
 use super::error::Error;
-use super::recorder::cpu_ns;
+use crate::host::cpu::thread_ns;
 use crate::model::snapshot::Snapshot;
 use crate::timeline::{Point, SPAN_NS};
 
@@ -240,11 +240,11 @@ struct Packer {
 impl Packer {
     fn run(mut self) {
         while let Some(snapshot) = self.next() {
-            let before = cpu_ns();
+            let before = thread_ns();
             self.take(&snapshot);
             drop(snapshot);
             self.thin();
-            let cost = cpu_ns().saturating_sub(before);
+            let cost = thread_ns().saturating_sub(before);
             let spacing = cost.saturating_mul(COST_PARTS).clamp(SPACING_NS, MAX_SPACING_NS);
             self.shared.spacing_ns.store(spacing, Ordering::Relaxed);
         }

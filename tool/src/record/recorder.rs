@@ -12,6 +12,7 @@ use super::block::Builder;
 use super::error::Error;
 use super::output::Output;
 use super::start::About;
+use crate::host::cpu::thread_ns;
 use crate::model::snapshot::Snapshot;
 use crate::timeline::Point;
 
@@ -176,7 +177,7 @@ impl Worker {
         let rotated = self.output.is_rotated();
         let bytes = self.output.close(last_ns, dropped)?;
         let span_ns = last_ns.saturating_sub(self.first_ns);
-        Ok(Summary { frames: self.frames, dropped, bytes, span_ns, cpu_ns: cpu_ns(), rotated })
+        Ok(Summary { frames: self.frames, dropped, bytes, span_ns, cpu_ns: thread_ns(), rotated })
     }
 
     fn add(&mut self, snapshot: Box<Snapshot>) -> Result<(), Error> {
@@ -210,10 +211,4 @@ impl Worker {
     fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
-}
-
-/// CPU time of the calling thread, ns.
-pub(super) fn cpu_ns() -> u64 {
-    let time = nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID);
-    time.map_or(0, |time| u64::try_from(Duration::from(time).as_nanos()).unwrap_or(u64::MAX))
 }

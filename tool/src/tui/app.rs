@@ -140,7 +140,7 @@ const LONGER_S: [u64; 10] =
 /// The one at the start.
 const FIRST_WINDOW: usize = 2;
 
-/// Columns of the window that a seek moves by; at least a second each, as snapshots of the past stand a second apart.
+/// Columns of the window that a seek moves by; at least a second each: snapshots of the past stand no nearer.
 const SEEK_COLUMNS: u64 = 60;
 const SEEK_LEAST_NS: u64 = 1_000_000_000;
 

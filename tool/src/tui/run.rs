@@ -14,6 +14,7 @@ use super::suspend::{self, Whom};
 use super::terminal::{self, Screen};
 use super::waits::{Waits, Wake};
 use super::{Options, views};
+use crate::host::cpu::thread_ns;
 
 /// Nearest two frames may stand: what comes faster is drawn once, in its last state.
 const FRAME: Duration = Duration::from_millis(16);
@@ -93,11 +94,12 @@ impl<'a> Live<'a> {
             match waits.next(ticking, self.due()).await {
                 Wake::Stop => return Ok(()),
                 Wake::Tick => {
-                    let before = cpu_time();
+                    // CPU time: what others do on the machine does not count.
+                    let before = thread_ns();
                     self.tick()?;
                     // A recording plays as fast as it was asked to.
                     if self.feed.is_some() {
-                        waits.ticked(cpu_time().saturating_sub(before));
+                        waits.ticked(Duration::from_nanos(thread_ns().saturating_sub(before)));
                     }
                 }
                 Wake::Input(event) => self.input(&event)?,
@@ -268,10 +270,4 @@ impl<'a> Live<'a> {
         (self.changed, self.drawn) = (false, Instant::now());
         Ok(())
     }
-}
-
-/// CPU time of this thread: what others do on the machine does not count. Zero where it cannot be told.
-fn cpu_time() -> Duration {
-    nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID)
-        .map_or(Duration::ZERO, Duration::from)
 }

@@ -10,7 +10,7 @@ use super::check::Checker;
 use super::hall::no_room;
 use super::modes::{Mode, Tally, Want};
 use super::result::{Connection, Figures, FirstMismatch, SendPlace};
-use crate::load::cpu;
+use crate::host::cpu::thread_ns;
 use crate::load::result::gbit_s;
 
 /// What the connections of one run share.
@@ -55,7 +55,7 @@ pub(super) struct Order {
 
 /// Receives from one connection until it ends or the run is stopped.
 pub(super) fn receive(socket: &Socket, peer: String, order: Order, run: &Run) -> Connection {
-    let cpu_before = cpu::thread_ns();
+    let cpu_before = thread_ns();
     let mut tally = Tally::new(order.verify);
     let mut count = Count::default();
     let end = drain(socket, order, run, &mut tally, &mut count);
@@ -68,7 +68,7 @@ pub(super) fn receive(socket: &Socket, peer: String, order: Order, run: &Run) ->
         first_mismatch: tally.check().and_then(|check| first_mismatch(check, order.send_size)),
         duration_ns,
         gbit_s: gbit_s(count.bytes, duration_ns),
-        thread_ns: cpu::thread_ns().saturating_sub(cpu_before),
+        thread_ns: thread_ns().saturating_sub(cpu_before),
         end: end.map_or_else(|error| no_room(&error), str::to_owned),
     }
 }
